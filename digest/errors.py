@@ -1,0 +1,72 @@
+"""The errors of digest. Each says what is wrong, where, and what to do next; none carries a secret.
+
+DigestError
+├── ConfigError          the config or the command line: exit code 2. `problems` lists every mistake found
+├── SourceError          one source could not be pulled: the edition goes on without it
+├── StoreError           the database: not ours, of a newer schema, locked, full
+├── TemplateError        a template is broken: file and line, before anything is sent
+├── ExtraMissingError    a feature needs an extra that is not installed: names it
+└── SendError            the relay refuses us as a whole: nobody is marked
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+class DigestError(Exception):
+    """Anything that digest reports to a person without a traceback."""
+
+    exit_code = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One mistake in a config: the file, its line (counted from 1), the key's path and what to write instead."""
+
+    file: Path | None
+    line: int | None
+    key: str
+    message: str
+
+    def __str__(self) -> str:
+        place = str(self.file) if self.file else "environment"
+        if self.line:
+            place += f":{self.line}"
+        return f"{place}: {self.message}"
+
+
+class ConfigError(DigestError):
+    """The config or the command line cannot be used."""
+
+    exit_code = 2
+
+    def __init__(self, *problems: Problem | str):
+        self.problems = problems
+        super().__init__("\n".join(str(p) for p in problems))
+
+
+class SourceError(DigestError):
+    """A source could not be pulled."""
+
+
+class StoreError(DigestError):
+    """The database cannot be used."""
+
+
+class TemplateError(DigestError):
+    """A template cannot be rendered."""
+
+
+class ExtraMissingError(DigestError):
+    """A feature needs packages that are not installed."""
+
+    exit_code = 2
+
+    def __init__(self, feature: str, extra: str):
+        super().__init__(f"{feature} needs the extra `{extra}`: pip install 'papers-digest[{extra}]'")
+
+
+class SendError(DigestError):
+    """The relay refuses us as a whole."""

@@ -1,0 +1,421 @@
+"""The words of digest as frozen values: what every other module passes around.
+
+Standard library only. Nothing here reads a clock, a file or a socket. All times are aware datetimes in UTC; all
+dates are local to the list that they belong to. Collections are tuples, so that values are hashable and shared.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from enum import StrEnum
+from pathlib import Path
+from typing import NewType
+
+PaperId = NewType("PaperId", str)
+"""`arxiv:2406.04325`, else `doi:10.1038/…` in lower case, else `title:` and a hash of title and first author."""
+ListId = NewType("ListId", str)
+Address = NewType("Address", str)
+"""An email address as `email-validator` normalises it."""
+SubscriberId = NewType("SubscriberId", int)
+EditionId = NewType("EditionId", int)
+DeliveryId = NewType("DeliveryId", int)
+
+
+class AnnounceType(StrEnum):
+    """How arXiv announces a paper, in its own words; every other source announces only `new`."""
+
+    NEW = "new"
+    CROSS = "cross"
+    REPLACE = "replace"
+    REPLACE_CROSS = "replace-cross"
+
+
+class LinkKind(StrEnum):
+    """Where a link of a paper leads; the order is the order in which they are shown."""
+
+    ABS = "abs"
+    PDF = "pdf"
+    HTML = "html"
+    CODE = "code"
+    PROJECT = "project"
+    HUGGINGFACE = "huggingface"
+    DOI = "doi"
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """One http(s) address of a paper."""
+
+    kind: LinkKind
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Paper:
+    """One paper; its versions and cross-lists are the same paper. Texts are readable Unicode, no markup."""
+
+    id: PaperId
+    title: str
+    abstract: str = ""
+    authors: tuple[str, ...] = ()
+    version: int | None = None
+    categories: tuple[str, ...] = ()
+    primary_category: str | None = None
+    doi: str | None = None
+    journal_ref: str | None = None
+    comment: str | None = None
+    published: datetime | None = None
+    links: tuple[Link, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Announcement:
+    """A paper as a source announced it."""
+
+    paper: Paper
+    announce_type: AnnounceType
+    announced_on: date | None
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """An announcement without its paper: which source announced it, how and when."""
+
+    source: str
+    announce_type: AnnounceType
+    announced_on: date | None
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """An observed popularity figure (`upvotes`, `comments`, `stars`) with its time."""
+
+    paper_id: PaperId
+    name: str
+    value: float
+    observed_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A paper that an edition may send: all its sightings and signals merged."""
+
+    paper: Paper
+    sightings: tuple[Sighting, ...]
+    signals: tuple[Signal, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """One entry of a source that could not be read, and why. `entry` names it: its id, link, title or position."""
+
+    entry: str
+    reason: str
+
+
+class SourceKind(StrEnum):
+    """The kinds of `[[sources]]`."""
+
+    ARXIV = "arxiv"
+    HUGGINGFACE = "huggingface"
+    FEED = "feed"
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One `[[sources]]` table. `url` is None where the kind's own address is meant."""
+
+    kind: SourceKind
+    name: str
+    url: str | None = None
+    categories: tuple[str, ...] = ()
+    kinds: tuple[AnnounceType, ...] = (AnnounceType.NEW, AnnounceType.CROSS)
+
+
+@dataclass(frozen=True, slots=True)
+class SourceReport:
+    """What one source gave in one pull. A failed source has `error` set; what it gave before failing is kept."""
+
+    source: str
+    announcements: tuple[Announcement, ...] = ()
+    signals: tuple[Signal, ...] = ()
+    rejected: tuple[Rejection, ...] = ()
+    expected: int | None = None
+    """How many papers the source says it announced, where it says so."""
+    notes: tuple[str, ...] = ()
+    """Remarks for a person: "feed is dated 3 days ago", "no file for 2026-06-07"."""
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """A named interest. `text` is free prose, `keywords` are phrases, a paper that matches `exclude` is left out."""
+
+    name: str
+    text: str = ""
+    keywords: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    weight: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Vote:
+    """A like or dislike of a paper and when it was given."""
+
+    paper_id: PaperId
+    at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """What a subscriber wants. Equal profiles are ranked once."""
+
+    topics: tuple[Topic, ...] = ()
+    authors: tuple[str, ...] = ()
+    categories: tuple[str, ...] = ()
+    examples: tuple[PaperId, ...] = ()
+    liked: tuple[Vote, ...] = ()
+    disliked: tuple[Vote, ...] = ()
+
+
+class Frequency(StrEnum):
+    """The window that an edition covers."""
+
+    DAILY = "daily"
+    WEEKLY = "weekly"
+    MONTHLY = "monthly"
+
+
+class WhenEmpty(StrEnum):
+    """What happens on a day with no paper for a subscriber."""
+
+    SKIP = "skip"
+    SEND = "send"
+
+
+@dataclass(frozen=True, slots=True)
+class MailingList:
+    """A mailing list: the `[list]` table of one config file. `from_` and `reply_to` are RFC 5322 mailboxes."""
+
+    id: ListId
+    name: str
+    from_: str
+    reply_to: str | None = None
+    schedule: str = "0 7 * * mon-fri"
+    timezone: str = "UTC"
+    papers: int = 12
+    min_relevance: float = 0.2
+    when_empty: WhenEmpty = WhenEmpty.SKIP
+    frequency: Frequency = Frequency.DAILY
+    trend_weight: float = 0.3
+    base_url: str | None = None
+    postal_address: str | None = None
+    templates: Path | None = None
+    """A folder whose files are preferred to the shipped templates of the same name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subscriber:
+    """One confirmed recipient of a list."""
+
+    id: SubscriberId
+    address: Address
+    name: str = ""
+    timezone: str | None = None
+    profile: Profile = Profile()
+
+
+@dataclass(frozen=True, slots=True)
+class Edition:
+    """One list's dated run: the papers announced after `since` and up to `cutoff`. One per list and `due_on`."""
+
+    id: EditionId
+    list_id: ListId
+    number: int
+    due_on: date
+    since: datetime | None
+    """The last edition's cutoff; None for a list's first edition, which takes all that its sources show."""
+    cutoff: datetime
+
+
+class ReasonKind(StrEnum):
+    """What a part of a score stands for."""
+
+    TOPIC = "topic"
+    EXAMPLE = "example"
+    AUTHOR = "author"
+    CATEGORY = "category"
+    TREND = "trend"
+    VOTES = "votes"
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """A named part of a score. The weights of a pick's reasons add up to its score."""
+
+    kind: ReasonKind
+    text: str
+    weight: float
+
+
+@dataclass(frozen=True, slots=True)
+class Pick:
+    """A paper selected for a subscriber. `score`, `relevance` and `trend` lie between 0 and 1."""
+
+    paper_id: PaperId
+    score: float
+    relevance: float
+    trend: float
+    reasons: tuple[Reason, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class NearMiss:
+    """A paper that was not picked, and what it lacked, in words."""
+
+    pick: Pick
+    missing: str
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What one subscriber gets of an edition, best first, and what only just did not make it."""
+
+    picks: tuple[Pick, ...]
+    near_misses: tuple[NearMiss, ...] = ()
+
+
+class DeliveryStatus(StrEnum):
+    """The states of a delivery; `digest/send/outbox.py` draws the table."""
+
+    QUEUED = "queued"
+    ACTIVE = "active"
+    SENDING = "sending"
+    SENT = "sent"
+    DEFERRED = "deferred"
+    BOUNCED = "bounced"
+    EXPIRED = "expired"
+    UNKNOWN = "unknown"
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One edition to one subscriber. `attempts` counts conversations that reached this recipient."""
+
+    id: DeliveryId
+    edition_id: EditionId
+    subscriber_id: SubscriberId
+    address: Address
+    status: DeliveryStatus
+    message_id: str
+    """With its angle brackets; fixed when the delivery is queued, so every try has the same."""
+    picks: tuple[Pick, ...] = ()
+    queued_at: datetime | None = None
+    attempts: int = 0
+    next_attempt_at: datetime | None = None
+    reply: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """SMTP's own sender and recipient (RFC 5321 section 2.3.1), apart from the message's header."""
+
+    sender: str
+    recipient: Address
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one try. `enhanced_code` is RFC 3463's `X.Y.Z` or empty; `reply` is the server's text."""
+
+    status: DeliveryStatus
+    enhanced_code: str = ""
+    reply: str = ""
+    relay_trouble: bool = False
+    """The relay's own trouble: the recipient is not charged with an attempt, and the send pauses."""
+    suppress: bool = False
+    """The address does not exist: no later edition is sent to it."""
+
+
+class Security(StrEnum):
+    """How the connection to a relay is protected. It never falls back by itself."""
+
+    STARTTLS = "starttls"
+    TLS = "tls"
+    NONE = "none"
+
+
+class OnUnknown(StrEnum):
+    """What happens to a message of which nobody knows whether the server took it."""
+
+    HOLD = "hold"
+    RESEND = "resend"
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """At most `count` messages in `seconds`."""
+
+    count: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Relay:
+    """The `[smtp]` table: the server that takes our messages."""
+
+    host: str
+    port: int
+    security: Security
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
+    connections: int = 8
+    rate: Rate | None = None
+    per_domain: tuple[tuple[str, Rate], ...] = ()
+    ca_file: Path | None = None
+    on_unknown: OnUnknown = OnUnknown.HOLD
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """What one pull covers: what was announced after `since` (None: a first edition) and up to `cutoff`."""
+
+    since: datetime | None
+    cutoff: datetime
+    first_days: int = 1
+    """How far a first edition looks back in sources that answer by date."""
+
+    def dates(self) -> tuple[date, ...]:
+        """The UTC dates to ask a dated source for, oldest first.
+
+        The day of `since` is asked for again: a daily list goes on growing after the edition that read it.
+        """
+        last = self.cutoff.astimezone(UTC).date()
+        first = self.since.astimezone(UTC).date() if self.since else last - timedelta(days=self.first_days)
+        return tuple(first + timedelta(days=n) for n in range((last - first).days + 1))
+
+
+@dataclass(frozen=True, slots=True)
+class SourceSummary:
+    """What one source contributed to an edition, frozen with it and told in the email's footer."""
+
+    source: str
+    received: int
+    """Announcements read, of any type, seen before or not."""
+    fresh: int
+    """Of those, the ones that this edition is the first to see."""
+    expected: int | None = None
+    notes: tuple[str, ...] = ()
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A delivery held under a lease. A result is accepted only with the lease's fencing token."""
+
+    delivery: Delivery
+    subscriber: Subscriber
+    token: int
