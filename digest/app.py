@@ -1,0 +1,367 @@
+"""Wires the adapters together; the only place where they meet.
+
+An `App` is one list with its store, its sources and its way out. `cli.py`, `scheduler.py` and `demo/` call it; it
+prints nothing and decides nothing about exit codes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from email.utils import parseaddr
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar
+from urllib.parse import urlsplit
+
+from digest import edition as life
+from digest.edition import Draft
+from digest.errors import ConfigError, SendError
+from digest.model import (
+    Address,
+    Candidate,
+    Claim,
+    Delivery,
+    DeliveryId,
+    DeliveryStatus,
+    Edition,
+    EditionId,
+    Envelope,
+    MailingList,
+    OnUnknown,
+    Outcome,
+    Paper,
+    PaperId,
+    Pick,
+    Selection,
+    SourceReport,
+    SourceSummary,
+    Subscriber,
+    SubscriberId,
+    WhenEmpty,
+)
+from digest.pull import pull
+from digest.pull.dedupe import merge
+from digest.pull.http import Fetcher
+from digest.rank import Ranker
+from digest.render import EditionRenderer, Rendered, message_id
+from digest.send.maildir import MaildirTransport
+from digest.send.outbox import DrainReport, Transport, drain
+from digest.send.rate import Limiter
+from digest.send.smtp import SmtpTransport
+from digest.settings import ListConfig
+from digest.store import DeliveryLedger, EditionOverview, Editions, Papers, Subscribers, open_database
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Pulled:
+    """What one pull gave, and what of it was new to this list."""
+
+    reports: tuple[SourceReport, ...]
+    summaries: tuple[SourceSummary, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """An edition as it would be, or was, made: what `rank`, `preview` and `send --dry-run` show."""
+
+    edition: Edition
+    frozen: bool
+    candidates: Mapping[PaperId, Candidate]
+    summaries: tuple[SourceSummary, ...]
+    selections: tuple[tuple[Subscriber, Selection], ...]
+    renderer: EditionRenderer
+
+    def render(self, subscriber: Subscriber, selection: Selection) -> Rendered:
+        """Her email, as a person reads it."""
+        return self.renderer.render(subscriber, selection.picks)
+
+    def compose(self, subscriber: Subscriber, selection: Selection, mailing_list: MailingList) -> bytes:
+        """Her email, as it goes over the wire."""
+        return self.renderer.compose(subscriber, _unrecorded(self.edition, subscriber, selection, mailing_list))
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What one `send` did. `nothing_because` is set where there was nothing to do."""
+
+    pulled: Pulled | None
+    overviews: tuple[EditionOverview, ...]
+    drained: DrainReport | None
+    nothing_because: str | None = None
+    expected_something: bool = False
+    """Nothing was done although something should have been: no subscriber, or nothing in a first edition."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Whom to tell what while it happens."""
+
+    on_report: Callable[[SourceReport], None] | None = None
+    on_edition: Callable[[Edition], None] | None = None
+    on_result: Callable[[Claim, Outcome], None] | None = None
+
+
+class App:
+    """One list, ready to work. Use as a context manager: it holds the store open."""
+
+    def __init__(self, config: ListConfig, now: Callable[[], datetime], *, keep: bool = True):
+        """`keep=False` for commands that record nothing: they do not even create the database."""
+        self.config = config
+        self.list = config.mailing_list
+        self._now = now
+        database = urlsplit(config.store_url).path
+        absent = not Path(database.removeprefix("/")).exists() and not Path(database).exists()
+        self._database = open_database("sqlite://" if absent and not keep else config.store_url)
+        self.papers = Papers(self._database)
+        self.editions = Editions(self._database)
+        self.subscribers = Subscribers(self._database)
+        self._library: dict[PaperId, Paper] = {p.id: p for s in config.subscribers for p in s.library}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._database.close()
+
+    @property
+    def way_out(self) -> str:
+        """Where messages go, for a person."""
+        relay = self.config.relay
+        return f"{relay.host}:{relay.port}" if relay else f"the Maildir {self.config.outbox}"
+
+    async def fetch(self, progress: Progress = Progress()) -> Pulled:
+        """Fetches every source; keeps nothing."""
+        now = self._now()
+        async with Fetcher() as fetcher:
+            window = life.window(self.list, self.editions.latest(self.list.id), now)
+            reports = await pull(self.config.sources, window, fetcher, now=now, on_report=progress.on_report)
+        unseen = self.papers.unseen(self.list.id, (a for report in reports for a in report.announcements))
+        return Pulled(reports, life.summarise(reports, unseen))
+
+    async def pull(self, progress: Progress = Progress()) -> Pulled:
+        """Fetches every source and keeps what they gave for the next edition."""
+        pulled = await self.fetch(progress)
+        self.papers.record(self.list.id, pulled.reports, self._now())
+        return pulled
+
+    async def proof(self, only: Collection[str] = (), progress: Progress = Progress()) -> Proof:
+        """Today's edition: as frozen if it is, else as it would be made now. Nothing is kept."""
+        frozen = self.editions.on(self.list.id, life.due_on(self.list, self._now()))
+        people = self._people(only)
+        if frozen:
+            made = Draft(frozen, self.editions.candidates(frozen), self.editions.sources(frozen))
+        else:
+            made = await self._draft(progress)
+        by_id = {candidate.paper.id: candidate for candidate in made.candidates}
+        sent = self.editions.already_sent(people, made.candidates, made.edition)
+        ranker = self._ranker(made.candidates, people, made.edition.cutoff)
+        selections = tuple(life.select_for(self.list, ranker, by_id, people, sent))
+        if frozen:
+            kept = {d.address: d for d in self.editions.deliveries(frozen)}
+            selections = tuple(
+                (who, Selection(kept[who.address].picks, chosen.near_misses) if who.address in kept else chosen)
+                for who, chosen in selections
+            )
+        renderer = EditionRenderer(self.list, made.edition, by_id, made.summaries)
+        return Proof(made.edition, frozen is not None, by_id, made.summaries, selections, renderer)
+
+    async def rankings(
+        self, only: Collection[str], top: int, progress: Progress = Progress()
+    ) -> tuple[Proof, tuple[tuple[Subscriber, tuple[Pick, ...]], ...]]:
+        """The proof, and beside each selection the ranking that it was made from."""
+        proof = await self.proof(only, progress)
+        people = [subscriber for subscriber, _ in proof.selections]
+        ranker = self._ranker(tuple(proof.candidates.values()), people, proof.edition.cutoff)
+        rankings = ranker.rank([s.profile for s in people], top)
+        return proof, tuple(zip(people, rankings, strict=True))
+
+    async def test(self, address: Address, to: Collection[str], progress: Progress = Progress()) -> Outcome:
+        """Sends one subscriber's edition to another address through the real way out; records nothing."""
+        proof = await self.proof(to, progress)
+        for subscriber, selection in proof.selections:
+            addressed = Subscriber(subscriber.id, address, subscriber.name, subscriber.timezone, subscriber.profile)
+            message = proof.compose(addressed, selection, self.list)
+            transport = self._transport()
+            try:
+                return await transport.submit(self._envelope(address), message, lambda: None)
+            finally:
+                await transport.close()
+        raise SendError(f"{self.config.path}: there is no subscriber whose edition could be sent")
+
+    async def send(
+        self, only: Collection[str] = (), *, stop: asyncio.Event | None = None, progress: Progress = Progress()
+    ) -> Sent:
+        """Makes today's edition unless it is made, and sends whatever is due, of earlier editions too.
+
+        With `only`, everybody's delivery is queued and only those subscribers' are sent now.
+        """
+        stop = stop or asyncio.Event()
+        people = self._synchronise(only)
+        today = self.editions.on(self.list.id, life.due_on(self.list, self._now()))
+        pulled: Pulled | None = None
+        reason: str | None = None
+        if not people:
+            reason = f"{self.config.path} has no subscriber who may be sent to: add a [[subscribers]] table"
+        elif today is None:
+            pulled = await _unless_stopped(self.fetch(progress), stop)
+            today, reason = self._freeze(pulled) if pulled else (None, "stopped while the sources were fetched")
+        first = self.editions.latest(self.list.id) is None
+        waiting = self.editions.unfinished(self.list.id)
+        drained: DrainReport | None = None
+        if waiting:
+            for edition in waiting:
+                if progress.on_edition:
+                    progress.on_edition(edition)
+                life.enqueue_all(self.list, edition, self.papers, self.editions, self._library, self._now())
+            drained = await self.drain([s.address for s in people] if only else (), stop=stop, progress=progress)
+        elif today and not reason:
+            reason = self._complete(self.editions.overview(today))
+        shown = {e.id: e for e in (*waiting, *([today] if today else []))}
+        overviews = tuple(self.editions.overview(e) for e in shown.values())
+        return Sent(pulled, overviews, drained, reason, expected_something=reason is not None and (first or not people))
+
+    async def drain(
+        self, only: Collection[Address] = (), *, stop: asyncio.Event | None = None, progress: Progress = Progress()
+    ) -> DrainReport:
+        """Sends every due delivery of the list, and finishes the editions that are done."""
+        relay = self.config.relay
+        ledger = DeliveryLedger(
+            self._database,
+            self.list.id,
+            self._now,
+            on_unknown=relay.on_unknown if relay else OnUnknown.HOLD,
+            only=only,
+        )
+        # Made before the first claim: a broken template is found before anything is sent.
+        renderers = {e.id: self._renderer(e) for e in self.editions.unfinished(self.list.id)}
+        report = await drain(
+            ledger,
+            self._transport,
+            lambda claim: self._compose(claim, renderers),
+            connections=relay.connections if relay else 1,
+            now=self._now,
+            stop=stop or asyncio.Event(),
+            limiter=Limiter(relay.rate, dict(relay.per_domain)) if relay else None,
+            on_result=progress.on_result,
+        )
+        for edition in self.editions.unfinished(self.list.id):
+            self.editions.finish(edition, self._now())
+        return report
+
+    def _freeze(self, pulled: Pulled) -> tuple[Edition | None, str | None]:
+        """Today's edition of what was pulled, or why there is none."""
+        if pulled.reports and all(report.error for report in pulled.reports):
+            kept = "no edition was made, the next run tries again"
+            raise SendError(f"every source of {self.config.path} failed: {kept}")
+        made = life.draft(
+            self.list, self.papers, self.editions.latest(self.list.id), pulled.reports, self._merge, self._now()
+        )
+        if not made.candidates and self.list.when_empty is WhenEmpty.SKIP:
+            self.papers.record(self.list.id, pulled.reports, self._now())
+            since = made.edition.since
+            after = f" since {since:%Y-%m-%d %H:%M} UTC" if since else ""
+            return None, f'no new paper{after}, and when_empty = "skip"'
+        return (
+            self.editions.freeze(
+                self.list.id, made.edition.due_on, made.edition.cutoff, pulled.reports, self._merge, made.summaries
+            ),
+            None,
+        )
+
+    def _complete(self, overview: EditionOverview) -> str:
+        sent = overview.counts.get(DeliveryStatus.SENT, 0)
+        edition = overview.edition
+        return (
+            f"edition {edition.number} of {edition.due_on} is complete: sent to {sent} of {overview.recipients}; "
+            "the next edition is tomorrow's"
+        )
+
+    async def _draft(self, progress: Progress) -> Draft:
+        pulled = await self.fetch(progress)
+        return life.draft(
+            self.list, self.papers, self.editions.latest(self.list.id), pulled.reports, self._merge, self._now()
+        )
+
+    def _merge(self, announcements: Sequence, signals: Sequence) -> Sequence[Candidate]:
+        return life.merge_wanted(merge, self.config.sources)(announcements, signals)
+
+    def _ranker(self, candidates: Sequence[Candidate], people: Sequence[Subscriber], cutoff: datetime) -> Ranker:
+        profiles = [s.profile for s in people]
+        return life.rank_for(self.list, self.papers, candidates, profiles, cutoff, self._library)
+
+    def _renderer(self, edition: Edition) -> EditionRenderer:
+        candidates = {c.paper.id: c for c in self.editions.candidates(edition)}
+        return EditionRenderer(self.list, edition, candidates, self.editions.sources(edition))
+
+    def _compose(self, claim: Claim, renderers: Mapping[EditionId, EditionRenderer]) -> tuple[Envelope, bytes]:
+        message = renderers[claim.delivery.edition_id].compose(claim.subscriber, claim.delivery)
+        return self._envelope(claim.delivery.address), message
+
+    def _envelope(self, recipient: Address) -> Envelope:
+        return Envelope(parseaddr(self.list.from_)[1], recipient)
+
+    def _transport(self) -> Transport:
+        return SmtpTransport(self.config.relay) if self.config.relay else MaildirTransport(self.config.outbox)
+
+    def _configured(self) -> tuple[Subscriber, ...]:
+        return tuple(
+            Subscriber(SubscriberId(0), s.address, s.name, s.timezone, s.profile) for s in self.config.subscribers
+        )
+
+    def _synchronise(self, only: Collection[str]) -> tuple[Subscriber, ...]:
+        self.subscribers.synchronise(self.list.id, self._configured())
+        return _named(self.subscribers.reachable(self.list.id), only, self.config.path)
+
+    def _people(self, only: Collection[str]) -> tuple[Subscriber, ...]:
+        """The config's subscribers, with the ids of those whom the store knows; nothing is kept."""
+        ids = {s.address.casefold(): s.id for s in self.subscribers.reachable(self.list.id)}
+        people = tuple(
+            Subscriber(ids.get(s.address.casefold(), SubscriberId(0)), s.address, s.name, s.timezone, s.profile)
+            for s in self._configured()
+        )
+        return _named(people, only, self.config.path)
+
+
+async def _unless_stopped(work: Coroutine[Any, Any, T], stop: asyncio.Event) -> T | None:
+    """The work's result, or None if it was asked to stop first; the work is cancelled then."""
+    working, stopping = asyncio.create_task(work), asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait((working, stopping), return_when=asyncio.FIRST_COMPLETED)
+        return await working if working.done() else None
+    finally:
+        for task in (working, stopping):
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
+
+def _named(people: Sequence[Subscriber], only: Collection[str], path: Path) -> tuple[Subscriber, ...]:
+    """Those of the people whose address was asked for; everybody if none was. Raises ConfigError for a stranger."""
+    if not only:
+        return tuple(people)
+    by_address = {s.address.casefold(): s for s in people}
+    strangers = [address for address in only if address.casefold() not in by_address]
+    if strangers:
+        known = ", ".join(s.address for s in people[:5]) or "nobody"
+        raise ConfigError(f"{path}: {', '.join(strangers)} is not a subscriber who may be sent to; {known} is")
+    return tuple(by_address[address.casefold()] for address in only)
+
+
+def _unrecorded(edition: Edition, subscriber: Subscriber, selection: Selection, mailing_list: MailingList) -> Delivery:
+    return Delivery(
+        id=DeliveryId(0),
+        edition_id=edition.id,
+        subscriber_id=subscriber.id,
+        address=subscriber.address,
+        status=DeliveryStatus.QUEUED,
+        message_id=message_id(mailing_list, edition, subscriber.id),
+        picks=selection.picks,
+        queued_at=edition.cutoff,
+    )

@@ -1,0 +1,355 @@
+"""The command line. Each command is a few lines over `app.py`; `console.py` does the talking.
+
+Heavy modules are imported inside the commands: `digest --help` must stay quick. Exit codes: 0 done; 1 done in part or
+failed; 2 config or usage; 3 nothing to do where something was expected.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from digest import __version__
+from digest.errors import ConfigError, DigestError
+
+if TYPE_CHECKING:
+    from digest.app import App
+    from digest.console import Terminal
+    from digest.settings import Installation, ListConfig
+
+DONE, PARTLY, USAGE, NOTHING = 0, 1, 2, 3
+
+cli = typer.Typer(
+    name="digest",
+    help="Get trending papers in your email inbox: pull new abstracts, rank them against each subscriber's topics, "
+    "render one email each and deliver it exactly once.",
+    epilog="Start with `digest demo`: the whole way on invented papers, with no network. Then `digest init`.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+ConfigOption = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--config",
+        "-c",
+        help="A list's TOML file, or a folder of them; may be repeated. Default: $DIGEST_CONFIG, else config.toml.",
+    ),
+]
+NowOption = Annotated[
+    str | None, typer.Option("--now", metavar="ISO-8601", help="Act as if this were the time, e.g. 2026-06-09T07:00Z.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, one object a line.")]
+VerboseOption = Annotated[bool, typer.Option("--verbose", "-v", help="Tell how, not only what.")]
+ToOption = Annotated[
+    list[str] | None, typer.Option("--to", metavar="EMAIL", help="Only this subscriber; may be repeated.")
+]
+
+
+def main() -> None:
+    """Runs the command line; every foreseeable error is a line or two on standard error, never a traceback."""
+    try:
+        cli()
+    except DigestError as error:
+        sys.stderr.write(f"{error}\n")
+        sys.exit(error.exit_code)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"digest {__version__}")
+        raise typer.Exit
+
+
+@cli.callback()
+def _root(
+    version: Annotated[  # noqa: ARG001
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+# --- what every command needs ---------------------------------------------------------------------------------------
+
+
+def _clock(now: str | None) -> Callable[[], datetime]:
+    if now is None:
+        return lambda: datetime.now(UTC)
+    try:
+        moment = datetime.fromisoformat(now)
+    except ValueError:
+        raise ConfigError(f"--now {now}: not a time; write it as 2026-06-09T07:00Z") from None
+    fixed = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return lambda: fixed
+
+
+def _load(config: list[Path] | None, verbose: bool) -> Installation:
+    import logging
+
+    from digest.console import complain
+    from digest.settings import load
+
+    logging.basicConfig(
+        level=logging.DEBUG if verbose else logging.WARNING, format="%(name)s: %(message)s", stream=sys.stderr
+    )
+    for chatty in ("cssutils", "CSSUTILS", "premailer", "httpcore2", "asyncio"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
+    paths = config or [Path(p) for p in os.environ.get("DIGEST_CONFIG", "config.toml").split(os.pathsep)]
+    installation = load(paths)
+    for each in installation.lists:
+        for warning in each.warnings:
+            complain(f"warning: {warning}")
+    return installation
+
+
+def _terminal(as_json: bool) -> Terminal:
+    from digest.console import Terminal
+
+    return Terminal(as_json=as_json)
+
+
+def _each(
+    installation: Installation,
+    now: str | None,
+    work: Callable[[App], int],
+    *,
+    keep: bool = True,
+    only: str | None = None,
+) -> None:
+    """Does the work for every list; one list's failure never keeps the others from theirs. Exits with the worst."""
+    from digest.app import App
+    from digest.console import complain
+
+    chosen = [c for c in installation.lists if only is None or c.mailing_list.id == only]
+    if not chosen:
+        known = ", ".join(c.mailing_list.id for c in installation.lists)
+        raise ConfigError(f"there is no list {only}; there is {known}")
+    codes = []
+    clock = _clock(now)
+    for each in chosen:
+        try:
+            with App(each, clock, keep=keep) as app:
+                codes.append(work(app))
+        except DigestError as error:
+            complain(str(error))
+            codes.append(error.exit_code)
+    worst = next((code for code in (USAGE, PARTLY, NOTHING) if code in codes), DONE)
+    raise typer.Exit(worst)
+
+
+def _heading(terminal: Terminal, app: App) -> None:
+    terminal.say(f"{app.list.name} ({app.list.id})", style="bold")
+
+
+# --- the commands ---------------------------------------------------------------------------------------------------
+
+
+@cli.command(epilog="Example: digest init lists/video-lab.toml --email ada@example.org --categories cs.CV,cs.LG")
+def init(
+    path: Annotated[Path, typer.Argument(help="The file to write.")] = Path("config.toml"),
+    name: Annotated[str, typer.Option(help="The list's name, as readers see it.")] = "My Papers",
+    email: Annotated[
+        str, typer.Option(help="The first subscriber, and the sender until you change it.")
+    ] = "me@example.org",
+    categories: Annotated[str, typer.Option(help="arXiv categories, with commas.")] = "cs.CV,cs.LG",
+    topic: Annotated[str, typer.Option(help="What you are looking for, in your own words.")] = (
+        "diffusion and autoregressive models that generate or edit video"
+    ),
+) -> None:
+    """Write a commented config for a new list."""
+    from digest.starter import write_starter
+
+    write_starter(path, name=name, email=email, categories=categories.split(","), topic=topic)
+    typer.echo(f"{path} written. Next: open it, then `digest preview --config {path} --open`.")
+
+
+@cli.command(epilog="Example: digest pull --config lists/ --json")
+def pull(
+    config: ConfigOption = None, now: NowOption = None, json: JsonOption = False, verbose: VerboseOption = False
+) -> None:
+    """Fetch every source now and keep what is new for the next edition."""
+    from digest.console import show_pulled
+
+    terminal = _terminal(json)
+
+    def work(app: App) -> int:
+        _heading(terminal, app)
+        pulled = asyncio.run(app.pull())
+        show_pulled(terminal, app.list.id, pulled)
+        return PARTLY if any(report.error for report in pulled.reports) else DONE
+
+    _each(_load(config, verbose), now, work)
+
+
+@cli.command(epilog="Example: digest rank --to ada@example.org --top 20")
+def rank(
+    config: ConfigOption = None,
+    to: ToOption = None,
+    top: Annotated[int, typer.Option(min=0, help="How many papers of each ranking; 0 for all.")] = 20,
+    papers: Annotated[Path | None, typer.Option(metavar="FILE.jsonl", help="Rank these documents instead.")] = None,
+    profiles: Annotated[Path | None, typer.Option(metavar="FILE.jsonl", help="… for these profiles.")] = None,
+    now: NowOption = None,
+    json: JsonOption = False,
+    verbose: VerboseOption = False,
+) -> None:
+    """Show the ranking with reasons and near misses; nothing is recorded.
+
+    With --papers and --profiles it ranks any documents, without a config: one JSON object a line in, one a line out.
+    """
+    from digest.console import show_ranking
+
+    if papers or profiles:
+        _rank_files(papers, profiles, top, json, now)
+    terminal = _terminal(json)
+
+    def work(app: App) -> int:
+        _heading(terminal, app)
+        proof, rankings = asyncio.run(app.rankings(to or (), top))
+        _tell_failures(proof.summaries)
+        for (subscriber, selection), (_, ranking) in zip(proof.selections, rankings, strict=True):
+            show_ranking(terminal, proof, subscriber, selection, ranking)
+        if not proof.candidates:
+            terminal.say("  nothing to rank: no new paper since the last edition")
+            return NOTHING
+        return PARTLY if any(summary.error for summary in proof.summaries) else DONE
+
+    _each(_load(config, verbose), now, work, keep=False)
+
+
+def _rank_files(papers: Path | None, profiles: Path | None, top: int, json: bool, now: str | None) -> None:
+    from digest.batch import rank_files
+
+    if not papers or not profiles:
+        raise ConfigError("--papers and --profiles go together: one file of documents, one of profiles")
+    terminal = _terminal(json)
+    for ranking in rank_files(papers, profiles, top=top, now=_clock(now)()):
+        terminal.emit(ranking)
+        terminal.say(str(ranking["profile"]), style="bold")
+        for place, pick in enumerate(ranking["ranking"], 1):
+            terminal.say(f"  {place:>3}  {pick['score']:.3f}  {pick['id']}")
+            terminal.say("              " + " · ".join(f"{r['text']} {r['weight']:+.2f}" for r in pick["reasons"]))
+    raise typer.Exit(DONE)
+
+
+def _tell_failures(summaries: Any) -> None:
+    from digest.console import complain
+
+    for summary in summaries:
+        if summary.error:
+            complain(f"{summary.source}: {summary.error}")
+
+
+@cli.command(epilog="Example: digest preview --to ada@example.org --open")
+def preview(
+    config: ConfigOption = None,
+    to: ToOption = None,
+    out: Annotated[Path, typer.Option(help="The folder to write to.")] = Path("preview"),
+    open_: Annotated[bool, typer.Option("--open", help="Open the first page in the browser.")] = False,
+    now: NowOption = None,
+    json: JsonOption = False,
+    verbose: VerboseOption = False,
+) -> None:
+    """Write each subscriber's email as .html, .txt and .eml; nothing is sent, nothing is recorded."""
+    from digest.preview import write_preview
+
+    terminal = _terminal(json)
+
+    def work(app: App) -> int:
+        _heading(terminal, app)
+        proof = asyncio.run(app.proof(to or ()))
+        _tell_failures(proof.summaries)
+        pages = write_preview(proof, app.list, out, terminal)
+        if open_ and pages:
+            typer.launch(pages[0].resolve().as_uri())
+        if not any(selection.picks for _, selection in proof.selections):
+            return NOTHING
+        return PARTLY if any(summary.error for summary in proof.summaries) else DONE
+
+    _each(_load(config, verbose), now, work, keep=False)
+
+
+@cli.command(epilog="Example: digest send video-lab --test me@example.org")
+def send(
+    list_id: Annotated[str | None, typer.Argument(metavar="[LIST]", help="Only the list with this id.")] = None,
+    config: ConfigOption = None,
+    to: ToOption = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show who would get what; send and record nothing.")
+    ] = False,
+    test: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Send one subscriber's edition here; record nothing.")
+    ] = None,
+    now: NowOption = None,
+    json: JsonOption = False,
+    verbose: VerboseOption = False,
+) -> None:
+    """Pull, rank, render and send today's edition now; an unfinished edition is resumed."""
+    from digest import sending
+
+    if dry_run and test:
+        raise ConfigError("--dry-run sends nothing and --test sends one message: give one of them")
+    terminal = _terminal(json)
+
+    def work(app: App) -> int:
+        _heading(terminal, app)
+        if dry_run:
+            return sending.rehearse(terminal, app, to or ())
+        if test:
+            return sending.send_test(terminal, app, test, to or ())
+        return sending.send(terminal, app, to or ())
+
+    _each(_load(config, verbose), now, work, keep=not (dry_run or test), only=list_id)
+
+
+@cli.command(epilog="Example: digest status --config lists/ --json")
+def status(
+    config: ConfigOption = None,
+    editions: Annotated[int, typer.Option(min=1, help="How many editions of each list.")] = 7,
+    now: NowOption = None,
+    json: JsonOption = False,
+    verbose: VerboseOption = False,
+) -> None:
+    """Show editions, deliveries by status, and how the sources did."""
+    from digest.console import show_status
+    from digest.scheduler import next_run
+
+    terminal = _terminal(json)
+    clock = _clock(now)
+
+    def work(app: App) -> int:
+        overviews = app.editions.recent(app.list.id, editions)
+        show_status(terminal, app.list.id, app.list.name, overviews, next_run(app.list, clock()))
+        return DONE if all(o.adds_up or not o.finished_at for o in overviews) else PARTLY
+
+    _each(_load(config, verbose), now, work, keep=False)
+
+
+@cli.command(epilog="Example: digest run --config lists/")
+def run(config: ConfigOption = None, now: NowOption = None, verbose: VerboseOption = False) -> None:
+    """Send every list's editions by its schedule, until stopped with Ctrl-C or SIGTERM."""
+    from digest.scheduler import run_until_stopped
+
+    installation = _load(config, verbose)
+    asyncio.run(run_until_stopped(installation.lists, _clock(now)))
+
+
+@cli.command(epilog="Example: digest demo --out /tmp/demo")
+def demo(
+    out: Annotated[Path, typer.Option(help="The demo's folder: its config, database and inbox.")] = Path("digest-demo"),
+    restart: Annotated[bool, typer.Option("--restart", help="Forget the days that were sent.")] = False,
+    json: JsonOption = False,
+) -> None:
+    """Show the whole thing on invented papers: an embedded SMTP server, four readers, no network."""
+    from digest.demo.run import run_demo
+
+    raise typer.Exit(run_demo(out, restart=restart, terminal=_terminal(json)))

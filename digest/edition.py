@@ -1,0 +1,225 @@
+"""The life of one edition: pull, freeze, rank, enqueue. What happens in which order, and what a crash leaves behind.
+
+Declares the narrow protocols that it needs; `app.py` brings the adapters. Sending is apart (`send/outbox.py`): it
+works from the frozen deliveries alone.
+
+    pull       nothing is kept until the edition is frozen            a crash: the pull is done again
+    freeze     one transaction: edition, candidates, used marks       a crash: all of it or nothing
+    enqueue    one transaction a shard of recipients                  a crash: the shards that are missing are done
+    close      the set of recipients is final                         a crash: nobody is enqueued twice
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Protocol
+from zoneinfo import ZoneInfo
+
+from digest.model import (
+    Announcement,
+    AnnounceType,
+    Candidate,
+    Edition,
+    EditionId,
+    Frequency,
+    ListId,
+    MailingList,
+    Paper,
+    PaperId,
+    Profile,
+    Selection,
+    Signal,
+    Source,
+    SourceReport,
+    SourceSummary,
+    Subscriber,
+    SubscriberId,
+    WhenEmpty,
+    Window,
+)
+from digest.rank import Ranker, select
+from digest.render import message_id
+
+FIRST_DAYS = {Frequency.DAILY: 1, Frequency.WEEKLY: 7, Frequency.MONTHLY: 31}
+"""How far a list's first edition looks back in sources that answer by date."""
+BACKGROUND_PAPERS = 5000
+"""How many papers of earlier days tell the ranking what is common and what is rare."""
+
+Merge = Callable[[Sequence[Announcement], Sequence[Signal]], Sequence[Candidate]]
+
+
+class PaperStore(Protocol):
+    """What an edition asks of the papers seen so far."""
+
+    def pending(self, list_id: ListId) -> tuple[tuple[Announcement, ...], tuple[Signal, ...]]: ...
+    def unseen(self, list_id: ListId, announcements: Iterable[Announcement]) -> tuple[Announcement, ...]: ...
+    def known(self, ids: set[PaperId]) -> dict[PaperId, Paper]: ...
+    def background(self, until: datetime, limit: int) -> tuple[Paper, ...]: ...
+
+
+class EditionStore(Protocol):
+    """What an edition asks of the ledger."""
+
+    def latest(self, list_id: ListId) -> Edition | None: ...
+    def freeze(
+        self,
+        list_id: ListId,
+        due_on: date,
+        cutoff: datetime,
+        reports: Sequence[SourceReport],
+        merge: Merge,
+        summaries: Sequence[SourceSummary],
+    ) -> Edition: ...
+    def candidates(self, edition: Edition) -> tuple[Candidate, ...]: ...
+    def recipients(self, edition: Edition) -> Iterator[tuple[Subscriber, ...]]: ...
+    def already_sent(
+        self, subscribers: Sequence[Subscriber], candidates: Sequence[Candidate], until: Edition
+    ) -> dict[SubscriberId, frozenset[PaperId]]: ...
+    def enqueue(
+        self,
+        edition: Edition,
+        selected: Sequence[tuple[Subscriber, Selection, str]],
+        now: datetime,
+        nothing_for: str | None,
+    ) -> None: ...
+    def close_recipients(self, edition: Edition, now: datetime) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """An edition that is not frozen: what it would hold if it were made now."""
+
+    edition: Edition
+    candidates: tuple[Candidate, ...]
+    summaries: tuple[SourceSummary, ...]
+
+
+def due_on(mailing_list: MailingList, now: datetime) -> date:
+    """The local day of the list: an edition is one per list and day."""
+    return now.astimezone(ZoneInfo(mailing_list.timezone)).date()
+
+
+def window(mailing_list: MailingList, latest: Edition | None, now: datetime) -> Window:
+    """What the next edition covers: from the last one's cutoff, so that a missed run is caught up by the next."""
+    return Window(latest.cutoff if latest else None, now, FIRST_DAYS[mailing_list.frequency])
+
+
+def summarise(reports: Sequence[SourceReport], unseen: Sequence[Announcement]) -> tuple[SourceSummary, ...]:
+    """What each source gave, in numbers."""
+    return tuple(
+        SourceSummary(
+            source=report.source,
+            received=len(report.announcements),
+            fresh=sum(1 for a in unseen if a.source == report.source),
+            expected=report.expected,
+            notes=report.notes,
+            error=report.error,
+        )
+        for report in reports
+    )
+
+
+def wanted(announcements: Iterable[Announcement], sources: Sequence[Source]) -> tuple[Announcement, ...]:
+    """The announcements of the types that each source is asked for; others were seen and are not candidates."""
+    kinds: dict[str, tuple[AnnounceType, ...]] = {source.name: source.kinds for source in sources}
+    return tuple(a for a in announcements if a.announce_type in kinds.get(a.source, ()))
+
+
+def merge_wanted(merge: Merge, sources: Sequence[Source]) -> Merge:
+    """`merge` over the wanted announcements alone, with the signals of theirs."""
+
+    def merged(announcements: Sequence[Announcement], signals: Sequence[Signal]) -> Sequence[Candidate]:
+        return merge(wanted(announcements, sources), signals)
+
+    return merged
+
+
+def draft(
+    mailing_list: MailingList,
+    papers: PaperStore,
+    latest: Edition | None,
+    reports: Sequence[SourceReport],
+    merge: Merge,
+    now: datetime,
+) -> Draft:
+    """What the next edition would hold; nothing is kept."""
+    unseen = papers.unseen(mailing_list.id, (a for report in reports for a in report.announcements))
+    pending, signals = papers.pending(mailing_list.id)
+    observed = tuple(s for report in reports for s in report.signals)
+    number = latest.number + 1 if latest else 1
+    edition = Edition(
+        EditionId(0), mailing_list.id, number, due_on(mailing_list, now), latest.cutoff if latest else None, now
+    )
+    return Draft(edition, tuple(merge(pending + unseen, signals + observed)), summarise(reports, unseen))
+
+
+def rank_for(
+    mailing_list: MailingList,
+    papers: PaperStore,
+    candidates: Sequence[Candidate],
+    profiles: Sequence[Profile],
+    cutoff: datetime,
+    library: Mapping[PaperId, Paper],
+) -> Ranker:
+    """The ranker for an edition's candidates, knowing the papers that the profiles name."""
+    named = {
+        paper_id
+        for profile in profiles
+        for paper_id in (*profile.examples, *(vote.paper_id for vote in profile.liked + profile.disliked))
+    }
+    return Ranker(
+        candidates,
+        known={**papers.known(named), **{paper_id: library[paper_id] for paper_id in named & library.keys()}},
+        background=papers.background(cutoff, BACKGROUND_PAPERS),
+        trend_weight=mailing_list.trend_weight,
+        now=cutoff,
+    )
+
+
+def select_for(
+    mailing_list: MailingList,
+    ranker: Ranker,
+    candidates: Mapping[PaperId, Candidate],
+    subscribers: Sequence[Subscriber],
+    already_sent: Mapping[SubscriberId, frozenset[PaperId]],
+) -> Iterator[tuple[Subscriber, Selection]]:
+    """Each subscriber's picks, in the order of subscribers."""
+    rankings = ranker.rank([subscriber.profile for subscriber in subscribers])
+    for subscriber, ranking in zip(subscribers, rankings, strict=True):
+        yield (
+            subscriber,
+            select(
+                ranking,
+                candidates,
+                already_sent.get(subscriber.id, frozenset()),
+                papers=mailing_list.papers,
+                min_relevance=mailing_list.min_relevance,
+            ),
+        )
+
+
+def enqueue_all(
+    mailing_list: MailingList,
+    edition: Edition,
+    papers: PaperStore,
+    editions: EditionStore,
+    library: Mapping[PaperId, Paper],
+    now: datetime,
+) -> None:
+    """Ranks the frozen candidates for every recipient who has no delivery yet, and closes the set of recipients."""
+    candidates = editions.candidates(edition)
+    by_id = {candidate.paper.id: candidate for candidate in candidates}
+    nothing_for = None
+    if mailing_list.when_empty is WhenEmpty.SKIP:
+        nothing_for = f'no paper reached min_relevance = {mailing_list.min_relevance:g}, and when_empty = "skip"'
+    for shard in editions.recipients(edition):
+        ranker = rank_for(mailing_list, papers, candidates, [s.profile for s in shard], edition.cutoff, library)
+        sent = editions.already_sent(shard, candidates, edition)
+        selected = [
+            (subscriber, selection, message_id(mailing_list, edition, subscriber.id))
+            for subscriber, selection in select_for(mailing_list, ranker, by_id, shard, sent)
+        ]
+        editions.enqueue(edition, selected, now, nothing_for)
+    editions.close_recipients(edition, now)

@@ -1,0 +1,139 @@
+"""Opening the database: SQLite in WAL mode, one transaction a `write()`, migrated to our schema by itself.
+
+`application_id` tells our file from another program's, `user_version` tells the schema. A file of a newer schema is
+refused, never guessed at. Commits are durable (`synchronous=FULL`): the outbox relies on it.
+Sources: sqlite.org/pragma.html, sqlite.org/wal.html; the transaction recipe is that of SQLAlchemy's pysqlite page.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import sqlalchemy as sa
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from digest.errors import StoreError
+from digest.store.schema import APPLICATION_ID, SCHEMA_VERSION
+
+BUSY_SECONDS = 30
+"""How long a statement waits for another process's transaction before it gives up."""
+
+
+class Database:
+    """An open database. `read()` and `write()` each hold one transaction for the length of a `with` block."""
+
+    def __init__(self, engine: sa.Engine, name: str):
+        self._engine = engine
+        self._name = name
+
+    @contextmanager
+    def read(self) -> Iterator[sa.Connection]:
+        """One consistent view; other writers go on."""
+        with self._explained(), self._engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[sa.Connection]:
+        """One transaction, durable when the block ends, undone if it raises. Raises StoreError."""
+        with self._explained(), self._engine.connect() as connection:
+            writer = connection.execution_options(digest_write=True)
+            with writer.begin():
+                yield writer
+
+    def close(self) -> None:
+        """Lets go of the file."""
+        self._engine.dispose()
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except sa.exc.OperationalError as error:
+            raise StoreError(f"{self._name}: {error.orig}; {_advice(str(error.orig))}") from error
+
+
+def _advice(message: str) -> str:
+    if "locked" in message:
+        return f"another program has held it for over {BUSY_SECONDS} s: close it, then try again"
+    if "full" in message:
+        return "free some space, then run the same command again: nothing was lost"
+    if "readonly" in message or "unable to open" in message:
+        return "check that the file and its folder exist and may be written by this user"
+    return "run the same command again; if it stays, restore the file from a backup"
+
+
+def open_database(url: str) -> Database:
+    """Opens, and where needed creates or migrates, the database at a `sqlite:///` URL. Raises StoreError."""
+    parsed = sa.make_url(url)
+    name = parsed.database or ":memory:"
+    if parsed.database:
+        parent = Path(parsed.database).parent
+        if not parent.is_dir():
+            raise StoreError(f"{name}: there is no folder {parent}: create it, or change `url` of [store]")
+    engine = sa.create_engine(parsed, connect_args={"timeout": BUSY_SECONDS})
+    sa.event.listen(engine, "connect", _configure)
+    sa.event.listen(engine, "begin", _begin)
+    database = Database(engine, name)
+    try:
+        with database.read() as connection:
+            version = _version_of(connection, name)
+        if version < SCHEMA_VERSION:
+            _migrate(database, name)
+    except sa.exc.DatabaseError as error:
+        engine.dispose()
+        raise StoreError(
+            f"{name} is not a digest database ({error.orig}): move it away or change `url` of [store]"
+        ) from error
+    except BaseException:
+        engine.dispose()
+        raise
+    return database
+
+
+def _configure(connection: sa.engine.interfaces.DBAPIConnection, _record: ConnectionPoolEntry) -> None:
+    connection.isolation_level = None  # we say BEGIN ourselves: sqlite3's own rules begin too late
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA synchronous=FULL")
+    cursor.execute("PRAGMA foreign_keys=ON")
+    application = cursor.execute("PRAGMA application_id").fetchone()[0]
+    # WAL is a property of the file: another program's file is left as it is, `open_database` refuses it in a moment.
+    if application == APPLICATION_ID or not cursor.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+        cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.close()
+
+
+def _begin(connection: sa.Connection) -> None:
+    # IMMEDIATE takes the write lock at once: a transaction that reads first and writes later cannot be overtaken.
+    write = connection.get_execution_options().get("digest_write")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+
+
+def _version_of(connection: sa.Connection, name: str) -> int:
+    application = connection.exec_driver_sql("PRAGMA application_id").scalar_one()
+    version = int(connection.exec_driver_sql("PRAGMA user_version").scalar_one())
+    tables = connection.exec_driver_sql("SELECT count(*) FROM sqlite_master").scalar_one()
+    if tables and application != APPLICATION_ID:
+        raise StoreError(f"{name} is another program's database: move it away or change `url` of [store]")
+    if version > SCHEMA_VERSION:
+        raise StoreError(
+            f"{name} was written by a newer digest (schema {version}, this one knows up to {SCHEMA_VERSION}): "
+            "upgrade with `pip install --upgrade papers-digest`, or restore the backup made before the upgrade"
+        )
+    return version
+
+
+def _migrate(database: Database, name: str) -> None:
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
+    with database.write() as connection:
+        if _version_of(connection, name) == SCHEMA_VERSION:
+            return  # another process was quicker
+        connection.exec_driver_sql(f"PRAGMA application_id = {APPLICATION_ID}")
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+        connection.exec_driver_sql(f"PRAGMA user_version = {SCHEMA_VERSION}")

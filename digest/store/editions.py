@@ -1,0 +1,358 @@
+"""Editions: the frozen candidates of each, its deliveries' counts, and what is left to do.
+
+An edition comes into being in one transaction, together with its candidates and the mark on every announcement that
+it used: there is no half-made edition, and any number of processes that try at once get the same one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.sqlite import insert
+
+from digest.errors import StoreError
+from digest.model import (
+    Address,
+    Announcement,
+    Candidate,
+    Delivery,
+    DeliveryId,
+    DeliveryStatus,
+    Edition,
+    EditionId,
+    ListId,
+    PaperId,
+    Pick,
+    Selection,
+    Signal,
+    SourceReport,
+    SourceSummary,
+    Subscriber,
+    SubscriberId,
+)
+from digest.store import papers as paper_store
+from digest.store import schema
+from digest.store.codec import decode, encode
+from digest.store.database import Database
+from digest.store.papers import in_groups
+from digest.store.subscribers import reachable, subscriber_of
+
+Merge = Callable[[Sequence[Announcement], Sequence[Signal]], Sequence[Candidate]]
+
+UNSETTLED = (DeliveryStatus.QUEUED, DeliveryStatus.ACTIVE, DeliveryStatus.SENDING, DeliveryStatus.DEFERRED)
+"""Deliveries that somebody still has to do something about; an edition with one of these is not finished."""
+
+
+@dataclass(frozen=True, slots=True)
+class EditionOverview:
+    """One edition and how far it has come. `recipients` is None until all of them are frozen."""
+
+    edition: Edition
+    sources: tuple[SourceSummary, ...]
+    candidates: int
+    recipients: int | None
+    counts: Mapping[DeliveryStatus, int]
+    finished_at: datetime | None
+    replies: tuple[tuple[DeliveryStatus, str, int], ...]
+    """Per status, what the deliveries that were not sent were told, and how many were told so."""
+
+    @property
+    def adds_up(self) -> bool:
+        """The invariant: every frozen recipient has exactly one delivery."""
+        return self.recipients == sum(self.counts.values())
+
+
+class Editions:
+    """The editions of one database."""
+
+    def __init__(self, database: Database):
+        self._database = database
+
+    def on(self, list_id: ListId, due_on: date) -> Edition | None:
+        """The list's edition of that day."""
+        with self._database.read() as connection:
+            return _on(connection, list_id, due_on)
+
+    def latest(self, list_id: ListId) -> Edition | None:
+        """The list's newest edition."""
+        table = schema.editions
+        query = sa.select(table).where(table.c.list_id == list_id).order_by(table.c.number.desc()).limit(1)
+        with self._database.read() as connection:
+            row = connection.execute(query).one_or_none()
+        return _edition(row) if row else None
+
+    def freeze(
+        self,
+        list_id: ListId,
+        due_on: date,
+        cutoff: datetime,
+        reports: Sequence[SourceReport],
+        merge: Merge,
+        summaries: Sequence[SourceSummary],
+    ) -> Edition:
+        """Makes the day's edition of what the reports and earlier pulls gave; if there is one already, gives that.
+
+        `merge` turns announcements and signals into candidates; it is called inside the transaction and must not
+        touch the store.
+        """
+        with self._database.write() as connection:
+            existing = _on(connection, list_id, due_on)
+            if existing:
+                return existing
+            paper_store.record(connection, list_id, reports, cutoff)
+            candidates = merge(*paper_store.pending(connection, list_id))
+            latest = connection.execute(
+                sa.select(sa.func.max(schema.editions.c.number), sa.func.max(schema.editions.c.cutoff)).where(
+                    schema.editions.c.list_id == list_id
+                )
+            ).one()
+            number, since = (latest[0] or 0) + 1, latest[1]
+            inserted = connection.execute(
+                sa.insert(schema.editions).values(
+                    list_id=list_id,
+                    number=number,
+                    due_on=due_on,
+                    since=since,
+                    cutoff=cutoff,
+                    sources=encode(tuple(summaries), tuple[SourceSummary, ...]),
+                )
+            )
+            edition_id = EditionId(inserted.scalar_one())
+            if candidates:
+                connection.execute(
+                    sa.insert(schema.edition_papers),
+                    [
+                        {"edition_id": edition_id, "position": n, "paper_id": c.paper.id, "candidate": encode(c)}
+                        for n, c in enumerate(candidates)
+                    ],
+                )
+            connection.execute(
+                sa.update(schema.announcements)
+                .where(schema.announcements.c.list_id == list_id, schema.announcements.c.edition_id.is_(None))
+                .values(edition_id=edition_id)
+            )
+        return Edition(edition_id, list_id, number, due_on, since, cutoff)
+
+    def unfinished(self, list_id: ListId) -> tuple[Edition, ...]:
+        """The list's editions with anything left to do, oldest first."""
+        table = schema.editions
+        query = (
+            sa.select(table).where(table.c.list_id == list_id, table.c.finished_at.is_(None)).order_by(table.c.number)
+        )
+        with self._database.read() as connection:
+            return tuple(map(_edition, connection.execute(query)))
+
+    def get(self, edition_id: EditionId) -> Edition:
+        """The edition. Raises StoreError if there is none."""
+        with self._database.read() as connection:
+            row = connection.execute(sa.select(schema.editions).where(schema.editions.c.id == edition_id)).one_or_none()
+        if row is None:
+            raise StoreError(f"there is no edition with the id {edition_id}")
+        return _edition(row)
+
+    def candidates(self, edition: Edition) -> tuple[Candidate, ...]:
+        """The frozen candidates, in the order in which they were frozen."""
+        table = schema.edition_papers
+        query = sa.select(table.c.candidate).where(table.c.edition_id == edition.id).order_by(table.c.position)
+        with self._database.read() as connection:
+            return tuple(decode(text, Candidate) for text in connection.execute(query).scalars())
+
+    def sources(self, edition: Edition) -> tuple[SourceSummary, ...]:
+        """What each source gave to the edition."""
+        query = sa.select(schema.editions.c.sources).where(schema.editions.c.id == edition.id)
+        with self._database.read() as connection:
+            return decode(connection.execute(query).scalar_one(), tuple[SourceSummary, ...])
+
+    def recipients(self, edition: Edition, shard: int = 1000) -> Iterator[tuple[Subscriber, ...]]:
+        """Who is still to get a delivery of this edition: reachable subscribers without one, in shards.
+
+        After `close_recipients` there are none: later subscribers wait for the next edition.
+        """
+        after = 0
+        while True:
+            with self._database.read() as connection:
+                closed = connection.execute(
+                    sa.select(schema.editions.c.recipients_frozen_at).where(schema.editions.c.id == edition.id)
+                ).scalar_one()
+                if closed:
+                    return
+                has_delivery = (
+                    sa.select(schema.deliveries.c.id)
+                    .where(
+                        schema.deliveries.c.edition_id == edition.id,
+                        schema.deliveries.c.subscriber_id == schema.subscribers.c.id,
+                    )
+                    .exists()
+                )
+                query = (
+                    reachable(edition.list_id)
+                    .where(schema.subscribers.c.id > after, ~has_delivery)
+                    .order_by(schema.subscribers.c.id)
+                    .limit(shard)
+                )
+                found = tuple(map(subscriber_of, connection.execute(query)))
+            if not found:
+                return
+            yield found
+            after = found[-1].id
+
+    def already_sent(
+        self, subscribers: Sequence[Subscriber], candidates: Sequence[Candidate], until: Edition
+    ) -> dict[SubscriberId, frozenset[PaperId]]:
+        """Which of the candidates an earlier edition already picked for each subscriber, in whatever version."""
+        wanted = {c.paper.id for c in candidates}
+        deliveries, editions, papers = schema.deliveries, schema.editions, schema.edition_papers
+        # Only editions that share a candidate with this one can have sent one of its papers.
+        shared = (
+            sa.select(papers.c.paper_id)
+            .where(papers.c.edition_id == until.id)
+            .intersect(sa.select(papers.c.paper_id).where(papers.c.edition_id != until.id))
+        )
+        earlier = (
+            sa.select(papers.c.edition_id)
+            .join(editions, editions.c.id == papers.c.edition_id)
+            .where(editions.c.list_id == until.list_id, papers.c.edition_id != until.id, papers.c.paper_id.in_(shared))
+        )
+        sent: dict[SubscriberId, set[PaperId]] = {}
+        with self._database.read() as connection:
+            for some in in_groups([s.id for s in subscribers]):
+                rows = connection.execute(
+                    sa.select(deliveries.c.subscriber_id, deliveries.c.picks).where(
+                        deliveries.c.subscriber_id.in_(some), deliveries.c.edition_id.in_(earlier)
+                    )
+                )
+                for subscriber_id, picks in rows:
+                    ids = {pick.paper_id for pick in decode(picks, tuple[Pick, ...])}
+                    sent.setdefault(SubscriberId(subscriber_id), set()).update(ids & wanted)
+        return {subscriber_id: frozenset(ids) for subscriber_id, ids in sent.items()}
+
+    def enqueue(
+        self,
+        edition: Edition,
+        selected: Sequence[tuple[Subscriber, Selection, str]],
+        now: datetime,
+        nothing_for: str | None,
+    ) -> None:
+        """Gives each (subscriber, selection, Message-ID) its one delivery; whoever has one keeps it.
+
+        A subscriber with no picks is `cancelled` with the reason `nothing_for`, or queued where that is None.
+        """
+        rows = []
+        for subscriber, selection, message_id in selected:
+            empty = not selection.picks and nothing_for is not None
+            rows.append(
+                {
+                    "edition_id": edition.id,
+                    "subscriber_id": subscriber.id,
+                    "address": subscriber.address,
+                    "status": DeliveryStatus.CANCELLED if empty else DeliveryStatus.QUEUED,
+                    "reply": nothing_for if empty else "",
+                    "settled_at": now if empty else None,
+                    "message_id": message_id,
+                    "picks": encode(selection.picks, tuple[Pick, ...]),
+                    "queued_at": now,
+                }
+            )
+        if rows:
+            with self._database.write() as connection:
+                connection.execute(insert(schema.deliveries).on_conflict_do_nothing(), rows)
+
+    def close_recipients(self, edition: Edition, now: datetime) -> None:
+        """Freezes who gets the edition: everyone enqueued so far."""
+        count = sa.select(sa.func.count()).where(schema.deliveries.c.edition_id == edition.id).scalar_subquery()
+        with self._database.write() as connection:
+            connection.execute(
+                sa.update(schema.editions)
+                .where(schema.editions.c.id == edition.id, schema.editions.c.recipients_frozen_at.is_(None))
+                .values(recipients=count, recipients_frozen_at=now)
+            )
+
+    def finish(self, edition: Edition, now: datetime) -> bool:
+        """Marks the edition finished if its counts add up and nothing is left to do; says whether it is finished."""
+        with self._database.write() as connection:
+            overview = _overview(connection, edition)
+            done = overview.adds_up and not any(overview.counts.get(status) for status in UNSETTLED)
+            if done and overview.finished_at is None:
+                connection.execute(
+                    sa.update(schema.editions).where(schema.editions.c.id == edition.id).values(finished_at=now)
+                )
+        return done
+
+    def overview(self, edition: Edition) -> EditionOverview:
+        """How far the edition has come."""
+        with self._database.read() as connection:
+            return _overview(connection, edition)
+
+    def recent(self, list_id: ListId, limit: int) -> tuple[EditionOverview, ...]:
+        """The list's newest editions, newest first."""
+        table = schema.editions
+        query = sa.select(table).where(table.c.list_id == list_id).order_by(table.c.number.desc()).limit(limit)
+        with self._database.read() as connection:
+            return tuple(_overview(connection, _edition(row)) for row in connection.execute(query).all())
+
+    def deliveries(self, edition: Edition) -> tuple[Delivery, ...]:
+        """Every delivery of the edition, in the order of subscribers."""
+        table = schema.deliveries
+        query = sa.select(table).where(table.c.edition_id == edition.id).order_by(table.c.subscriber_id)
+        with self._database.read() as connection:
+            return tuple(map(delivery_of, connection.execute(query)))
+
+
+def delivery_of(row: sa.Row[Any]) -> Delivery:
+    """A row of `deliveries` as a value."""
+    return Delivery(
+        id=DeliveryId(row.id),
+        edition_id=EditionId(row.edition_id),
+        subscriber_id=SubscriberId(row.subscriber_id),
+        address=Address(row.address),
+        status=DeliveryStatus(row.status),
+        message_id=row.message_id,
+        picks=decode(row.picks, tuple[Pick, ...]),
+        queued_at=row.queued_at,
+        attempts=row.attempts,
+        next_attempt_at=row.next_attempt_at,
+        reply=row.reply,
+    )
+
+
+def _edition(row: sa.Row[Any]) -> Edition:
+    return Edition(EditionId(row.id), ListId(row.list_id), row.number, row.due_on, row.since, row.cutoff)
+
+
+def _on(connection: sa.Connection, list_id: ListId, due_on: date) -> Edition | None:
+    table = schema.editions
+    row = connection.execute(sa.select(table).where(table.c.list_id == list_id, table.c.due_on == due_on)).one_or_none()
+    return _edition(row) if row else None
+
+
+def _overview(connection: sa.Connection, edition: Edition) -> EditionOverview:
+    editions, papers, deliveries = schema.editions, schema.edition_papers, schema.deliveries
+    row = connection.execute(sa.select(editions).where(editions.c.id == edition.id)).one()
+    candidates = connection.execute(sa.select(sa.func.count()).where(papers.c.edition_id == edition.id)).scalar_one()
+    grouped = connection.execute(
+        sa.select(deliveries.c.status, deliveries.c.reply, sa.func.count())
+        .where(deliveries.c.edition_id == edition.id, deliveries.c.status != DeliveryStatus.SENT)
+        .group_by(deliveries.c.status, deliveries.c.reply)
+        .order_by(deliveries.c.status, deliveries.c.reply)
+    ).all()
+    sent = connection.execute(
+        sa.select(sa.func.count()).where(
+            deliveries.c.edition_id == edition.id, deliveries.c.status == DeliveryStatus.SENT
+        )
+    ).scalar_one()
+    counts: dict[DeliveryStatus, int] = {DeliveryStatus.SENT: sent} if sent else {}
+    for status, _, count in grouped:
+        counts[DeliveryStatus(status)] = counts.get(DeliveryStatus(status), 0) + count
+    return EditionOverview(
+        edition=edition,
+        sources=decode(row.sources, tuple[SourceSummary, ...]),
+        candidates=candidates,
+        recipients=row.recipients,
+        counts=counts,
+        finished_at=row.finished_at,
+        replies=tuple((DeliveryStatus(status), reply, count) for status, reply, count in grouped if reply),
+    )

@@ -1,0 +1,1 @@
+"""One migration a file, numbered as `PRAGMA user_version` counts them."""

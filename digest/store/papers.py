@@ -1,0 +1,144 @@
+"""Papers, their announcements and their signals: what every pull has seen.
+
+An announcement is kept once per list, source, paper, type and version, and is handed to one edition of that list.
+Called by `app.py` (after a pull) and by `editions.py` (inside the transaction that freezes an edition).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from datetime import datetime
+from typing import TypeVar
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.sqlite import insert
+
+from digest.model import Announcement, AnnounceType, ListId, Paper, PaperId, Signal, SourceReport
+from digest.store import schema
+from digest.store.codec import decode, encode
+from digest.store.database import Database
+
+T = TypeVar("T")
+
+IN_A_STATEMENT = 500
+"""Values bound in one IN list; SQLite's limit is 32,766, its planner likes them short."""
+
+AnnouncementKey = tuple[str, PaperId, AnnounceType, int]
+"""source, paper, type, version: two announcements with the same key are one."""
+
+
+def key_of(announcement: Announcement) -> AnnouncementKey:
+    """What makes an announcement the same one when it is met again."""
+    paper = announcement.paper
+    return announcement.source, paper.id, announcement.announce_type, paper.version or 0
+
+
+class Papers:
+    """The papers of one database."""
+
+    def __init__(self, database: Database):
+        self._database = database
+
+    def record(self, list_id: ListId, reports: Sequence[SourceReport], now: datetime) -> None:
+        """Keeps what a pull gave; what was known already stays as it was."""
+        with self._database.write() as connection:
+            record(connection, list_id, reports, now)
+
+    def unseen(self, list_id: ListId, announcements: Iterable[Announcement]) -> tuple[Announcement, ...]:
+        """Those that no earlier pull for this list recorded, each once."""
+        distinct = {key_of(a): a for a in reversed(tuple(announcements))}
+        with self._database.read() as connection:
+            known = _known_keys(connection, list_id, {key[1] for key in distinct})
+        return tuple(a for key, a in reversed(distinct.items()) if key not in known)
+
+    def pending(self, list_id: ListId) -> tuple[tuple[Announcement, ...], tuple[Signal, ...]]:
+        """The announcements that no edition of the list has used yet, with all signals known of their papers."""
+        with self._database.read() as connection:
+            return pending(connection, list_id)
+
+    def known(self, ids: Collection[PaperId]) -> dict[PaperId, Paper]:
+        """Those of the papers that were ever seen."""
+        found: dict[PaperId, Paper] = {}
+        with self._database.read() as connection:
+            for some in in_groups(sorted(ids)):
+                rows = connection.execute(sa.select(schema.papers.c.paper).where(schema.papers.c.id.in_(some)))
+                found |= {paper.id: paper for paper in (decode(text, Paper) for text in rows.scalars())}
+        return found
+
+    def background(self, until: datetime, limit: int) -> tuple[Paper, ...]:
+        """The newest papers first seen up to `until`: what is common and what is rare, for the ranking."""
+        table = schema.papers
+        query = (
+            sa.select(table.c.paper)
+            .where(table.c.first_seen_at <= until)
+            .order_by(table.c.first_seen_at.desc(), table.c.id)
+            .limit(limit)
+        )
+        with self._database.read() as connection:
+            return tuple(decode(text, Paper) for text in connection.execute(query).scalars())
+
+
+def record(connection: sa.Connection, list_id: ListId, reports: Sequence[SourceReport], now: datetime) -> None:
+    """`Papers.record` inside somebody's transaction."""
+    announced = [a for report in reports for a in report.announcements]
+    if announced:
+        papers = [{"id": a.paper.id, "paper": encode(a.paper), "first_seen_at": now} for a in announced]
+        connection.execute(insert(schema.papers).on_conflict_do_nothing(), papers)
+        rows = [
+            {
+                "list_id": list_id,
+                "source": a.source,
+                "paper_id": a.paper.id,
+                "announce_type": a.announce_type,
+                "version": a.paper.version or 0,
+                "announced_on": a.announced_on,
+                "paper": encode(a.paper),
+                "first_seen_at": now,
+            }
+            for a in announced
+        ]
+        connection.execute(insert(schema.announcements).on_conflict_do_nothing(), rows)
+    observed = [
+        {"paper_id": s.paper_id, "name": s.name, "observed_at": s.observed_at, "value": s.value}
+        for report in reports
+        for s in report.signals
+    ]
+    if observed:
+        connection.execute(insert(schema.signals).on_conflict_do_nothing(), observed)
+
+
+def pending(connection: sa.Connection, list_id: ListId) -> tuple[tuple[Announcement, ...], tuple[Signal, ...]]:
+    """`Papers.pending` inside somebody's transaction."""
+    table = schema.announcements
+    query = sa.select(table).where(table.c.list_id == list_id, table.c.edition_id.is_(None)).order_by(table.c.id)
+    announced = tuple(
+        Announcement(decode(row.paper, Paper), AnnounceType(row.announce_type), row.announced_on, row.source)
+        for row in connection.execute(query)
+    )
+    return announced, signals_of(connection, {a.paper.id for a in announced})
+
+
+def signals_of(connection: sa.Connection, ids: Collection[PaperId]) -> tuple[Signal, ...]:
+    """All observations of the papers, oldest first."""
+    table = schema.signals
+    found: list[Signal] = []
+    for some in in_groups(sorted(ids)):
+        rows = connection.execute(sa.select(table).where(table.c.paper_id.in_(some)).order_by(table.c.observed_at))
+        found += (Signal(PaperId(r.paper_id), r.name, r.value, r.observed_at) for r in rows)
+    return tuple(found)
+
+
+def in_groups(values: Sequence[T]) -> Iterator[Sequence[T]]:
+    """The values in slices that one statement can bind."""
+    for start in range(0, len(values), IN_A_STATEMENT):
+        yield values[start : start + IN_A_STATEMENT]
+
+
+def _known_keys(connection: sa.Connection, list_id: ListId, ids: Collection[PaperId]) -> set[AnnouncementKey]:
+    table = schema.announcements
+    columns = (table.c.source, table.c.paper_id, table.c.announce_type, table.c.version)
+    known: set[AnnouncementKey] = set()
+    for some in in_groups(sorted(ids)):
+        rows = connection.execute(sa.select(*columns).where(table.c.list_id == list_id, table.c.paper_id.in_(some)))
+        known |= {(r.source, PaperId(r.paper_id), AnnounceType(r.announce_type), r.version) for r in rows}
+    return known

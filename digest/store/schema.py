@@ -1,0 +1,170 @@
+"""The tables. A change here comes with a new file in `migrations/versions` and a higher `SCHEMA_VERSION`.
+
+Frozen values (papers, candidates, picks, profiles) are JSON in the form of `codec.py`; whatever is searched, counted
+or joined is a column. Times are ISO 8601 text in UTC with microseconds, so that text order is time order.
+"""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Date,
+    Dialect,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+    text,
+)
+
+APPLICATION_ID = 0x44475354
+"""SQLite's `PRAGMA application_id` of our files: "DGST"."""
+SCHEMA_VERSION = 1
+"""`PRAGMA user_version`; equals the number of the newest migration."""
+
+
+class UtcTime(TypeDecorator[datetime]):
+    """An aware datetime, kept in UTC. A naive one is a mistake in the program and raises ValueError."""
+
+    impl = String(32)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> str | None:  # noqa: ARG002
+        """Aware datetime to text."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError(f"naive datetime {value}")
+        return value.astimezone(UTC).isoformat(timespec="microseconds")
+
+    def process_result_value(self, value: Any | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        """Text to aware datetime."""
+        return None if value is None else datetime.fromisoformat(value)
+
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+papers = Table(
+    "papers",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("paper", Text, nullable=False),
+    Column("first_seen_at", UtcTime, nullable=False, index=True),
+)
+
+announcements = Table(
+    "announcements",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("list_id", String, nullable=False),
+    Column("source", String, nullable=False),
+    Column("paper_id", String, nullable=False),
+    Column("announce_type", String, nullable=False),
+    Column("version", Integer, nullable=False, server_default=text("0")),
+    Column("announced_on", Date),
+    Column("paper", Text, nullable=False),
+    Column("first_seen_at", UtcTime, nullable=False),
+    # NULL until an edition has taken it among its candidates: each announcement is used once per list.
+    Column("edition_id", ForeignKey("editions.id"), index=True),
+    UniqueConstraint("list_id", "source", "paper_id", "announce_type", "version"),
+)
+
+signals = Table(
+    "signals",
+    metadata,
+    Column("paper_id", String, primary_key=True),
+    Column("name", String, primary_key=True),
+    Column("observed_at", UtcTime, primary_key=True),
+    Column("value", Float, nullable=False),
+)
+
+editions = Table(
+    "editions",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("list_id", String, nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("due_on", Date, nullable=False),
+    Column("since", UtcTime),
+    Column("cutoff", UtcTime, nullable=False),
+    Column("sources", Text, nullable=False),
+    Column("recipients", Integer),
+    Column("recipients_frozen_at", UtcTime),
+    Column("finished_at", UtcTime),
+    UniqueConstraint("list_id", "due_on"),
+    UniqueConstraint("list_id", "number"),
+)
+
+edition_papers = Table(
+    "edition_papers",
+    metadata,
+    Column("edition_id", ForeignKey("editions.id"), primary_key=True),
+    Column("position", Integer, primary_key=True),
+    Column("paper_id", String, nullable=False),
+    Column("candidate", Text, nullable=False),
+    UniqueConstraint("edition_id", "paper_id"),
+)
+
+subscribers = Table(
+    "subscribers",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("list_id", String, nullable=False),
+    Column("address", String, nullable=False),
+    # The address folded to lower case: what "the same address" means.
+    Column("address_key", String, nullable=False, index=True),
+    Column("name", String, nullable=False),
+    Column("timezone", String),
+    Column("profile", Text, nullable=False),
+    Column("subscription", String, nullable=False),
+    # False: no longer in the config file she came from. She is kept, for the ledger's sake, and gets nothing.
+    Column("listed", Boolean, nullable=False),
+    UniqueConstraint("list_id", "address_key"),
+)
+
+suppressions = Table(
+    "suppressions",
+    metadata,
+    Column("address_key", String, primary_key=True),
+    Column("reason", Text, nullable=False),
+    Column("suppressed_at", UtcTime, nullable=False),
+)
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("edition_id", ForeignKey("editions.id"), nullable=False),
+    Column("subscriber_id", ForeignKey("subscribers.id"), nullable=False),
+    Column("address", String, nullable=False),
+    Column("status", String, nullable=False),
+    Column("message_id", String, nullable=False),
+    Column("picks", Text, nullable=False),
+    Column("queued_at", UtcTime, nullable=False),
+    Column("attempts", Integer, nullable=False, server_default=text("0")),
+    Column("next_attempt_at", UtcTime),
+    Column("enhanced_code", String, nullable=False, server_default=""),
+    Column("reply", Text, nullable=False, server_default=""),
+    Column("settled_at", UtcTime),
+    Column("owner", String),
+    Column("lease_until", UtcTime),
+    Column("token", Integer, nullable=False, server_default=text("0")),
+    UniqueConstraint("edition_id", "subscriber_id"),
+    Index("ix_deliveries_status_next_attempt_at", "status", "next_attempt_at"),
+    Index("ix_deliveries_subscriber_id", "subscriber_id"),
+)

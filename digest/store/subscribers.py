@@ -1,0 +1,127 @@
+"""Subscribers and suppressions.
+
+Subscribers of a config file are synchronised before each edition; who has left it is kept but unlisted. An
+unsubscribe or a suppression always wins over the config.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.sqlite import insert
+
+from digest.model import Address, ListId, Profile, Subscriber, SubscriberId
+from digest.store import schema
+from digest.store.codec import decode, encode
+from digest.store.database import Database
+
+
+class Subscription(StrEnum):
+    """The states of a subscription."""
+
+    UNCONFIRMED = "unconfirmed"
+    CONFIRMED = "confirmed"
+    UNSUBSCRIBED = "unsubscribed"
+
+
+def address_key(address: Address) -> str:
+    """What two spellings of the same address have in common."""
+    return address.casefold()
+
+
+class Subscribers:
+    """The subscribers of one database."""
+
+    def __init__(self, database: Database):
+        self._database = database
+
+    def synchronise(self, list_id: ListId, configured: Sequence[Subscriber]) -> None:
+        """Makes the config file's subscribers the listed ones; their ids are the store's, those given are ignored."""
+        table = schema.subscribers
+        rows = [
+            {
+                "list_id": list_id,
+                "address": s.address,
+                "address_key": address_key(s.address),
+                "name": s.name,
+                "timezone": s.timezone,
+                "profile": encode(s.profile),
+                "subscription": Subscription.CONFIRMED,
+                "listed": True,
+            }
+            for s in configured
+        ]
+        with self._database.write() as connection:
+            connection.execute(sa.update(table).where(table.c.list_id == list_id).values(listed=False))
+            if rows:
+                statement = insert(table)
+                new = statement.excluded
+                connection.execute(
+                    statement.on_conflict_do_update(
+                        index_elements=[table.c.list_id, table.c.address_key],
+                        set_={
+                            "address": new.address,
+                            "name": new.name,
+                            "timezone": new.timezone,
+                            "profile": new.profile,
+                            "listed": True,
+                        },
+                    ),
+                    rows,
+                )
+
+    def reachable(self, list_id: ListId) -> tuple[Subscriber, ...]:
+        """Confirmed, listed and not suppressed, in the order in which they came."""
+        with self._database.read() as connection:
+            query = reachable(list_id).order_by(schema.subscribers.c.id)
+            return tuple(map(subscriber_of, connection.execute(query)))
+
+    def suppress(self, address: Address, reason: str, now: datetime) -> None:
+        """No list sends to the address any more."""
+        with self._database.write() as connection:
+            suppress(connection, address, reason, now)
+
+    def unsubscribe(self, list_id: ListId, address: Address) -> bool:
+        """Ends a subscription; False where there was none. What is queued for her becomes `cancelled`."""
+        table = schema.subscribers
+        with self._database.write() as connection:
+            changed = connection.execute(
+                sa.update(table)
+                .where(table.c.list_id == list_id, table.c.address_key == address_key(address))
+                .values(subscription=Subscription.UNSUBSCRIBED)
+            )
+            return changed.rowcount > 0
+
+
+def suppress(connection: sa.Connection, address: Address, reason: str, now: datetime) -> None:
+    """`Subscribers.suppress` inside somebody's transaction."""
+    connection.execute(
+        insert(schema.suppressions)
+        .values(address_key=address_key(address), reason=reason, suppressed_at=now)
+        .on_conflict_do_nothing()
+    )
+
+
+def is_reachable() -> sa.ColumnElement[bool]:
+    """The condition on `subscribers` under which anything is sent to her."""
+    table = schema.subscribers
+    suppressed = (
+        sa.select(schema.suppressions.c.address_key)
+        .where(schema.suppressions.c.address_key == table.c.address_key)
+        .exists()
+    )
+    return sa.and_(table.c.subscription == Subscription.CONFIRMED, table.c.listed, ~suppressed)
+
+
+def reachable(list_id: ListId) -> sa.Select[tuple[object, ...]]:
+    """The query for a list's reachable subscribers."""
+    return sa.select(schema.subscribers).where(schema.subscribers.c.list_id == list_id, is_reachable())
+
+
+def subscriber_of(row: sa.Row[Any]) -> Subscriber:
+    """A row of `subscribers` as a value."""
+    return Subscriber(SubscriberId(row.id), Address(row.address), row.name, row.timezone, decode(row.profile, Profile))
