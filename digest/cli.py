@@ -22,7 +22,7 @@ from digest.errors import ConfigError, DigestError
 if TYPE_CHECKING:
     from digest.app import App
     from digest.console import Terminal
-    from digest.settings import Installation, ListConfig
+    from digest.settings import Installation
 
 DONE, PARTLY, USAGE, NOTHING = 0, 1, 2, 3
 
@@ -72,7 +72,7 @@ def _version(wanted: bool) -> None:
 
 @cli.callback()
 def _root(
-    version: Annotated[  # noqa: ARG001
+    version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:

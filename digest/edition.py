@@ -11,7 +11,7 @@ works from the frozen deliveries alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Protocol
@@ -55,7 +55,7 @@ class PaperStore(Protocol):
 
     def pending(self, list_id: ListId) -> tuple[tuple[Announcement, ...], tuple[Signal, ...]]: ...
     def unseen(self, list_id: ListId, announcements: Iterable[Announcement]) -> tuple[Announcement, ...]: ...
-    def known(self, ids: set[PaperId]) -> dict[PaperId, Paper]: ...
+    def known(self, ids: Collection[PaperId]) -> dict[PaperId, Paper]: ...
     def background(self, until: datetime, limit: int) -> tuple[Paper, ...]: ...
 
 
@@ -155,6 +155,11 @@ def draft(
     return Draft(edition, tuple(merge(pending + unseen, signals + observed)), summarise(reports, unseen))
 
 
+def named_papers(profile: Profile) -> frozenset[PaperId]:
+    """The papers that a profile names: its examples and votes."""
+    return frozenset((*profile.examples, *(vote.paper_id for vote in profile.liked + profile.disliked)))
+
+
 def rank_for(
     mailing_list: MailingList,
     papers: PaperStore,
@@ -164,11 +169,7 @@ def rank_for(
     library: Mapping[PaperId, Paper],
 ) -> Ranker:
     """The ranker for an edition's candidates, knowing the papers that the profiles name."""
-    named = {
-        paper_id
-        for profile in profiles
-        for paper_id in (*profile.examples, *(vote.paper_id for vote in profile.liked + profile.disliked))
-    }
+    named = frozenset[PaperId]().union(*map(named_papers, profiles))
     return Ranker(
         candidates,
         known={**papers.known(named), **{paper_id: library[paper_id] for paper_id in named & library.keys()}},
@@ -185,7 +186,7 @@ def select_for(
     subscribers: Sequence[Subscriber],
     already_sent: Mapping[SubscriberId, frozenset[PaperId]],
 ) -> Iterator[tuple[Subscriber, Selection]]:
-    """Each subscriber's picks, in the order of subscribers."""
+    """Each subscriber's picks, in the order of subscribers. A paper that her own profile names is no news to her."""
     rankings = ranker.rank([subscriber.profile for subscriber in subscribers])
     for subscriber, ranking in zip(subscribers, rankings, strict=True):
         yield (

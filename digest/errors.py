@@ -6,7 +6,8 @@ DigestError
 ├── StoreError           the database: not ours, of a newer schema, locked, full
 ├── TemplateError        a template is broken: file and line, before anything is sent
 ├── ExtraMissingError    a feature needs an extra that is not installed: names it
-└── SendError            the relay refuses us as a whole: nobody is marked
+├── SendError            the relay refuses us as a whole: nobody is marked
+└── LeaseLostError       a delivery is not ours any more: it is left alone
 """
 
 from __future__ import annotations
@@ -70,3 +71,7 @@ class ExtraMissingError(DigestError):
 
 class SendError(DigestError):
     """The relay refuses us as a whole."""
+
+
+class LeaseLostError(DigestError):
+    """A claimed delivery is not ours any more: its lease has ended, or its reader has left."""

@@ -1,0 +1,343 @@
+"""What digest says on the terminal: values in, sentences, tables or JSON out. Called by `cli.py` and `demo/`.
+
+People get lines on standard output, plain where it is no terminal; `--json` gives one JSON object a list and line.
+Errors go to standard error, one a line.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from digest.app import Proof, Pulled, Sent
+from digest.model import (
+    AnnounceType,
+    Candidate,
+    Claim,
+    DeliveryStatus,
+    Edition,
+    Outcome,
+    Pick,
+    Selection,
+    SourceReport,
+    SourceSummary,
+    Subscriber,
+)
+from digest.store import EditionOverview
+
+if TYPE_CHECKING:
+    from rich.console import Console as RichConsole
+    from rich.progress import Progress as RichProgress
+    from rich.progress import TaskID
+
+EVERY_LINE_UP_TO = 50
+"""Editions with more recipients get a progress line every so often instead of a line each."""
+
+
+class Terminal:
+    """Where output goes: people or, with `as_json`, a program."""
+
+    def __init__(self, *, as_json: bool = False):
+        self.as_json = as_json
+
+    @cached_property
+    def _rich(self) -> RichConsole:
+        from rich.console import Console
+
+        return Console(highlight=False, soft_wrap=True)
+
+    @property
+    def is_interactive(self) -> bool:
+        """Whether a person watches."""
+        return not self.as_json and self._rich.is_terminal
+
+    def say(self, text: str = "", style: str | None = None) -> None:
+        """One line for people."""
+        if not self.as_json:
+            self._rich.print(text, style=style, markup=False)
+
+    def emit(self, value: object) -> None:
+        """One JSON line for programs."""
+        if self.as_json:
+            sys.stdout.write(json.dumps(value, ensure_ascii=False, default=str) + "\n")
+
+    def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        """A table for people: aligned columns without a frame, so that it can be cut and pasted."""
+        if self.as_json or not rows:
+            return
+        from rich.table import Table
+
+        table = Table(box=None, pad_edge=False, header_style="dim")
+        for n, column in enumerate(columns):
+            numeric = all(row[n].replace(",", "").isdigit() or not row[n] for row in rows)
+            table.add_column(column, justify="right" if numeric else "left", overflow="fold")
+        for row in rows:
+            table.add_row(*row)
+        width = self._rich.width if self._rich.is_terminal else 200
+        self._rich.print(table, width=width, soft_wrap=False)
+
+    def progress(self, total: int) -> SendProgress:
+        """Shows how a send comes along."""
+        return SendProgress(self, total)
+
+
+def complain(message: str) -> None:
+    """One or more lines on standard error."""
+    sys.stderr.write(message.rstrip() + "\n")
+
+
+class SendProgress:
+    """A bar on a terminal, plain lines elsewhere: one a recipient for small editions, one a thousand for large."""
+
+    def __init__(self, terminal: Terminal, total: int):
+        self._terminal = terminal
+        self._total = total
+        self._done = 0
+        self._task: TaskID | None = None
+        self._bar: RichProgress | None = None
+
+    def __enter__(self) -> SendProgress:
+        if self._terminal.is_interactive and self._total > EVERY_LINE_UP_TO:
+            from rich.progress import Progress
+
+            self._bar = Progress()
+            self._bar.start()
+            self._task = self._bar.add_task("  send   ", total=self._total)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar:
+            self._bar.stop()
+
+    def result(self, claim: Claim, outcome: Outcome) -> None:
+        """Tells what became of one delivery."""
+        self._done += 1
+        if self._bar and self._task is not None:
+            self._bar.update(self._task, advance=1)
+        failed = outcome.status is not DeliveryStatus.SENT
+        if failed or self._total <= EVERY_LINE_UP_TO:
+            reply = f"  {outcome.reply}" if failed else ""
+            count = _plural(len(claim.delivery.picks), "paper")
+            self._terminal.say(f"  {outcome.status:<9} {claim.delivery.address}  {count}{reply}")
+        elif not self._bar and self._done % 1000 == 0:
+            self._terminal.say(f"  {self._done:,} of {self._total:,}")
+
+
+def progress_or_nothing(terminal: Terminal, total: int) -> AbstractContextManager[SendProgress | None]:
+    """A progress display, or none where JSON is wanted."""
+    return nullcontext() if terminal.as_json else terminal.progress(total)
+
+
+# --- pull -----------------------------------------------------------------------------------------------------------
+
+
+def report_line(report: SourceReport) -> str:
+    """What one source gave: "arxiv  33 received: 24 new, 5 cross, 4 replaced; 1 rejected"."""
+    if report.error and not report.announcements:
+        return f"  {report.source:<14} failed: {report.error}"
+    parts = [f"{count} {word}" for word, count in _counts(report).items() if count]
+    line = f"  {report.source:<14} {len(report.announcements)} received"
+    if report.expected is not None and report.expected != len(report.announcements):
+        line += f" of {report.expected}"
+    line += f": {', '.join(parts)}" if parts else ""
+    if report.rejected:
+        line += f"; {len(report.rejected)} rejected"
+    return f"{line}; failed: {report.error}" if report.error else line
+
+
+def rejection_lines(report: SourceReport) -> list[str]:
+    """Every entry that could not be read, and every remark."""
+    return [f"    rejected: {r.entry}: {r.reason}" for r in report.rejected] + [f"    {note}" for note in report.notes]
+
+
+def _counts(report: SourceReport) -> dict[str, int]:
+    kinds = [a.announce_type for a in report.announcements]
+    return {
+        "new": kinds.count(AnnounceType.NEW),
+        "cross": kinds.count(AnnounceType.CROSS),
+        "replaced": kinds.count(AnnounceType.REPLACE) + kinds.count(AnnounceType.REPLACE_CROSS),
+    }
+
+
+def show_pulled(terminal: Terminal, list_id: str, pulled: Pulled) -> None:
+    """The answer of `digest pull`."""
+    fresh = {summary.source: summary.fresh for summary in pulled.summaries}
+    for report in pulled.reports:
+        duplicates = len(report.announcements) - fresh[report.source]
+        seen = f"; {duplicates} duplicate" if duplicates else ""
+        terminal.say(report_line(report) + seen, style="red" if report.error else None)
+        for line in rejection_lines(report):
+            terminal.say(line)
+    terminal.emit(
+        {
+            "list": list_id,
+            "sources": [
+                {
+                    "source": report.source,
+                    "received": len(report.announcements),
+                    "expected": report.expected,
+                    **_counts(report),
+                    "duplicate": len(report.announcements) - fresh[report.source],
+                    "rejected": [{"entry": r.entry, "reason": r.reason} for r in report.rejected],
+                    "notes": report.notes,
+                    "error": report.error,
+                }
+                for report in pulled.reports
+            ],
+        }
+    )
+
+
+# --- rank -----------------------------------------------------------------------------------------------------------
+
+
+def pick_lines(pick: Pick, candidate: Candidate, place: str) -> list[str]:
+    """One paper of a ranking: its score and title, and below it why."""
+    why = " · ".join(f"{reason.text} {reason.weight:+.2f}" for reason in pick.reasons)
+    return [f"  {place:>3}  {pick.score:.2f}  {candidate.paper.title}", f"             {why or 'no reason found'}"]
+
+
+def show_ranking(
+    terminal: Terminal, proof: Proof, subscriber: Subscriber, selection: Selection, ranking: Sequence[Pick]
+) -> None:
+    """The answer of `digest rank` for one subscriber: the ranking, what she gets of it, and the near misses."""
+    picked = {pick.paper_id for pick in selection.picks}
+    terminal.say(f"{subscriber.name or subscriber.address} <{subscriber.address}>", style="bold")
+    for place, pick in enumerate(ranking, 1):
+        mark = "*" if pick.paper_id in picked else " "
+        for line in pick_lines(pick, proof.candidates[pick.paper_id], f"{place}{mark}"):
+            terminal.say(line)
+    for miss in selection.near_misses:
+        terminal.say(f"  just missed: {proof.candidates[miss.pick.paper_id].paper.title} ({miss.missing})")
+    terminal.say(f"  * {_plural(len(picked), 'pick')} of {_plural(len(proof.candidates), 'candidate')}\n")
+    terminal.emit(
+        {
+            "subscriber": subscriber.address,
+            "edition": edition_json(proof.edition),
+            "picks": [pick.paper_id for pick in selection.picks],
+            "ranking": [{**pick_json(p), "title": proof.candidates[p.paper_id].paper.title} for p in ranking],
+            "near_misses": [{"id": m.pick.paper_id, "missing": m.missing} for m in selection.near_misses],
+        }
+    )
+
+
+def pick_json(pick: Pick) -> dict[str, Any]:
+    """A pick in the form of `digest rank --json`."""
+    return {
+        "id": pick.paper_id,
+        "score": pick.score,
+        "relevance": pick.relevance,
+        "trend": pick.trend,
+        "reasons": [{"kind": r.kind, "text": r.text, "weight": r.weight} for r in pick.reasons],
+    }
+
+
+# --- send and status ------------------------------------------------------------------------------------------------
+
+
+def edition_json(edition: Edition) -> dict[str, Any]:
+    """An edition's dates and number."""
+    return {
+        "number": edition.number,
+        "due_on": edition.due_on.isoformat(),
+        "since": edition.since.isoformat() if edition.since else None,
+        "cutoff": edition.cutoff.isoformat(),
+    }
+
+
+def overview_json(overview: EditionOverview) -> dict[str, Any]:
+    """An edition and its counts."""
+    return {
+        "edition": edition_json(overview.edition),
+        "candidates": overview.candidates,
+        "recipients": overview.recipients,
+        "counts": dict(overview.counts),
+        "adds_up": overview.adds_up,
+        "finished_at": overview.finished_at.isoformat() if overview.finished_at else None,
+        "replies": [{"status": s, "reply": reply, "count": n} for s, reply, n in overview.replies],
+        "sources": [summary_json(summary) for summary in overview.sources],
+    }
+
+
+def summary_json(summary: SourceSummary) -> dict[str, Any]:
+    """What one source contributed."""
+    return {
+        "source": summary.source,
+        "received": summary.received,
+        "fresh": summary.fresh,
+        "expected": summary.expected,
+        "notes": summary.notes,
+        "error": summary.error,
+    }
+
+
+def counts_line(overview: EditionOverview) -> str:
+    """The counts by status and whether they add up: "3 sent, 1 deferred = 4 recipients"."""
+    counts = ", ".join(f"{overview.counts[s]:,} {s}" for s in DeliveryStatus if overview.counts.get(s)) or "nothing"
+    if overview.recipients is None:
+        return f"{counts}; recipients not frozen yet"
+    return f"{counts} {'=' if overview.adds_up else '≠'} {_plural(overview.recipients, 'recipient')}"
+
+
+def show_sent(terminal: Terminal, list_id: str, sent: Sent, way_out: str) -> None:
+    """The last lines of `digest send`."""
+    for overview in sent.overviews:
+        terminal.say(f"  edition {overview.edition.number} of {overview.edition.due_on}: {counts_line(overview)}")
+        for status, reply, count in overview.replies:
+            terminal.say(f"    {count:,} {status}: {reply}")
+    if sent.nothing_because:
+        terminal.say(f"  nothing to send: {sent.nothing_because}")
+    elif sent.drained and sent.drained.counts.get(DeliveryStatus.SENT):
+        terminal.say(f"  sent through {way_out}")
+    terminal.emit(
+        {
+            "list": list_id,
+            "editions": [overview_json(overview) for overview in sent.overviews],
+            "sources": [summary_json(summary) for summary in sent.pulled.summaries] if sent.pulled else [],
+            "sent_now": dict(sent.drained.counts) if sent.drained else {},
+            "paused": sent.drained.paused if sent.drained else None,
+            "nothing_because": sent.nothing_because,
+        }
+    )
+
+
+def show_status(
+    terminal: Terminal, list_id: str, name: str, overviews: Sequence[EditionOverview], next_run: str | None
+) -> None:
+    """The answer of `digest status` for one list."""
+    terminal.say(f"{name} ({list_id})", style="bold")
+    if not overviews:
+        terminal.say("  no edition yet: `digest send` makes the first")
+    terminal.table(
+        ["  edition", "due", "papers", "deliveries", "finished"],
+        [
+            [
+                f"  {o.edition.number}",
+                o.edition.due_on.isoformat(),
+                f"{o.candidates:,}",
+                counts_line(o),
+                f"{o.finished_at:%Y-%m-%d %H:%M} UTC" if o.finished_at else "not yet",
+            ]
+            for o in overviews
+        ],
+    )
+    for overview in overviews:
+        for status, reply, count in overview.replies:
+            terminal.say(f"  edition {overview.edition.number}: {count:,} {status}: {reply}")
+    for summary in overviews[0].sources if overviews else ():
+        health = f"failed: {summary.error}" if summary.error else "ok"
+        notes = "".join(f"; {note}" for note in summary.notes)
+        terminal.say(f"  {summary.source:<14} {summary.received} received, {summary.fresh} fresh; {health}{notes}")
+    if next_run:
+        terminal.say(f"  next run by `digest run`: {next_run}")
+    terminal.emit(
+        {"list": list_id, "editions": [overview_json(overview) for overview in overviews], "next_run": next_run}
+    )
+
+
+def _plural(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"

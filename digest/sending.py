@@ -1,0 +1,108 @@
+"""`digest send` in its three forms: for real, as a rehearsal, and as one message to a test address.
+
+Each form shows what it does and returns the exit code. Called by `cli.py` and `demo/`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Sequence
+
+from digest.app import App, Progress, Sent
+from digest.console import (
+    Terminal,
+    complain,
+    edition_json,
+    pick_lines,
+    rejection_lines,
+    report_line,
+    show_sent,
+)
+from digest.errors import ConfigError
+from digest.model import Address, DeliveryStatus, Edition, SourceReport, SourceSummary
+from digest.stopping import stop_on_signals, warn
+
+DONE, PARTLY, NOTHING = 0, 1, 3
+
+
+def send(terminal: Terminal, app: App, to: Collection[str]) -> int:
+    """Makes and sends today's edition, or resumes it. Raises DigestError."""
+    sent = asyncio.run(_send(terminal, app, to))
+    show_sent(terminal, app.list.id, sent, app.way_out)
+    for summary in sent.pulled.summaries if sent.pulled else ():
+        if summary.error:
+            complain(f"{app.list.id}: source {summary.source} failed: {summary.error}")
+    if sent.drained and sent.drained.paused:
+        complain(f"{app.list.id}: paused: {sent.drained.paused}; run the same command again to go on")
+    return exit_code(sent)
+
+
+def exit_code(sent: Sent) -> int:
+    """0 when all went well, 1 when anything did not, 3 when nothing was done though something was expected."""
+    if sent.pulled and any(summary.error for summary in sent.pulled.summaries):
+        return PARTLY
+    if sent.drained:
+        troubled = any(n for status, n in sent.drained.counts.items() if status is not DeliveryStatus.SENT)
+        if sent.drained.paused or troubled:
+            return PARTLY
+    if any(not overview.adds_up for overview in sent.overviews):
+        return PARTLY
+    return NOTHING if sent.expected_something else DONE
+
+
+async def _send(terminal: Terminal, app: App, to: Collection[str]) -> Sent:
+    stop = asyncio.Event()
+
+    def reported(report: SourceReport) -> None:
+        terminal.say(report_line(report), style="red" if report.error else None)
+        for line in rejection_lines(report):
+            terminal.say(line)
+
+    def edition_made(edition: Edition) -> None:
+        terminal.say(f"  edition {edition.number} of {edition.due_on}")
+
+    with terminal.progress(len(app.config.subscribers)) as shown, stop_on_signals(stop, warn):
+        return await app.send(
+            to, stop=stop, progress=Progress(on_report=reported, on_edition=edition_made, on_result=shown.result)
+        )
+
+
+def rehearse(terminal: Terminal, app: App, to: Collection[str]) -> int:
+    """Shows who would get what. Nothing is sent, nothing is recorded. Raises DigestError."""
+    proof = asyncio.run(app.proof(to))
+    _tell(proof.summaries, app)
+    rows = []
+    for subscriber, selection in proof.selections:
+        rendered = proof.render(subscriber, selection)
+        terminal.say(f"  {subscriber.address}  {len(selection.picks)} papers  “{rendered.subject}”", style="bold")
+        for place, pick in enumerate(selection.picks, 1):
+            for line in pick_lines(pick, proof.candidates[pick.paper_id], str(place)):
+                terminal.say(line)
+        rows.append(
+            {"to": subscriber.address, "subject": rendered.subject, "picks": [p.paper_id for p in selection.picks]}
+        )
+    terminal.say(f"  dry run of edition {proof.edition.number}: nothing was sent, nothing was recorded")
+    terminal.emit({"list": app.list.id, "edition": edition_json(proof.edition), "would_send": rows})
+    if not any(selection.picks for _, selection in proof.selections):
+        return NOTHING
+    return PARTLY if any(summary.error for summary in proof.summaries) else DONE
+
+
+def send_test(terminal: Terminal, app: App, address: str, to: Collection[str]) -> int:
+    """Sends one subscriber's edition to the address; nothing is recorded. Raises DigestError."""
+    if "@" not in address:
+        raise ConfigError(f"--test {address}: not an email address")
+    outcome = asyncio.run(app.test(Address(address), to))
+    good = outcome.status is DeliveryStatus.SENT
+    if good:
+        terminal.say(f"  test message to {address} {outcome.status} through {app.way_out}: {outcome.reply}")
+    else:
+        complain(f"{app.list.id}: test message to {address} {outcome.status}: {outcome.reply}")
+    terminal.emit({"list": app.list.id, "test": address, "status": outcome.status, "reply": outcome.reply})
+    return DONE if good else PARTLY
+
+
+def _tell(summaries: Sequence[SourceSummary], app: App) -> None:
+    for summary in summaries:
+        if summary.error:
+            complain(f"{app.list.id}: source {summary.source} failed: {summary.error}")

@@ -1,0 +1,41 @@
+"""Ctrl-C and SIGTERM as an event: the first asks for a tidy end, a second Ctrl-C interrupts at once."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+@contextmanager
+def stop_on_signals(stop: asyncio.Event, say: Callable[[str], None]) -> Iterator[None]:
+    """Within the block the first signal sets `stop` and says so; after it, the signals mean what they meant before.
+
+    Must be entered in the main thread, inside the running loop.
+    """
+    loop = asyncio.get_running_loop()
+    previous = {number: signal.getsignal(number) for number in SIGNALS}
+
+    def handle(number: int, _frame: FrameType | None) -> None:
+        for each, handler in previous.items():
+            signal.signal(each, handler)
+        say(f"stopping on {signal.Signals(number).name}: open conversations are finished first; once more to break off")
+        loop.call_soon_threadsafe(stop.set)
+
+    for number in SIGNALS:
+        signal.signal(number, handle)
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+def warn(message: str) -> None:
+    """Says it on standard error."""
+    sys.stderr.write(message + "\n")

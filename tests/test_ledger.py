@@ -1,0 +1,237 @@
+"""The ledger of deliveries: leases, fencing tokens, and what is left after a crash."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from digest.errors import LeaseLostError
+from digest.model import Address, Claim, Delivery, DeliveryStatus, Edition, ListId, OnUnknown, Outcome
+from digest.pull.dedupe import merge
+from digest.store import Database, DeliveryLedger, Editions, Subscribers, open_database, schema
+from digest.store.outbox import LEASE
+from tests.factories import NOW, TODAY, report, selection, subscriber
+
+LAB = ListId("lab")
+SENT = Outcome(DeliveryStatus.SENT, "2.0.0", "250 2.0.0 Ok")
+DEFERRED = Outcome(DeliveryStatus.DEFERRED, "4.7.1", "451 4.7.1 Greylisted")
+UNKNOWN = Outcome(DeliveryStatus.UNKNOWN, "", "connection lost after the dot")
+
+
+class World:
+    """A frozen edition with queued deliveries, and a clock to turn."""
+
+    def __init__(self, database: Database, readers: int):
+        self.database = database
+        self.editions = Editions(database)
+        self.people = Subscribers(database)
+        self.now = NOW
+        self.people.synchronise(LAB, [subscriber(n) for n in range(1, readers + 1)])
+        self.edition: Edition = self.editions.freeze(LAB, TODAY, NOW, [report(1)], merge, ())
+        for shard in self.editions.recipients(self.edition):
+            chosen = [(s, selection(1), f"<{s.id}@example.org>") for s in shard]
+            self.editions.enqueue(self.edition, chosen, NOW, None)
+        self.editions.close_recipients(self.edition, NOW)
+
+    def clock(self) -> datetime:
+        return self.now
+
+    def ledger(self, on_unknown: OnUnknown = OnUnknown.HOLD, only: Sequence[Address] = ()) -> DeliveryLedger:
+        return DeliveryLedger(self.database, LAB, self.clock, on_unknown=on_unknown, only=only)
+
+    def deliveries(self) -> tuple[Delivery, ...]:
+        return self.editions.deliveries(self.edition)
+
+    def statuses(self) -> list[DeliveryStatus]:
+        return [d.status for d in self.deliveries()]
+
+    def disown(self, owner: str) -> None:
+        """As if another process held every claim."""
+        with self.database.write() as connection:
+            connection.execute(sa.update(schema.deliveries).values(owner=owner))
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    opened = open_database(f"sqlite:///{tmp_path}/digest.db")
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def world(database: Database) -> World:
+    return World(database, readers=3)
+
+
+def sending(world: World, ledger: DeliveryLedger) -> Claim:
+    (claim,) = ledger.claim(1)
+    ledger.mark_sending(claim)
+    return claim
+
+
+def dead_owner() -> str:
+    """The identity of a process of this host that has ended."""
+    code = "from digest.store.outbox import _identity; print(_identity())"
+    return subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.strip()
+
+
+def test_a_delivery_is_claimed_once(world: World) -> None:
+    """Two ledgers never hold the same delivery."""
+    first, second = world.ledger().claim(2), world.ledger().claim(2)
+    assert [len(first), len(second)] == [2, 1]
+    assert len({c.delivery.id for c in (*first, *second)}) == 3
+
+
+def test_a_claim_carries_the_reader_and_the_picks(world: World) -> None:
+    """What is needed to compose the message comes with the claim."""
+    claim = world.ledger().claim(1)[0]
+    assert claim.subscriber.address == claim.delivery.address == "reader1@example.org"
+    assert claim.delivery.picks == selection(1).picks
+
+
+def test_a_sent_delivery_is_settled(world: World) -> None:
+    """`sent` is kept with its reply, and never claimed again."""
+    ledger = world.ledger()
+    ledger.record(sending(world, ledger), SENT, None)
+    world.now += timedelta(days=30)
+    assert [d.reply for d in world.deliveries() if d.status is DeliveryStatus.SENT] == ["250 2.0.0 Ok"]
+    assert len(ledger.claim(9)) == 2
+
+
+def test_a_deferred_delivery_is_claimed_when_it_is_due(world: World) -> None:
+    """Before `next_attempt_at` it is left alone; then it comes with one attempt charged."""
+    ledger = world.ledger()
+    for claim in ledger.claim(3):
+        ledger.mark_sending(claim)
+        ledger.record(claim, DEFERRED, NOW + timedelta(minutes=5))
+    assert ledger.claim(3) == ()
+    world.now += timedelta(minutes=5)
+    assert [c.delivery.attempts for c in ledger.claim(3)] == [1, 1, 1]
+
+
+def test_a_released_claim_is_as_it_was(world: World) -> None:
+    """Releasing charges nothing and keeps the state before the claim."""
+    ledger = world.ledger()
+    for claim in ledger.claim(3):
+        ledger.release(claim)
+    assert world.statuses() == [DeliveryStatus.QUEUED] * 3
+    assert {d.attempts for d in world.deliveries()} == {0}
+
+
+def test_who_has_left_is_cancelled_at_claim_time(world: World) -> None:
+    """An unsubscribe, a suppression and a removal from the config after the freeze each cancel."""
+    world.people.unsubscribe(LAB, subscriber(1).address)
+    world.people.suppress(subscriber(2).address, "complaint", NOW)
+    world.people.synchronise(LAB, [subscriber(1), subscriber(2)])
+    assert world.ledger().claim(9) == ()
+    assert world.statuses() == [DeliveryStatus.CANCELLED] * 3
+    assert world.editions.finish(world.edition, NOW)
+
+
+def test_who_leaves_during_the_conversation_is_not_sent_to(world: World) -> None:
+    """The last look is taken just before DATA; the claim then goes to the next `claim`, which cancels it."""
+    ledger = world.ledger(only=[subscriber(1).address])
+    (claim,) = ledger.claim(1)
+    world.people.unsubscribe(LAB, subscriber(1).address)
+    with pytest.raises(LeaseLostError):
+        ledger.mark_sending(claim)
+    ledger.claim(1)
+    assert world.statuses()[0] is DeliveryStatus.CANCELLED
+
+
+def test_only_the_named_readers_are_claimed(world: World) -> None:
+    """`--to` sends to one and leaves the others queued."""
+    claims = world.ledger(only=[Address("READER2@example.org")]).claim(9)
+    assert [c.delivery.address for c in claims] == ["reader2@example.org"]
+    assert world.statuses().count(DeliveryStatus.QUEUED) == 2
+
+
+def test_a_dead_process_gives_its_claims_back_at_once(world: World) -> None:
+    """A claim of a process that is gone is claimed anew without waiting for its lease."""
+    world.ledger().claim(3)
+    world.disown(dead_owner())
+    assert len(world.ledger().claim(3)) == 3
+
+
+def test_a_live_process_keeps_its_claims(world: World) -> None:
+    """A claim of a living process is left alone until its lease ends."""
+    world.ledger().claim(3)
+    assert world.ledger().claim(3) == ()
+    world.now += LEASE + timedelta(seconds=1)
+    assert len(world.ledger().claim(3)) == 3
+
+
+def test_another_hosts_claims_wait_for_the_lease(world: World) -> None:
+    """Nothing can be known of another host's processes: its claims are kept until the lease ends."""
+    world.ledger().claim(3)
+    world.disown("elsewhere.example/1/0.00")
+    assert world.ledger().claim(3) == ()
+
+
+def test_a_crash_while_sending_is_held(world: World) -> None:
+    """`sending` becomes `unknown`, never `queued`: nobody knows whether the server took the message."""
+    sending(world, world.ledger())
+    world.disown(dead_owner())
+    world.ledger().claim(9)
+    assert world.statuses()[0] is DeliveryStatus.UNKNOWN
+
+
+def test_a_crash_while_sending_is_resent_on_demand(world: World) -> None:
+    """Under `resend` it is tried again, with the same Message-ID."""
+    claim = sending(world, world.ledger())
+    world.disown(dead_owner())
+    again = world.ledger(OnUnknown.RESEND).claim(1)[0]
+    assert (again.delivery.message_id, again.delivery.attempts) == (claim.delivery.message_id, 1)
+
+
+def test_an_unknown_outcome_follows_the_policy(world: World) -> None:
+    """Held by default, due at once under `resend`."""
+    held, resent = world.ledger(), world.ledger(OnUnknown.RESEND)
+    held.record(sending(world, held), UNKNOWN, None)
+    resent.record(sending(world, resent), UNKNOWN, None)
+    assert world.statuses()[:2] == [DeliveryStatus.UNKNOWN, DeliveryStatus.DEFERRED]
+
+
+def test_a_late_result_is_refused_unless_it_was_sent(world: World) -> None:
+    """After its lease was taken over, a holder may only report that the message went out."""
+    ledger = world.ledger(OnUnknown.RESEND)
+    late = sending(world, ledger)
+    world.now += LEASE + timedelta(seconds=1)
+    newer = world.ledger(OnUnknown.RESEND).claim(1)[0]
+    assert newer.delivery.id == late.delivery.id
+    with pytest.raises(LeaseLostError):
+        ledger.record(late, DEFERRED, NOW)
+    ledger.record(late, SENT, None)
+    assert world.statuses()[0] is DeliveryStatus.SENT
+    with pytest.raises(LeaseLostError):
+        world.ledger().mark_sending(newer)
+    with pytest.raises(LeaseLostError):
+        world.ledger().record(newer, DEFERRED, NOW)
+    assert world.statuses()[0] is DeliveryStatus.SENT
+
+
+def test_a_bounce_of_a_missing_address_suppresses_it(world: World) -> None:
+    """No later edition of any list is sent to an address that does not exist."""
+    ledger = world.ledger()
+    gone = Outcome(DeliveryStatus.BOUNCED, "5.1.1", "550 5.1.1 no such user", suppress=True)
+    ledger.record(sending(world, ledger), gone, None)
+    assert [s.address for s in world.people.reachable(LAB)] == ["reader2@example.org", "reader3@example.org"]
+
+
+def test_an_edition_is_finished_when_nothing_is_left_to_do(world: World) -> None:
+    """`finish` holds back while anything is queued, and is true for good afterwards."""
+    ledger = world.ledger()
+    for claim in ledger.claim(3):
+        assert not world.editions.finish(world.edition, NOW)
+        ledger.mark_sending(claim)
+        ledger.record(claim, SENT, None)
+    assert world.editions.finish(world.edition, NOW)
+    overview = world.editions.overview(world.edition)
+    assert (overview.counts, overview.recipients, overview.finished_at) == ({DeliveryStatus.SENT: 3}, 3, NOW)
+    assert world.editions.unfinished(LAB) == ()

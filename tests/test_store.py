@@ -1,0 +1,224 @@
+"""The store: what it refuses to open, and that an edition is frozen once and whole."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from threading import Barrier, Thread
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+
+from digest.errors import StoreError
+from digest.model import AnnounceType, DeliveryStatus, Edition, ListId, PaperId, Signal, SourceSummary
+from digest.pull.dedupe import merge
+from digest.store import Database, Editions, Papers, Subscribers, open_database, schema
+from tests.factories import NOW, TODAY, announcement, paper, report, selection, subscriber
+
+LAB = ListId("lab")
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    opened = open_database(f"sqlite:///{tmp_path}/digest.db")
+    yield opened
+    opened.close()
+
+
+def freeze(database: Database, *numbers: int, days: int = 0) -> Edition:
+    moment = NOW + timedelta(days=days)
+    summaries = (SourceSummary("arxiv", len(numbers), len(numbers)),)
+    return Editions(database).freeze(LAB, moment.date(), moment, [report(*numbers)], merge, summaries)
+
+
+def test_a_new_file_is_ours_in_wal_mode_and_of_the_present_schema(tmp_path: Path) -> None:
+    """A new database carries digest's application id, the schema's version and WAL mode."""
+    open_database(f"sqlite:///{tmp_path}/digest.db").close()
+    with sqlite3.connect(tmp_path / "digest.db") as raw:
+        assert raw.execute("PRAGMA application_id").fetchone() == (schema.APPLICATION_ID,)
+        assert raw.execute("PRAGMA user_version").fetchone() == (schema.SCHEMA_VERSION,)
+        assert raw.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    raw.close()
+
+
+def test_the_migrations_make_what_the_schema_says(database: Database) -> None:
+    """A migrated database has exactly the tables, columns and constraints of `schema.py`."""
+    with database.read() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), schema.metadata) == []
+
+
+def test_a_newer_schema_is_refused_with_advice(tmp_path: Path) -> None:
+    """A database of a newer digest is left alone, and the error says to upgrade."""
+    path = tmp_path / "digest.db"
+    open_database(f"sqlite:///{path}").close()
+    with sqlite3.connect(path) as raw:
+        raw.execute(f"PRAGMA user_version = {schema.SCHEMA_VERSION + 1}")
+    raw.close()
+    with pytest.raises(StoreError, match=r"newer digest.*upgrade"):
+        open_database(f"sqlite:///{path}")
+
+
+def test_another_programs_database_is_refused_and_untouched(tmp_path: Path) -> None:
+    """A SQLite file of another program is refused, and not even its journal mode changes."""
+    path = tmp_path / "other.db"
+    with sqlite3.connect(path) as raw:
+        raw.execute("CREATE TABLE theirs (x)")
+    raw.close()
+    before = path.read_bytes()
+    with pytest.raises(StoreError, match="another program's"):
+        open_database(f"sqlite:///{path}")
+    assert path.read_bytes() == before
+
+
+def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
+    """A text file in the database's place gives one clear line."""
+    path = tmp_path / "digest.db"
+    path.write_text("[list]\n" * 1000)
+    with pytest.raises(StoreError, match="not a digest database"):
+        open_database(f"sqlite:///{path}")
+
+
+def test_a_missing_folder_is_named(tmp_path: Path) -> None:
+    """A database in a folder that does not exist is refused by the folder's name."""
+    with pytest.raises(StoreError, match="there is no folder .*nowhere"):
+        open_database(f"sqlite:///{tmp_path}/nowhere/digest.db")
+
+
+def test_many_processes_at_once_migrate_once(tmp_path: Path) -> None:
+    """Eight openers of a new file at the same moment all get the same, whole schema."""
+    barrier, errors = Barrier(8), []
+
+    def opener() -> None:
+        barrier.wait()
+        try:
+            open_database(f"sqlite:///{tmp_path}/digest.db").close()
+        except Exception as error:  # noqa: BLE001
+            errors.append(error)
+
+    threads = [Thread(target=opener) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+
+
+def test_an_edition_is_one_per_list_and_day(database: Database) -> None:
+    """Freezing the same day again gives the first edition back, with its first candidates."""
+    first = freeze(database, 1, 2)
+    again = freeze(database, 3)
+    assert again == first
+    assert [c.paper.id for c in Editions(database).candidates(first)] == [paper(1).id, paper(2).id]
+
+
+def test_an_edition_continues_where_the_last_one_ended(database: Database) -> None:
+    """The next edition's number is one higher, it starts at the last cutoff, and takes only what is new."""
+    first = freeze(database, 1, 2)
+    second = freeze(database, 2, 3, days=1)
+    assert (second.number, second.since) == (2, first.cutoff)
+    assert [c.paper.id for c in Editions(database).candidates(second)] == [paper(3).id]
+
+
+def test_a_pull_between_editions_is_kept_for_the_next(database: Database) -> None:
+    """What `digest pull` recorded is among the candidates although the sources show it no more."""
+    Papers(database).record(LAB, [report(1)], NOW - timedelta(hours=5))
+    edition = freeze(database, 2)
+    assert [c.paper.id for c in Editions(database).candidates(edition)] == [paper(1).id, paper(2).id]
+
+
+def test_lists_do_not_take_each_others_announcements(database: Database) -> None:
+    """An announcement that one list has used is still new to another list of the same database."""
+    freeze(database, 1)
+    other = Editions(database).freeze(ListId("other"), TODAY, NOW, [report(1)], merge, ())
+    assert [c.paper.id for c in Editions(database).candidates(other)] == [paper(1).id]
+
+
+def test_a_paper_is_a_candidate_again_when_another_source_announces_it(database: Database) -> None:
+    """Hugging Face may list on Wednesday what arXiv announced on Tuesday: it comes back, with its upvotes."""
+    freeze(database, 1)
+    upvotes = Signal(paper(1).id, "upvotes", 40, NOW + timedelta(days=1))
+    listed = replace(report(1, source="huggingface"), signals=(upvotes,))
+    later = Editions(database).freeze(LAB, TODAY + timedelta(days=1), NOW + timedelta(days=1), [listed], merge, ())
+    (candidate,) = Editions(database).candidates(later)
+    assert (candidate.paper.id, candidate.signals) == (paper(1).id, (upvotes,))
+
+
+def test_a_frozen_candidate_reads_back_equal(database: Database) -> None:
+    """Candidates are the same values after a round through the store."""
+    reports = [replace(report(1, 2), signals=(Signal(paper(1).id, "upvotes", 3, NOW),))]
+    edition = Editions(database).freeze(LAB, TODAY, NOW, reports, merge, ())
+    expected = merge(reports[0].announcements, reports[0].signals)
+    assert Editions(database).candidates(edition) == tuple(expected)
+
+
+def test_an_announcement_is_told_from_one_seen_before(database: Database) -> None:
+    """The same paper in a new version or of another type is another announcement; the same one is not."""
+    Papers(database).record(LAB, [report(1)], NOW)
+    version_two = announcement(paper=paper(1, version=2), announce_type=AnnounceType.REPLACE)
+    unseen = Papers(database).unseen(LAB, [announcement(1), version_two, version_two, announcement(2)])
+    assert unseen == (version_two, announcement(2))
+
+
+def test_every_recipient_gets_exactly_one_delivery(database: Database) -> None:
+    """Enqueuing twice, as after a crash, changes nothing; who has nothing to read is cancelled with the reason."""
+    editions, people = Editions(database), Subscribers(database)
+    people.synchronise(LAB, [subscriber(1), subscriber(2)])
+    edition = freeze(database, 1)
+    (shard,) = editions.recipients(edition)
+    chosen = [(shard[0], selection(1), "<a@example.org>"), (shard[1], selection(), "<b@example.org>")]
+    editions.enqueue(edition, chosen[:1], NOW, "nothing today")
+    assert [[s.address for s in rest] for rest in editions.recipients(edition)] == [["reader2@example.org"]]
+    editions.enqueue(edition, chosen, NOW, "nothing today")
+    editions.close_recipients(edition, NOW)
+    kept = editions.deliveries(edition)
+    assert [(d.status, d.message_id, d.reply) for d in kept] == [
+        (DeliveryStatus.QUEUED, "<a@example.org>", ""),
+        (DeliveryStatus.CANCELLED, "<b@example.org>", "nothing today"),
+    ]
+    assert editions.overview(edition).adds_up
+    assert not editions.finish(edition, NOW)
+    assert list(editions.recipients(edition)) == []
+
+
+def test_someone_new_waits_for_the_next_edition(database: Database) -> None:
+    """Once the recipients are frozen, a new subscriber is not among them."""
+    editions, people = Editions(database), Subscribers(database)
+    people.synchronise(LAB, [subscriber(1)])
+    edition = freeze(database, 1)
+    editions.close_recipients(edition, NOW)
+    people.synchronise(LAB, [subscriber(1), subscriber(2)])
+    assert list(editions.recipients(edition)) == []
+
+
+def test_an_unsubscribe_wins_over_the_config(database: Database) -> None:
+    """Who has unsubscribed stays so, however often her address stands in the config; removal from it unlists."""
+    people = Subscribers(database)
+    people.synchronise(LAB, [subscriber(1), subscriber(2), subscriber(3)])
+    assert people.unsubscribe(LAB, subscriber(1).address)
+    people.synchronise(LAB, [subscriber(1), subscriber(2)])
+    assert [s.address for s in people.reachable(LAB)] == ["reader2@example.org"]
+
+
+def test_what_was_sent_is_known_in_whatever_version(database: Database) -> None:
+    """A subscriber's earlier picks among the new candidates are found; other people's are not."""
+    editions, people = Editions(database), Subscribers(database)
+    people.synchronise(LAB, [subscriber(1), subscriber(2)])
+    first = freeze(database, 1, 2)
+    (shard,) = editions.recipients(first)
+    editions.enqueue(first, [(shard[0], selection(1), "<a@x>"), (shard[1], selection(2), "<b@x>")], NOW, None)
+    second = editions.freeze(
+        LAB, TODAY + timedelta(days=1), NOW + timedelta(days=1), [report(1, 3, source="huggingface")], merge, ()
+    )
+    sent = editions.already_sent(shard, editions.candidates(second), second)
+    assert sent == {shard[0].id: frozenset({PaperId(paper(1).id)})}
+
+
+def test_a_failed_statement_names_the_file(database: Database) -> None:
+    """Trouble of the database is a StoreError with the file's name and advice."""
+    with pytest.raises(StoreError, match=r"digest\.db: no such table: nowhere; "), database.read() as connection:
+        connection.execute(sa.text("SELECT * FROM nowhere"))
