@@ -22,6 +22,7 @@ from digest.edition import Draft
 from digest.errors import ConfigError, SendError
 from digest.model import (
     Address,
+    Announcement,
     Candidate,
     Claim,
     Delivery,
@@ -37,6 +38,7 @@ from digest.model import (
     PaperId,
     Pick,
     Selection,
+    Signal,
     SourceReport,
     SourceSummary,
     Subscriber,
@@ -290,7 +292,7 @@ class App:
             self.list, self.papers, self.editions.latest(self.list.id), pulled.reports, self._merge, self._now()
         )
 
-    def _merge(self, announcements: Sequence, signals: Sequence) -> Sequence[Candidate]:
+    def _merge(self, announcements: Sequence[Announcement], signals: Sequence[Signal]) -> Sequence[Candidate]:
         return life.merge_wanted(merge, self.config.sources)(announcements, signals)
 
     def _ranker(self, candidates: Sequence[Candidate], people: Sequence[Subscriber], cutoff: datetime) -> Ranker:

@@ -177,7 +177,7 @@ def init(
 def pull(
     config: ConfigOption = None, now: NowOption = None, json: JsonOption = False, verbose: VerboseOption = False
 ) -> None:
-    """Fetch every source now and keep what is new for the next edition."""
+    """Fetch every source now; keep what is new for the next send."""
     from digest.console import show_pulled
 
     terminal = _terminal(json)
@@ -202,7 +202,7 @@ def rank(
     json: JsonOption = False,
     verbose: VerboseOption = False,
 ) -> None:
-    """Show the ranking with reasons and near misses; nothing is recorded.
+    """Show the ranking, with reasons; nothing is recorded.
 
     With --papers and --profiles it ranks any documents, without a config: one JSON object a line in, one a line out.
     """
@@ -259,7 +259,10 @@ def preview(
     json: JsonOption = False,
     verbose: VerboseOption = False,
 ) -> None:
-    """Write each subscriber's email as .html, .txt and .eml; nothing is sent, nothing is recorded."""
+    """Write the next emails as .html, .txt and .eml to look at.
+
+    Nothing is sent, nothing is recorded.
+    """
     from digest.preview import write_preview
 
     terminal = _terminal(json)
@@ -293,7 +296,10 @@ def send(
     json: JsonOption = False,
     verbose: VerboseOption = False,
 ) -> None:
-    """Pull, rank, render and send today's edition now; an unfinished edition is resumed."""
+    """Pull, rank, render and send today's edition now.
+
+    An unfinished edition is resumed; a finished one is not sent again.
+    """
     from digest import sending
 
     if dry_run and test:
@@ -319,7 +325,7 @@ def status(
     json: JsonOption = False,
     verbose: VerboseOption = False,
 ) -> None:
-    """Show editions, deliveries by status, and how the sources did."""
+    """Show editions, deliveries by status, sources' health."""
     from digest.console import show_status
     from digest.scheduler import next_run
 
@@ -336,7 +342,10 @@ def status(
 
 @cli.command(epilog="Example: digest run --config lists/")
 def run(config: ConfigOption = None, now: NowOption = None, verbose: VerboseOption = False) -> None:
-    """Send every list's editions by its schedule, until stopped with Ctrl-C or SIGTERM."""
+    """Send every list by its schedule, until stopped.
+
+    Ctrl-C and SIGTERM end it tidily: conversations that are open are finished first.
+    """
     from digest.scheduler import run_until_stopped
 
     installation = _load(config, verbose)
@@ -349,7 +358,10 @@ def demo(
     restart: Annotated[bool, typer.Option("--restart", help="Forget the days that were sent.")] = False,
     json: JsonOption = False,
 ) -> None:
-    """Show the whole thing on invented papers: an embedded SMTP server, four readers, no network."""
+    """Show the whole way on invented papers, with no network.
+
+    It starts an SMTP server of its own and sends two days' editions to four readers, one day a run.
+    """
     from digest.demo.run import run_demo
 
     raise typer.Exit(run_demo(out, restart=restart, terminal=_terminal(json)))

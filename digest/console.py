@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 EVERY_LINE_UP_TO = 50
 """Editions with more recipients get a progress line every so often instead of a line each."""
 
+SMALLEST_WEIGHT = 0.005
+"""Reasons that would be shown as +0.00 are not shown; `--json` has all of them."""
+
 
 class Terminal:
     """Where output goes: people or, with `as_json`, a program."""
@@ -197,8 +200,13 @@ def show_pulled(terminal: Terminal, list_id: str, pulled: Pulled) -> None:
 
 def pick_lines(pick: Pick, candidate: Candidate, place: str) -> list[str]:
     """One paper of a ranking: its score and title, and below it why."""
-    why = " · ".join(f"{reason.text} {reason.weight:+.2f}" for reason in pick.reasons)
-    return [f"  {place:>3}  {pick.score:.2f}  {candidate.paper.title}", f"             {why or 'no reason found'}"]
+    return [f"  {place:>3}  {pick.score:.2f}  {candidate.paper.title}", f"             {why(pick)}"]
+
+
+def why(pick: Pick) -> str:
+    """A pick's reasons with what each is worth; what is worth nothing is left out."""
+    worth = [f"{reason.text} {reason.weight:+.2f}" for reason in pick.reasons if abs(reason.weight) >= SMALLEST_WEIGHT]
+    return " · ".join(worth) or "no reason found"
 
 
 def show_ranking(

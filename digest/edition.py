@@ -194,7 +194,7 @@ def select_for(
             select(
                 ranking,
                 candidates,
-                already_sent.get(subscriber.id, frozenset()),
+                already_sent.get(subscriber.id, frozenset()) | named_papers(subscriber.profile),
                 papers=mailing_list.papers,
                 min_relevance=mailing_list.min_relevance,
             ),

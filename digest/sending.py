@@ -33,7 +33,7 @@ def send(terminal: Terminal, app: App, to: Collection[str]) -> int:
         if summary.error:
             complain(f"{app.list.id}: source {summary.source} failed: {summary.error}")
     if sent.drained and sent.drained.paused:
-        complain(f"{app.list.id}: paused: {sent.drained.paused}; run the same command again to go on")
+        complain(f"{app.list.id}: paused, {app.way_out}: {sent.drained.paused}; run the same command again to go on")
     return exit_code(sent)
 
 

@@ -12,8 +12,8 @@ from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 
-from digest.app import App, Progress
-from digest.console import Terminal, overview_json, report_line
+from digest.app import App
+from digest.console import Terminal, overview_json, report_line, why
 from digest.demo.inbox import Inbox, open_inbox
 from digest.errors import ConfigError
 from digest.model import Edition, Relay, Security
@@ -64,7 +64,9 @@ async def _run(out: Path, config: ListConfig, terminal: Terminal) -> int:
         with App(replace(config, relay=relay), lambda: now) as app:
             terminal.say(f"{app.list.name}, {now:%A %d %B %Y}", style="bold")
             terminal.say("\nPull: what the sources announced")
-            sent = await app.send(progress=Progress(on_report=lambda report: terminal.say(report_line(report))))
+            sent = await app.send()
+            for report in sent.pulled.reports if sent.pulled else ():
+                terminal.say(report_line(report))
             edition = app.editions.latest(app.list.id)
             if edition:
                 _show_picks(terminal, app, edition)
@@ -96,8 +98,7 @@ def _show_picks(terminal: Terminal, app: App, edition: Edition) -> None:
         terminal.say(f"\n  {names[delivery.address]} <{delivery.address}>", style="bold")
         for place, pick in enumerate(delivery.picks, 1):
             terminal.say(f"  {place}. {titles[pick.paper_id]}")
-            why = " · ".join(f"{reason.text} {reason.weight:+.2f}" for reason in pick.reasons)
-            terminal.say(f"       {pick.score:.2f} = {why}", style="dim")
+            terminal.say(f"       {pick.score:.2f} = {why(pick)}", style="dim")
         if not delivery.picks:
             terminal.say(f"  {delivery.reply}")
 

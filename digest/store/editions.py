@@ -112,7 +112,8 @@ class Editions:
             ).one()
             number, since = (latest[0] or 0) + 1, latest[1]
             inserted = connection.execute(
-                sa.insert(schema.editions).values(
+                sa.insert(schema.editions)
+                .values(
                     list_id=list_id,
                     number=number,
                     due_on=due_on,
@@ -120,6 +121,7 @@ class Editions:
                     cutoff=cutoff,
                     sources=encode(tuple(summaries), tuple[SourceSummary, ...]),
                 )
+                .returning(schema.editions.c.id)
             )
             edition_id = EditionId(inserted.scalar_one())
             if candidates:
@@ -228,7 +230,7 @@ class Editions:
                 for subscriber_id, picks in rows:
                     ids = {pick.paper_id for pick in decode(picks, tuple[Pick, ...])}
                     sent.setdefault(SubscriberId(subscriber_id), set()).update(ids & wanted)
-        return {subscriber_id: frozenset(ids) for subscriber_id, ids in sent.items()}
+        return {subscriber_id: frozenset(ids) for subscriber_id, ids in sent.items() if ids}
 
     def enqueue(
         self,

@@ -25,6 +25,8 @@ from digest.store.subscribers import address_key, is_reachable, subscriber_of, s
 
 LEASE = timedelta(minutes=30)
 """Longer than the slowest conversation that RFC 5321's time-outs allow between claim and final reply."""
+RESEND_AFTER = timedelta(minutes=5)
+"""Under `on_unknown = "resend"`: a relay that breaks off after every message is not asked again at once."""
 CLOCK_STEP = 2.0
 """Seconds by which a process's start time may seem to move when the system clock is corrected."""
 
@@ -69,15 +71,7 @@ class DeliveryLedger:
         with self._database.write() as connection:
             self._end_dead_leases(connection, now)
             gone = sa.select(schema.subscribers.c.id).where(~is_reachable())
-            connection.execute(
-                sa.update(table)
-                .where(due, table.c.subscriber_id.in_(gone))
-                .values(
-                    status=DeliveryStatus.CANCELLED,
-                    reply="unsubscribed, suppressed or removed since the freeze",
-                    settled_at=now,
-                )
-            )
+            self._cancel(connection, sa.and_(due, table.c.subscriber_id.in_(gone)))
             chosen = sa.select(table.c.id).where(due).order_by(table.c.edition_id, table.c.id).limit(limit)
             ids = connection.execute(chosen).scalars().all()
             if not ids:
@@ -100,21 +94,17 @@ class DeliveryLedger:
 
     def mark_sending(self, claim: Claim) -> None:
         """Commits that the message is about to be handed over. Raises LeaseLostError if the claim is not ours now."""
+        mine = sa.and_(*_held(claim), table.c.status == DeliveryStatus.ACTIVE)
+        gone = sa.select(schema.subscribers.c.id).where(
+            schema.subscribers.c.id == claim.delivery.subscriber_id, ~is_reachable()
+        )
         with self._database.write() as connection:
-            reader_left = connection.execute(
-                sa.select(schema.subscribers.c.id).where(
-                    schema.subscribers.c.id == claim.delivery.subscriber_id, ~is_reachable()
-                )
-            ).scalar_one_or_none()
-            if reader_left:
-                raise LeaseLostError(f"{claim.delivery.message_id} is for somebody who has left")
-            changed = connection.execute(
-                sa.update(table)
-                .where(*_held(claim), table.c.status == DeliveryStatus.ACTIVE)
-                .values(status=DeliveryStatus.SENDING, lease_until=self._now() + LEASE)
+            self._cancel(connection, sa.and_(mine, table.c.subscriber_id.in_(gone)))
+            marked = connection.execute(
+                sa.update(table).where(mine).values(status=DeliveryStatus.SENDING, lease_until=self._now() + LEASE)
             )
-            if not changed.rowcount:
-                raise LeaseLostError(f"the lease of {claim.delivery.message_id} has ended")
+        if not marked.rowcount:
+            raise LeaseLostError(f"{claim.delivery.message_id} has another holder, or its reader has left")
 
     def release(self, claim: Claim) -> None:
         """Gives the delivery back as it was before the claim; no attempt is charged."""
@@ -129,7 +119,7 @@ class DeliveryLedger:
         """Commits what became of a try. Raises LeaseLostError for a late result, save for `sent`: that is a fact."""
         status, now = outcome.status, self._now()
         if status is DeliveryStatus.UNKNOWN and self._on_unknown is OnUnknown.RESEND:
-            status, next_attempt_at = DeliveryStatus.DEFERRED, now
+            status, next_attempt_at = DeliveryStatus.DEFERRED, now + RESEND_AFTER
         rightful = [table.c.id == claim.delivery.id] if status is DeliveryStatus.SENT else _held(claim)
         with self._database.write() as connection:
             changed = connection.execute(
@@ -164,6 +154,19 @@ class DeliveryLedger:
         )
         with self._database.read() as connection:
             return int(connection.execute(query).scalar_one())
+
+    def _cancel(self, connection: sa.Connection, which: sa.ColumnElement[bool]) -> None:
+        connection.execute(
+            sa.update(table)
+            .where(which)
+            .values(
+                status=DeliveryStatus.CANCELLED,
+                reply="unsubscribed, suppressed or removed since the freeze",
+                settled_at=self._now(),
+                owner=None,
+                lease_until=None,
+            )
+        )
 
     def _end_dead_leases(self, connection: sa.Connection, now: datetime) -> None:
         held = table.c.status.in_([DeliveryStatus.ACTIVE, DeliveryStatus.SENDING])

@@ -1,0 +1,96 @@
+"""What makes two announcements the same paper: arXiv ids, DOIs, and a hash of the title where there is neither.
+
+Pure. Called by every source module, by `dedupe.py`, and by whoever reads papers from elsewhere (the batch form of
+`digest rank`). Forms of arXiv ids: https://info.arxiv.org/help/arxiv_identifier.html; of DOIs: ISO 26324 and
+https://www.crossref.org/blog/dois-and-matching-regular-expressions/.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import unicodedata
+from urllib.parse import unquote
+
+from digest.model import Link, LinkKind, PaperId
+
+_ID = r"(?P<id>\d{4}\.\d{4,5}|[a-z]+(?:-[a-z]+)?(?:\.[A-Z]{2})?/\d{7})(?:v(?P<version>\d{1,3}))?"
+_ARXIV = re.compile(rf"(?:oai:)*+(?:arxiv(?:\.org)?:)*+(?:oai:arxiv\.org:)?{_ID}", re.I)
+_ARXIV_INSIDE = re.compile(
+    rf"(?:arxiv\.org/(?:abs|pdf|html|format|ps)/|oai:arxiv\.org:|\barxiv:\s?|10\.48550/arxiv\."
+    rf"|huggingface\.co/papers/|alphaxiv\.org/abs/){_ID}(?![\d.]*\d)",
+    re.I,
+)
+_DOI = re.compile(r"(?<![\d.])10\.\d{4,9}/[^\s\"'<>?#&|]+", re.I)
+_DOI_TAIL = re.compile(r"(?:[.,;:]|/(?:abstract|full|full-text|fulltext|pdf|epdf|html|meta)|\.pdf)+$", re.I)
+
+
+def arxiv_id(text: str) -> tuple[str, int | None] | None:
+    """Read `2403.15527v1`, `arXiv:hep-th/9901001`, `oai:arXiv.org:2403.15527v1`: (id without version, version)."""
+    match = _ARXIV.fullmatch(text.strip())
+    return _arxiv_parts(match) if match else None
+
+
+def find_arxiv_id(text: str) -> tuple[str, int | None] | None:
+    """Find an arXiv id in an address, a DOI or a guid that names arXiv: (id without version, version)."""
+    match = _ARXIV_INSIDE.search(text)
+    return _arxiv_parts(match) if match else None
+
+
+def _arxiv_parts(match: re.Match[str]) -> tuple[str, int | None]:
+    identifier = match["id"]
+    if "/" in identifier:
+        archive, _, number = identifier.partition("/")
+        identifier = f"{archive.partition('.')[0].lower()}/{number}"  # math.GT/0309136 is math/0309136
+    return identifier, int(match["version"]) if match["version"] else None
+
+
+def find_doi(text: str) -> str | None:
+    """Find a DOI in an address, an identifier or a text, in lower case; None if there is none."""
+    match = _DOI.search(unquote(text)) if "10." in text else None
+    if not match:
+        return None
+    doi = _DOI_TAIL.sub("", match[0])
+    while doi.endswith(")") and doi.count("(") < doi.count(")"):
+        doi = _DOI_TAIL.sub("", doi[:-1])
+    if doi.startswith(("10.1101/", "10.64898/")):
+        doi = re.sub(r"v\d+$", "", doi)  # bioRxiv's and medRxiv's addresses add the version to the DOI
+    return doi.lower() if doi.partition("/")[2] else None
+
+
+def title_id(title: str, first_author: str = "") -> PaperId:
+    """Return `title:` and 16 hex digits, a hash of title and first author without case, accents and punctuation."""
+    digest = hashlib.sha256(f"{_plain(title)}\n{_plain(first_author)}".encode()).hexdigest()
+    return PaperId(f"title:{digest[:16]}")
+
+
+def _plain(text: str) -> str:
+    decomposed = unicodedata.normalize("NFKD", text).casefold()
+    words = "".join(c if c.isalnum() else " " for c in decomposed if not unicodedata.combining(c)).split()
+    # A title of nothing but signs is its own plain form: "???" and "!!!" are two titles.
+    return " ".join(words) or "".join(text.split())
+
+
+def paper_id(*, arxiv: str | None = None, doi: str | None = None, title: str = "", first_author: str = "") -> PaperId:
+    """Return the id of a paper: by arXiv id (without version), else by DOI, else by title and first author."""
+    if doi and not arxiv and (found := find_arxiv_id(doi)):
+        arxiv = found[0]
+    if arxiv:
+        return PaperId(f"arxiv:{arxiv}")
+    if doi:
+        return PaperId(f"doi:{doi.lower()}")
+    return title_id(title, first_author)
+
+
+def arxiv_links(identifier: str) -> tuple[Link, ...]:
+    """Return arXiv's own pages for an id without version; HTML is made only for new-style ids."""
+    links = [Link(LinkKind.ABS, f"https://arxiv.org/abs/{identifier}")]
+    links.append(Link(LinkKind.PDF, f"https://arxiv.org/pdf/{identifier}"))
+    if "/" not in identifier:
+        links.append(Link(LinkKind.HTML, f"https://arxiv.org/html/{identifier}"))
+    return tuple(links)
+
+
+def doi_link(doi: str) -> Link:
+    """Return the resolver's address of a DOI."""
+    return Link(LinkKind.DOI, f"https://doi.org/{doi}")

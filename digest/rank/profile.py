@@ -1,0 +1,108 @@
+"""A profile made ready for ranking: topics as words and phrases, papers in order of standing, names comparable.
+
+Pure; called by `relevance`, and by whoever must know which papers a subscriber has already (`own_papers`).
+
+Names compare without case, accents, hyphens and full stops; "Brooks, Tim" is "Tim Brooks". First and last name must
+be equal in full. A middle name may be shortened to its initial, and an initial in the middle may be missing.
+"T. Brooks" in a profile means every Brooks whose first name starts with T; but "T. Brooks" on a paper is not taken for
+the followed "Tim Brooks", since a wrong "by Tim Brooks" is worse than a missing one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from digest.model import PaperId, Profile, Topic, Vote
+from digest.rank.text import fold, stems
+
+_SUFFIXES = frozenset({"jr", "sr", "ii", "iii", "iv"})
+_LONG_AGO = datetime.min.replace(tzinfo=UTC)
+MAX_WEIGHT = 100.0
+
+
+@dataclass(frozen=True, slots=True)
+class TopicQuery:
+    """A topic's words and phrases as stems. Phrases of stop words alone are left out: nothing could match them."""
+
+    name: str
+    weight: float
+    words: tuple[tuple[str, int], ...]
+    """Every word of the text and the keywords, and how often it stands there."""
+    keywords: tuple[tuple[str, ...], ...]
+    exclude: tuple[tuple[str, tuple[str, ...]], ...]
+    """As written, and as stems."""
+
+
+@dataclass(frozen=True, slots=True)
+class PersonName:
+    """A person's name, ready to compare."""
+
+    first: str
+    middle: tuple[str, ...]
+    last: str
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """What is the same in all names that may match, a first name's initial included."""
+        return self.first[:1], self.last
+
+    def covers(self, other: PersonName) -> bool:
+        """Whether this name, as a profile has it, means `other`, as a paper has it."""
+        first = self.first == other.first or (len(self.first) == 1 and other.first.startswith(self.first))
+        return first and self.last == other.last and _middle_agrees(self.middle, other.middle)
+
+
+def _middle_agrees(mine: tuple[str, ...], theirs: tuple[str, ...]) -> bool:
+    if mine and theirs:
+        pairs = zip(mine, theirs, strict=False)
+        return len(mine) == len(theirs) and all(a == b or (1 in (len(a), len(b)) and a[0] == b[0]) for a, b in pairs)
+    return all(len(name) == 1 for name in mine + theirs)
+
+
+def person_name(name: str) -> PersonName | None:
+    """Read a name as an author writes it; None if there is no letter in it."""
+    name = re.sub(r"\(.*?\)", " ", name)
+    if "," in name:
+        last, _, first = name.partition(",")
+        name = f"{first} {last}" if fold(first.strip(" .")) not in _SUFFIXES else last
+    parts = [re.sub(r"[^\w]|_", "", fold(part)) for part in re.sub(r"\.", " ", name).split()]
+    parts = [part for part in parts if part and part not in _SUFFIXES]
+    if not parts:
+        return None
+    return PersonName(parts[0] if len(parts) > 1 else "", tuple(parts[1:-1]), parts[-1])
+
+
+def topic_query(topic: Topic) -> TopicQuery:
+    """Read a topic. One with neither text nor keywords is about what its name says."""
+    keywords = tuple(dict.fromkeys(words for keyword in topic.keywords if (words := tuple(stems(keyword)))))
+    text = Counter(stems(topic.text))
+    if not text and not keywords:
+        text = Counter(stems(topic.name))
+    text.update(word for keyword in keywords for word in keyword)
+    exclude = tuple((phrase, words) for phrase in topic.exclude if (words := tuple(stems(phrase))))
+    weight = min(max(topic.weight, 0.0), MAX_WEIGHT)
+    return TopicQuery(topic.name, weight, tuple(text.items()), keywords, exclude)
+
+
+def votes(profile: Profile) -> tuple[tuple[PaperId, ...], tuple[PaperId, ...]]:
+    """Return (liked, disliked), newest first. The later vote on a paper counts; of two at one time, the dislike."""
+    latest: dict[PaperId, tuple[datetime, bool]] = {}
+    for cast, likes in ((profile.liked, True), (profile.disliked, False)):
+        for vote in cast:
+            at = _moment(vote)
+            if vote.paper_id not in latest or at >= latest[vote.paper_id][0]:
+                latest[vote.paper_id] = at, likes
+    newest = sorted(latest, key=lambda paper_id: latest[paper_id][0], reverse=True)
+    return tuple(p for p in newest if latest[p][1]), tuple(p for p in newest if not latest[p][1])
+
+
+def _moment(vote: Vote) -> datetime:
+    return vote.at or _LONG_AGO
+
+
+def own_papers(profile: Profile) -> frozenset[PaperId]:
+    """Return the papers that the profile itself names: the subscriber has them, so an edition need not send them."""
+    return frozenset((*profile.examples, *(vote.paper_id for vote in profile.liked + profile.disliked)))

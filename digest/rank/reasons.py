@@ -1,0 +1,180 @@
+"""Why a paper has its score, in words short enough for one line of an email. Pure; called by `Ranker` for the top only.
+
+The weights of a pick's reasons add up to its score. The relevance's part of the score is shared out over the parts of
+the profile by their evidence, the trend's part over the signals by theirs; what a dislike takes away is a reason of
+negative weight. Reasons come heaviest first. Two kinds have weight 0 and come last: a topic that was lost to an
+excluded phrase, and, where some papers have popularity figures and this one has none, that it has none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from digest.model import Paper, Reason, ReasonKind
+from digest.rank.profile import TopicQuery
+from digest.rank.relevance import Evidence, Relevance
+from digest.rank.text import COMMON_STEMS, placed_stems, shorten
+from digest.rank.trending import Trend
+
+TERMS_SHOWN = 3
+PAPERS_SHOWN = 2
+TITLE_LENGTH = 60
+TERM_LENGTH = 40
+NEUTRAL = "you have set no topics"
+
+
+@dataclass(frozen=True, slots=True)
+class _Wording:
+    """A candidate's text, as written."""
+
+    words: Mapping[str, str]
+    """From a stem to a word."""
+    phrases: tuple[tuple[str, tuple[tuple[str, int, int], ...]], ...]
+    """Abstract and title, with their placed stems."""
+
+
+class Explainer:
+    """Words the reasons of one set of candidates, the first rows of an index."""
+
+    def __init__(self, papers: Sequence[Paper], relevance: Relevance, trend: Trend, trend_weight: float):
+        self._papers = papers
+        self._relevance = relevance
+        self._trend = trend
+        self._trend_weight = trend_weight
+        self._wordings: dict[int, _Wording] = {}
+        self._telling: dict[TopicQuery, tuple[str, ...]] = {}
+
+    def explain(self, evidence: Evidence, row: int) -> tuple[Reason, ...]:
+        """The reasons of one candidate, heaviest first."""
+        reasons = self._wanted(evidence, row)
+        push = float(evidence.push[row])
+        if push:
+            taken = (1 - self._trend_weight) * float(evidence.wanted[row]) * push
+            nearest = self._nearest(row, evidence.prepared.disliked)
+            reasons.append(Reason(ReasonKind.VOTES, f"near {self._quote(nearest)}, which you disliked", -taken))
+        if self._trend_weight:
+            reasons += self._trending(row)
+        return tuple(sorted(reasons, key=lambda reason: (reason.weight == 0, -reason.weight)))
+
+    def _wanted(self, evidence: Evidence, row: int) -> list[Reason]:
+        """The positive parts of the relevance, and the topics lost."""
+        prepared, weight = evidence.prepared, (1 - self._trend_weight) * float(evidence.wanted[row])
+        if prepared.neutral:
+            return [Reason(ReasonKind.TOPIC, NEUTRAL, weight)] if weight else []
+        parts: list[tuple[ReasonKind, str, float]] = []
+        for number, query in enumerate(prepared.topics):
+            share = float(evidence.topics[number, row])
+            phrases, lost = evidence.excluded[number]
+            if share:
+                parts.append((ReasonKind.TOPIC, self._topic(query, row), share))
+            elif row in lost:
+                parts.append((ReasonKind.TOPIC, f"{query.name}: {phrases} is excluded", 0.0))
+        if share := float(evidence.examples[row]):
+            parts += self._like(row, prepared.examples, prepared.liked, share)
+        if share := float(evidence.authors[row]):
+            names = dict.fromkeys(name for candidate, name in prepared.authors if candidate == row)
+            parts.append((ReasonKind.AUTHOR, f"by {' and '.join(names)}", share))
+        if share := float(evidence.categories[row]):
+            names = dict.fromkeys(name for candidate, name in prepared.categories if candidate == row)
+            parts.append((ReasonKind.CATEGORY, f"in {' and '.join(names)}", share))
+        total = sum(share for _, _, share in parts)
+        return [Reason(kind, text, weight * share / total if total else 0.0) for kind, text, share in parts]
+
+    def _topic(self, query: TopicQuery, row: int) -> str:
+        wording = self._wording(row)
+        shown: list[str] = []
+        used: set[str] = set()
+        for keyword in query.keywords:
+            if len(shown) < TERMS_SHOWN and (found := _written(wording, keyword)):
+                shown.append(shorten(found, TERM_LENGTH))
+                used.update(keyword)
+        for word in self._telling_words(query):
+            if len(shown) == TERMS_SHOWN:
+                break
+            if word in wording.words and word not in used:
+                shown.append(shorten(wording.words[word], TERM_LENGTH))
+        return f"{query.name}: {', '.join(dict.fromkeys(shown))}" if shown else query.name
+
+    def _telling_words(self, query: TopicQuery) -> tuple[str, ...]:
+        """The topic's words, those that say most first; words common in every field last."""
+        if query not in self._telling:
+            worth = {word: (word not in COMMON_STEMS, self._relevance.worth(word, n)) for word, n in query.words}
+            self._telling[query] = tuple(sorted(worth, key=worth.__getitem__, reverse=True))
+        return self._telling[query]
+
+    def _like(
+        self, row: int, examples: Sequence[int], liked: frozenset[int], share: float
+    ) -> list[tuple[ReasonKind, str, float]]:
+        """The nearest examples by title, and the rest together, by their share of the likeness."""
+        likeness = self._relevance.likeness(row, examples)
+        total = sum(likeness.values())
+        if total <= 0:
+            likeness, total = dict.fromkeys(examples, 1.0), float(len(examples))
+        nearest = sorted(likeness, key=lambda example: (-likeness[example], example))
+        parts = []
+        for example in nearest[:PAPERS_SHOWN]:
+            kind = ReasonKind.VOTES if example in liked else ReasonKind.EXAMPLE
+            tail = ", which you liked" if example in liked else ""
+            parts.append((kind, f"like {self._quote(example)}{tail}", share * likeness[example] / total))
+        rest = nearest[PAPERS_SHOWN:]
+        for kind, owned, what in (
+            (ReasonKind.EXAMPLE, [e for e in rest if e not in liked], "of your papers"),
+            (ReasonKind.VOTES, [e for e in rest if e in liked], "that you liked"),
+        ):
+            if owned:
+                part = share * sum(likeness[example] for example in owned) / total
+                parts.append((kind, f"like {len(owned)} more {what}", part))
+        return [(kind, text, part) for kind, text, part in parts if part > 0]
+
+    def _trending(self, row: int) -> list[Reason]:
+        weight = self._trend_weight * float(self._trend.trend[row])
+        values = self._trend.values[row]
+        if not values:
+            names = sorted(self._trend.evidence)
+            return [Reason(ReasonKind.TREND, f"no {' or '.join(names)} known", 0.0)] if names else []
+        parts = {name: float(self._trend.evidence[name][row]) for name in values}
+        total = sum(parts.values())
+        return [
+            Reason(ReasonKind.TREND, _figure(values[n], n), weight * part / total) for n, part in parts.items() if part
+        ]
+
+    def _nearest(self, row: int, rows: Sequence[int]) -> int:
+        likeness = self._relevance.likeness(row, rows)
+        return max(likeness, key=likeness.__getitem__)
+
+    def _quote(self, row: int) -> str:
+        return f"“{shorten(self._papers[row].title or self._papers[row].abstract, TITLE_LENGTH)}”"
+
+    def _wording(self, row: int) -> _Wording:
+        if row not in self._wordings:
+            texts = tuple((t, tuple(placed_stems(t))) for t in (self._papers[row].abstract, self._papers[row].title))
+            words: dict[str, str] = {}
+            for text, placed in texts:
+                for word, start, end in placed:
+                    # The form inside a sentence reads better than the one that begins it.
+                    if word not in words or (text[start:end].islower() and words[word].istitle()):
+                        words[word] = text[start:end]
+            self._wordings[row] = _Wording(words, texts)
+        return self._wordings[row]
+
+
+def _written(wording: _Wording, phrase: Sequence[str]) -> str:
+    """A phrase as the text has it; empty if it does not."""
+    if not all(word in wording.words for word in phrase):
+        return ""
+    found = [
+        text[placed[at][1] : placed[at + len(phrase) - 1][2]]
+        for text, placed in wording.phrases
+        for at in range(len(placed) - len(phrase) + 1)
+        if all(placed[at + offset][0] == word for offset, word in enumerate(phrase))
+    ]
+    shortest = min(found, key=len, default="")
+    return "".join(sign for sign in shortest if sign not in "()[]{}")
+
+
+def _figure(value: float, name: str) -> str:
+    number = f"{value:,.0f}" if value == np.floor(value) else f"{value:,.1f}"
+    return f"{number} {name.removesuffix('s') if value == 1 else name}"

@@ -1,0 +1,208 @@
+"""One paper as a card: what is shown of it, and its cached fragments.
+
+`card_of` decides what a card says; `CardStock` renders each card once an edition, in the sizes that are asked for.
+Nothing of a subscriber's is known here: number and reason are slots. Called by `edition.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from enum import IntEnum
+from urllib.parse import quote, urlsplit
+
+from digest.model import AnnounceType, Candidate, LinkKind, Paper, PaperId, Pick, Sighting
+from digest.render.fragments import Fragment
+from digest.render.text import clip, listed, opening, plain, short_date
+
+ABSTRACT = 420
+"""About how many characters of an abstract a card shows."""
+AUTHORS = 3
+REASONS = 4
+LINK_LENGTH = 2000
+LABELS = {
+    LinkKind.ABS: "Abstract",
+    LinkKind.PDF: "PDF",
+    LinkKind.HTML: "HTML",
+    LinkKind.CODE: "Code",
+    LinkKind.PROJECT: "Project page",
+    LinkKind.HUGGINGFACE: "Hugging Face",
+    LinkKind.DOI: "DOI",
+}
+SOURCES = {"arxiv": "arXiv", "huggingface": "Hugging Face"}
+ANNOUNCED_AS = {
+    AnnounceType.NEW: "",
+    AnnounceType.CROSS: " (cross-listed)",
+    AnnounceType.REPLACE: " (new version)",
+    AnnounceType.REPLACE_CROSS: " (new version)",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class CardLink:
+    """A link with its words."""
+
+    label: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """What templates see of a paper; every text is one line of plain text, every address http or https."""
+
+    title: str
+    url: str
+    """Where the title leads; empty where no address is known."""
+    byline: str
+    announced: str
+    categories: tuple[str, ...]
+    abstract: str
+    links: tuple[CardLink, ...]
+
+
+class Size(IntEnum):
+    """How much of a paper is shown, as the room gets tighter."""
+
+    FULL = 0
+    SHORT = 1
+    """Without its abstract."""
+    LINE = 2
+    """Title and reason."""
+    LEFT_OUT = 3
+
+
+def source_name(source: str) -> str:
+    """A source's name as people write it."""
+    return SOURCES.get(source, clip(plain(source), 60))
+
+
+def safe_url(url: str) -> str | None:
+    """The address if it is http, https or mailto, with what needs it percent-encoded; else None."""
+    try:
+        parts = urlsplit(url.strip())
+        host = parts.hostname
+    except ValueError:
+        return None
+    if parts.scheme not in {"http", "https", "mailto"} or not (host or parts.scheme == "mailto"):
+        return None
+    if any(c.isspace() or not c.isprintable() for c in url.strip()):
+        return None
+    quoted = quote(url.strip(), safe="%/:=&?~#+!$,;'@()*[]-._")
+    return quoted if len(quoted) <= LINK_LENGTH else None
+
+
+def links_of(paper: Paper) -> tuple[CardLink, ...]:
+    """The paper's links in the order of their kinds, each address once."""
+    given = [(link.kind, safe_url(link.url)) for link in paper.links]
+    if paper.doi and paper.doi.startswith("10.") and not any(kind is LinkKind.DOI for kind, _ in given):
+        given.append((LinkKind.DOI, safe_url("https://doi.org/" + quote(plain(paper.doi), safe="/"))))
+    order = list(LinkKind)
+    links: dict[str, CardLink] = {}
+    for kind, url in sorted(given, key=lambda item: order.index(item[0])):
+        if url:
+            links.setdefault(url, CardLink(LABELS[kind], url))
+    return tuple(links.values())
+
+
+def byline(authors: Sequence[str]) -> str:
+    """The first three authors; of more, how many there are."""
+    names = [clip(name, 60) for name in map(plain, authors) if name]
+    if len(names) <= AUTHORS:
+        return ", ".join(names)
+    return f"{', '.join(names[:AUTHORS])} et al. ({len(names):,}\N{NO-BREAK SPACE}authors)"
+
+
+def announced(sightings: Sequence[Sighting]) -> str:
+    """Where and when: `arXiv and Hugging Face, 9 June`."""
+    by_day: dict[date | None, dict[str, None]] = {}
+    for sighting in sightings:
+        said = source_name(sighting.source) + ANNOUNCED_AS[sighting.announce_type]
+        by_day.setdefault(sighting.announced_on, {})[said] = None
+    days = sorted(by_day.items(), key=lambda item: (item[0] is None, item[0] or date.min))
+    return "; ".join(listed(list(said)) + (f", {short_date(day)}" if day else "") for day, said in days)
+
+
+def card_of(candidate: Candidate) -> Card:
+    """All that a card says of a paper."""
+    paper = candidate.paper
+    links = links_of(paper)
+    return Card(
+        title=clip(plain(paper.title), 300) or "(untitled)",
+        url=links[0].url if links else "",
+        byline=byline(paper.authors),
+        announced=clip(announced(candidate.sightings), 200),
+        categories=tuple(clip(plain(c), 40) for c in paper.categories[:6]),
+        abstract=opening(plain(paper.abstract), ABSTRACT),
+        links=links,
+    )
+
+
+def why(pick: Pick) -> str:
+    """The reason line: what spoke for the paper, in the order of the pick's reasons."""
+    reasons = dict.fromkeys(clip(plain(r.text), 120) for r in pick.reasons if r.weight > 0)
+    return " · ".join([text for text in reasons if text][:REASONS]) or "close to what you follow"
+
+
+def fit(costs: Sequence[Sequence[int]], room: int) -> list[Size]:
+    """The size of each card, given its bytes in each `Size`, so that all go into the room.
+
+    Cards shrink from the bottom: first abstracts go, then all but the titles, then the papers.
+    """
+    sizes = [Size.FULL] * len(costs)
+    total = sum(cost[Size.FULL] for cost in costs)
+    for smaller in (Size.SHORT, Size.LINE, Size.LEFT_OUT):
+        for index in reversed(range(len(costs))):
+            if total <= room:
+                return sizes
+            total -= costs[index][sizes[index]] - costs[index][smaller]
+            sizes[index] = smaller
+    return sizes
+
+
+class CardStock:
+    """The cards of one edition, each rendered once: in HTML by size, and in text."""
+
+    def __init__(
+        self,
+        candidates: Mapping[PaperId, Candidate],
+        *,
+        render: Callable[[str, Card], str],
+        inline: Callable[[Sequence[str]], Iterable[str]],
+        split: Callable[[str, str], Fragment],
+    ):
+        """`render` renders a template with a card, `inline` brings the CSS into some cards' HTML at once, `split`
+        cuts what a template gave at its slots.
+        """
+        self._candidates = candidates
+        self._render, self._inline, self._split = render, inline, split
+        self._cards: dict[PaperId, Card] = {}
+        self._html: dict[tuple[PaperId, Size], Fragment] = {}
+        self._text: dict[PaperId, Fragment] = {}
+
+    def card(self, paper_id: PaperId) -> Card:
+        """What is said of the paper."""
+        if paper_id not in self._cards:
+            self._cards[paper_id] = card_of(self._candidates[paper_id])
+        return self._cards[paper_id]
+
+    def html(self, paper_ids: Iterable[PaperId], size: Size) -> list[Fragment]:
+        """The papers' cards in HTML, in their order; those not made yet are made together."""
+        wanted = list(paper_ids)
+        missing = [p for p in dict.fromkeys(wanted) if (p, size) not in self._html]
+        template = "line.html" if size is Size.LINE else "card.html"
+        rendered = [self._render(template, self._sized(p, size)) for p in missing]
+        for paper_id, inlined in zip(missing, self._inline(rendered), strict=True):
+            self._html[paper_id, size] = self._split(inlined, template)
+        return [self._html[p, size] for p in wanted]
+
+    def text(self, paper_id: PaperId) -> Fragment:
+        """The paper's card in plain text."""
+        if paper_id not in self._text:
+            rendered = self._render("card.txt", self.card(paper_id))
+            self._text[paper_id] = self._split(rendered, "card.txt")
+        return self._text[paper_id]
+
+    def _sized(self, paper_id: PaperId, size: Size) -> Card:
+        card = self.card(paper_id)
+        return replace(card, abstract="") if size is Size.SHORT else card

@@ -1,0 +1,65 @@
+"""CSS into style attributes, once for a page and the cards on it.
+
+Only rendered HTML is inlined: Jinja's own syntax does not survive it. Cards are inlined inside the page that will hold
+them, so that a selector may name the page's elements; none may span cards (`:first-child`, `+`), since each is cut
+out afterwards and joined with others. A `<style data-premailer="ignore">` stays in the head as it is: there the
+media queries for phones and dark mode keep their `!important`.
+
+Called by `edition.py`. The format of a page is the templates' own; nothing here names a tag but comments.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+from markupsafe import Markup
+
+from digest.errors import TemplateError
+
+CARDS_PER_PASS = 20
+
+
+class Inlined(NamedTuple):
+    """A page cut open where its cards were."""
+
+    head: str
+    cards: tuple[str, ...]
+    tail: str
+
+
+def inline_css(page: str) -> str:
+    """The HTML page with its style rules as attributes. Fetches nothing."""
+    from lxml import etree  # type: ignore[import-untyped]
+    from premailer import Premailer
+
+    # Parsed and written here: premailer writes bytes, and to those some versions of libxml2 add a charset of their own.
+    tree = etree.fromstring(page.strip(), etree.HTMLParser())
+    inlined = Premailer(
+        tree,
+        strip_important=False,
+        allow_network=False,
+        disable_validation=True,
+        cssutils_logging_level=logging.CRITICAL,
+    ).transform()
+    return str(etree.tostring(inlined, method="html", encoding="unicode"))
+
+
+def inline_cards(page: Callable[[Markup], str], cards: Sequence[str], nonce: str) -> Inlined:
+    """One pass over the page with these cards on it. `page` renders the page around a body.
+
+    Raises TemplateError if the page does not hold the cards as they are.
+    """
+    cut = f"<!--cut{nonce}-->"
+    body = cut + "".join(card + cut for card in cards)
+    parts = inline_css(page(Markup(body))).split(cut)  # noqa: S704 - rendered templates
+    if len(parts) != len(cards) + 2:
+        raise TemplateError("edition.html: slot.body must stand where paragraphs and tables may stand")
+    return Inlined(parts[0], tuple(parts[1:-1]), parts[-1])
+
+
+def passes(cards: Sequence[str]) -> Iterator[Sequence[str]]:
+    """The cards in groups of one pass each."""
+    for start in range(0, len(cards), CARDS_PER_PASS):
+        yield cards[start : start + CARDS_PER_PASS]

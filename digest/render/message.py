@@ -1,0 +1,204 @@
+"""Headers, MIME and Message-ID: two joined bodies become a message in wire form.
+
+Written out by hand, not through `email.message`: that encodes each body again for every subscriber, and turns a
+List-Unsubscribe longer than 77 characters into an encoded word, which no client understands.
+RFC 5322 (message), 2045 to 2047 (MIME, encoded words), 6532 (addresses beyond ASCII), 2919 (List-Id),
+2369 (List-Unsubscribe, List-Help), 3834 (Auto-Submitted), 3492 (A-labels).
+
+Every value passes through `plain` on its way in, so that no CR or LF reaches a header. Called by `edition.py`; the
+Message-ID also by the life of the edition, which fixes it when a delivery is queued.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+import unicodedata
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from email.utils import format_datetime, parseaddr
+from typing import NamedTuple
+from urllib.parse import quote
+from zoneinfo import ZoneInfo
+
+from digest.errors import ConfigError
+from digest.model import Edition, MailingList, SubscriberId
+from digest.render.text import clip, plain
+
+LINE = 78
+ENCODED_WORD = 75
+NAME_LENGTH = 100
+SUBJECT_LENGTH = 250
+_ATOM = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+")
+_DOT_ATOM = re.compile(r"[^\x00-\x20\x7f-\xa0()<>\[\]:;@\\,.\"]+(?:\.[^\x00-\x20\x7f-\xa0()<>\[\]:;@\\,.\"]+)*")
+_Q_SAFE = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789!*+-/")
+
+
+class Mailbox(NamedTuple):
+    """A name and an address, which is fit for a header."""
+
+    name: str
+    address: str
+
+    @property
+    def domain(self) -> str:
+        """The address's domain, in A-labels."""
+        return self.address.rpartition("@")[2]
+
+
+def mailbox(written: str) -> Mailbox:
+    """Reads `Name <address>`. Raises ConfigError if there is no address in it."""
+    name, address = parseaddr(plain(written))
+    if "@" not in address:
+        raise ConfigError(f'{written!r} is not a mailbox: write "Name <address@example.org>"')
+    return Mailbox(name, wire_address(address))
+
+
+def wire_address(address: str) -> str:
+    """The address with its domain in A-labels and its local part quoted where it must be."""
+    local, _, domain = plain(address).rpartition("@")
+    if local.startswith('"') and local.endswith('"') and len(local) > 1:
+        local = re.sub(r"\\(.)", r"\1", local[1:-1])
+    if not _DOT_ATOM.fullmatch(local):
+        local = _quoted(local)
+    return f"{local}@{a_labels(domain)}"
+
+
+def a_labels(domain: str) -> str:
+    """The domain in ASCII. Labels are encoded as they stand: Python's `idna` codec would turn `ß` into `ss`."""
+    labels = unicodedata.normalize("NFC", domain.strip(".").lower()).split(".")
+    ascii_labels = [label if label.isascii() else f"xn--{label.encode('punycode').decode()}" for label in labels]
+    return re.sub(r"[^a-z0-9.:\[\]_-]", "", ".".join(ascii_labels))
+
+
+def message_id(mailing_list: MailingList, edition: Edition, subscriber_id: SubscriberId) -> str:
+    """The Message-ID of an edition to a subscriber: the same on every try, and it tells nothing.
+
+    Raises ConfigError if the list's `from` is not a mailbox.
+    """
+    key = "\0".join(
+        [mailing_list.id, str(edition.id), edition.due_on.isoformat(), edition.cutoff.isoformat(), str(subscriber_id)]
+    )
+    return f"<{_hashed(key)}@{mailbox(mailing_list.from_).domain}>"
+
+
+def mailto(mailing_list: MailingList, subject: str) -> str:
+    """A mailto address that writes `subject LIST` to those who answer for the list."""
+    to = mailbox(mailing_list.reply_to or mailing_list.from_).address
+    return f"mailto:{quote(to, safe='@')}?subject={quote(f'{subject} {plain(mailing_list.id)}')}"
+
+
+class Letterhead:
+    """The headers that all messages of a list share."""
+
+    def __init__(self, mailing_list: MailingList):
+        """Raises ConfigError if `from` or `reply_to` is not a mailbox."""
+        sender = mailbox(mailing_list.from_)
+        list_id = re.sub(r"[^A-Za-z0-9._-]", "-", mailing_list.id).strip(".")
+        self._zone = ZoneInfo(mailing_list.timezone)
+        self._from = _field("From", _mailbox_words(sender))
+        if mailing_list.reply_to:
+            self._from += _field("Reply-To", _mailbox_words(mailbox(mailing_list.reply_to)))
+        self._list = (
+            _field("List-Id", [*_phrase(mailing_list.name), f"<{list_id}.{sender.domain}>"])
+            + _field("List-Unsubscribe", [f"<{mailto(mailing_list, 'unsubscribe')}>"])
+            + _field("List-Help", [f"<{mailto(mailing_list, 'help')}>"])
+            + "Auto-Submitted: auto-generated\r\nPrecedence: bulk\r\nMIME-Version: 1.0\r\n"
+        )
+
+    def head(self, to: Mailbox, subject: str, date: datetime, message_id: str) -> bytes:
+        """All header fields but Content-Type."""
+        return "".join(
+            [
+                self._from,
+                _field("To", _mailbox_words(to)),
+                _field("Subject", _unstructured(clip(plain(subject), SUBJECT_LENGTH))),
+                f"Date: {format_datetime(date.astimezone(self._zone))}\r\n",
+                f"Message-ID: {re.sub(r'[^!-~]', '', message_id)}\r\n",
+                self._list,
+            ]
+        ).encode()
+
+
+def assemble(head: bytes, message_id: str, text: bytes, html: bytes) -> bytes:
+    """A multipart/alternative of two bodies in quoted-printable, each ending in CRLF.
+
+    The boundary holds `=_`, which quoted-printable cannot.
+    """
+    boundary = f"=_{_hashed(message_id)}".encode()
+    return b"".join(
+        [
+            head,
+            b'Content-Type: multipart/alternative;\r\n boundary="%b"\r\n' % boundary,
+            b"\r\n--%b\r\nContent-Type: text/plain; charset=utf-8\r\n" % boundary,
+            b"Content-Transfer-Encoding: quoted-printable\r\n\r\n",
+            text,
+            b"\r\n--%b\r\nContent-Type: text/html; charset=utf-8\r\n" % boundary,
+            b"Content-Transfer-Encoding: quoted-printable\r\n\r\n",
+            html,
+            b"\r\n--%b--\r\n" % boundary,
+        ]
+    )
+
+
+def _hashed(key: str) -> str:
+    return base64.b32encode(hashlib.sha256(key.encode()).digest()[:20]).decode().lower()
+
+
+def _mailbox_words(box: Mailbox) -> list[str]:
+    return [*_phrase(box.name), f"<{box.address}>"] if plain(box.name) else [box.address]
+
+
+def _phrase(name: str) -> list[str]:
+    """A display name (RFC 5322 section 3.2.5) as words between which the line may be folded."""
+    text = clip(plain(name), NAME_LENGTH)
+    if not text.isascii() or "=?" in text:
+        return list(_encoded_words(text))
+    words = text.split(" ")
+    return words if all(_ATOM.fullmatch(word) for word in words) else _quoted(text).split(" ")
+
+
+def _quoted(text: str) -> str:
+    return '"' + re.sub(r'(["\\])', r"\\\1", text) + '"'
+
+
+def _unstructured(text: str) -> list[str]:
+    words = text.split(" ")
+    if text.isascii() and "=?" not in text and all(len(word) < LINE - 2 for word in words):
+        return words
+    return list(_encoded_words(text))
+
+
+def _encoded_words(text: str) -> Iterator[str]:
+    """The text in encoded words of whole characters (RFC 2047 section 5), in the shorter of the two encodings."""
+    encode = min((_b_encoded, _q_encoded), key=lambda encoding: len(encoding(text)))
+    room = ENCODED_WORD - len("=?utf-8?q??=")
+    letter = "b" if encode is _b_encoded else "q"
+    # The first one has to leave room for the field's name.
+    start, length = 0, 0
+    for index, character in enumerate(text):
+        length += len(character.encode()) if letter == "b" else len(_q_encoded(character))
+        size = (length + 2) // 3 * 4 if letter == "b" else length
+        if size > room - (12 if start == 0 else 0):
+            yield f"=?utf-8?{letter}?{encode(text[start:index])}?="
+            start, length = index, len(character.encode()) if letter == "b" else len(_q_encoded(character))
+    yield f"=?utf-8?{letter}?{encode(text[start:])}?="
+
+
+def _b_encoded(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
+
+
+def _q_encoded(text: str) -> str:
+    return "".join(chr(byte) if byte in _Q_SAFE else "_" if byte == 0x20 else f"={byte:02X}" for byte in text.encode())
+
+
+def _field(name: str, words: Sequence[str]) -> str:
+    """A header field, folded before the words that would pass the line; a word itself is never broken."""
+    lines = [f"{name}:"]
+    for index, word in enumerate(words):
+        if index and len(lines[-1]) + 1 + len(word) > LINE:
+            lines.append("")
+        lines[-1] += f" {word}"
+    return "\r\n".join(lines) + "\r\n"

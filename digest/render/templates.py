@@ -1,0 +1,106 @@
+"""Finds, compiles and runs the templates of one theme; names file and line of a broken one.
+
+A template is looked for in the list's own folder first, then among the shipped ones, under the same path:
+`email/daily/card.html`. The list's templates run in a sandbox. What each template sees:
+
+    edition.html, edition.txt     issue, slot (summary, heading, body, follows, address; html: preheader)
+    card.html, card.txt           issue, card, slot (number, why; txt: read)
+    line.html                     issue, card, slot (number, why)
+    more.html                     issue, slot (names)
+    quiet.html, quiet.txt         issue
+    links.txt                     issue, slot (links)
+
+`issue` is an `edition.Issue`, `card` a `cards.Card`. What is in `slot` differs from subscriber to subscriber and is
+filled in later: a template shows it, and can do nothing else with it. Called by `edition.py` and `cards.py`.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Collection, Iterator
+from pathlib import Path
+from typing import NoReturn
+
+import jinja2
+from jinja2 import meta, nodes
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from digest.errors import TemplateError
+from digest.render.text import wrap
+
+
+def shipped_templates() -> Path:
+    """The folder of the shipped templates: in the installed package, else at the top of the checkout."""
+    package = Path(__file__).parents[1]
+    installed = package / "templates"
+    return installed if installed.is_dir() else package.parent / "templates"
+
+
+class Theme:
+    """One folder of templates under `email/`, and what a list overrides of it."""
+
+    def __init__(self, name: str, own: Path | None):
+        """Raises TemplateError if the list's own folder does not exist."""
+        if own and not own.is_dir():
+            raise TemplateError(f"{own}: no such folder; correct list.templates or leave it out")
+        self._folder = f"email/{name}"
+        self._places = [*([own] if own else []), shipped_templates()]
+        self._environment = ImmutableSandboxedEnvironment(
+            loader=jinja2.FileSystemLoader(self._places),
+            undefined=jinja2.StrictUndefined,
+            autoescape=jinja2.select_autoescape(("html",), default=False),
+            trim_blocks=True,
+            lstrip_blocks=True,
+            auto_reload=False,
+        )
+        self._environment.filters["wrap"] = wrap
+
+    def render(self, template: str, **names: object) -> str:
+        """The template with these names. Raises TemplateError with file and line."""
+        path = f"{self._folder}/{template}"
+        try:
+            return self._environment.get_template(path).render(names)
+        except Exception as error:
+            self._blame(error, path)
+
+    def place(self, template: str) -> str:
+        """The file that the template is read from."""
+        path = f"{self._folder}/{template}"
+        return str(next((p / path for p in self._places if (p / path).is_file()), path))
+
+    def check_names(self, template: str, names: Collection[str]) -> None:
+        """Raises TemplateError if the template reads a name that it is not given, in any branch."""
+        path = f"{self._folder}/{template}"
+        try:
+            self._environment.get_template(path)
+            source, file, _ = self._loader.get_source(self._environment, path)
+            tree = self._environment.parse(source, path, file)
+        except Exception as error:
+            self._blame(error, path)
+        unknown = meta.find_undeclared_variables(tree) - set(names)
+        for name in tree.find_all(nodes.Name):
+            if name.name in unknown:
+                raise TemplateError(f"{file}:{name.lineno}: '{name.name}' is undefined; there are {', '.join(names)}")
+
+    @property
+    def _loader(self) -> jinja2.BaseLoader:
+        loader = self._environment.loader
+        assert loader is not None  # noqa: S101 - set in __init__
+        return loader
+
+    def _blame(self, error: Exception, path: str) -> NoReturn:
+        if isinstance(error, jinja2.TemplateNotFound):
+            looked = " or ".join(str(place) for place in self._places)
+            raise TemplateError(f"template {error.name} is missing: looked in {looked}") from error
+        if isinstance(error, jinja2.TemplateSyntaxError):
+            raise TemplateError(f"{error.filename or path}:{error.lineno}: {error.message}") from error
+        where = next(self._template_frames(error), path)
+        what = str(error) or type(error).__name__
+        raise TemplateError(f"{where}: {what}") from error
+
+    def _template_frames(self, error: Exception) -> Iterator[str]:
+        """`file:line` of each template on the error's stack, the innermost first; Jinja puts them there."""
+        places = tuple(f"{place}/" for place in self._places)
+        for frame in reversed(traceback.extract_tb(error.__traceback__)):
+            if frame.filename.startswith(places):
+                yield f"{frame.filename}:{frame.lineno}"

@@ -1,0 +1,127 @@
+"""Words on their way into an email: made harmless, cut to length, counted, dated, wrapped.
+
+Pure functions over strings; no markup, no headers, no templates. Called by the other modules of `render/`.
+Whatever comes from outside passes through `plain` once: afterwards it is one line without control characters, lone
+surrogates or marks that reverse the direction of the text around them.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Sequence
+from datetime import date, datetime
+from zoneinfo import ZoneInfo
+
+TEXT_WIDTH = 72
+ELLIPSIS = "…"
+
+# Names of our own: `strftime` follows the process's locale, and the same edition must give the same bytes anywhere.
+_WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+_MONTHS = (
+    *("January", "February", "March", "April", "May", "June"),
+    *("July", "August", "September", "October", "November", "December"),
+)
+_SPACES = re.compile(r"[\s\x00-\x1f\x7f-\x9f\u2028\u2029]+")
+_FORBIDDEN = re.compile("[\ud800-\udfff\ufeff\ufffe\uffff\u202a-\u202e\u2066-\u2069]")
+_SENTENCE_END = re.compile(r"[.!?][\"'”’)\]]*(?=\s+[^\sa-z])|[。！？]")
+# Full stops that end no sentence, though a capital or a figure may follow.
+_ABBREVIATION = re.compile(r"(?:\b(?:e\.g|i\.e|et al|cf|vs|Figs?|Eqs?|Secs?|No|approx|resp|Dr|Prof|St)|\b[A-Z])\.$")
+_FIRST_COMBINING, _FIRST_WIDE = "\u0300", "\u3000"
+# A line may break after each of these characters: scripts that are written without spaces.
+_WIDE_RUN = re.compile("[\u3000-\u30ff\u3400-\u9fff\uf900-\ufaff\uff00-\uffef\U00020000-\U0003ffff]")
+
+
+def plain(value: str) -> str:
+    """The text as one line: white space and control characters become single spaces, what can mislead is dropped."""
+    return _SPACES.sub(" ", _FORBIDDEN.sub("", value)).strip()
+
+
+def clip(text: str, limit: int) -> str:
+    """The text in at most `limit` characters, cut between words where that is near, with an ellipsis."""
+    if len(text) <= limit:
+        return text
+    cut = text[: limit - 1]
+    space = cut.rfind(" ")
+    return (cut[:space] if space > limit * 2 // 3 else cut).rstrip(" ,;:.–—-") + ELLIPSIS
+
+
+def opening(text: str, about: int) -> str:
+    """The first sentences of the text, in about so many characters; an ellipsis says that there is more.
+
+    Ends with a sentence where one ends between half and a quarter more of `about`, else between words.
+    """
+    if len(text) <= about * 5 // 4:
+        return text
+    ends = [
+        m.end() for m in _SENTENCE_END.finditer(text, 0, about * 5 // 4) if not _ABBREVIATION.search(text[: m.end()])
+    ]
+    fitting = [end for end in ends if end <= about] or ends[:1]
+    if fitting and fitting[-1] >= about // 2:
+        return f"{text[: fitting[-1]]}\N{NO-BREAK SPACE}{ELLIPSIS}"
+    return clip(text, about)
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 paper`, `2 papers`, `1,204 papers`."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def listed(words: Sequence[str], joint: str = "and") -> str:
+    """`a`, `a and b`, `a, b and c`."""
+    return f" {joint} ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
+
+
+def short_date(day: date) -> str:
+    """`10 June`."""
+    return f"{day.day} {_MONTHS[day.month - 1]}"
+
+
+def long_date(day: date) -> str:
+    """`Wednesday, 10 June 2026`."""
+    return f"{_WEEKDAYS[day.weekday()]}, {short_date(day)} {day.year}"
+
+
+def clock(moment: datetime, zone: ZoneInfo) -> str:
+    """`10 June, 08:00`, in the zone."""
+    local = moment.astimezone(zone)
+    return f"{short_date(local.date())}, {local:%H:%M}"
+
+
+def columns(text: str) -> int:
+    """How many columns of a terminal the text takes: East Asian wide characters two, combining ones none."""
+    if max(text, default="") < _FIRST_COMBINING:
+        return len(text)
+    return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
+
+
+def wrap(text: str, column: int = 0, width: int = TEXT_WIDTH) -> str:
+    """The text in lines of `width` columns. It begins at `column`, and its further lines are indented as far.
+
+    A word too long for a line keeps a line to itself: a web address must not be broken.
+    """
+    room = max(width - column, 20)
+    if columns(text) <= room:
+        return text
+    lines: list[str] = []
+    line, used = "", 0
+    for gap, word in _breakable(text):
+        size = columns(word)
+        if line and used + len(gap) + size > room:
+            lines.append(line)
+            line, used = word, size
+        else:
+            line, used = line + gap + word, used + len(gap) + size
+    return ("\n" + " " * column).join([*lines, line])
+
+
+def _breakable(text: str) -> Iterable[tuple[str, str]]:
+    """The words with the gap before each; a run of a script without spaces falls into its characters."""
+    for index, word in enumerate(text.split(" ")):
+        gap = " " if index else ""
+        if max(word, default="") < _FIRST_WIDE or not _WIDE_RUN.search(word):
+            yield gap, word
+            continue
+        for part in re.findall(rf"{_WIDE_RUN.pattern}|(?:(?!{_WIDE_RUN.pattern}).)+", word):
+            yield gap, part
+            gap = ""

@@ -1,0 +1,127 @@
+"""What an edition says about itself, in English: the sentences around the papers.
+
+Pure functions from the model's values to one line of plain text each; the papers' own words are in `cards.py`, the
+layout is in the templates. Called by `edition.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from zoneinfo import ZoneInfo
+
+from digest.model import Edition, MailingList, Pick, Profile, SourceSummary
+from digest.render.cards import Card, source_name
+from digest.render.text import clip, clock, counted, listed, plain, short_date
+
+TRENDING = 0.6
+"""From which trend score on a pick counts as trending: the usual figures of a day give about 0.5."""
+SHOWN = 12
+"""How many of a subscriber's topics, authors or categories the footer names."""
+
+
+def subject(edition: Edition, cards: Sequence[Card]) -> str:
+    """The first paper, how many more, and the day, which keeps mail programs from threading editions together."""
+    day = short_date(edition.due_on)
+    if not cards:
+        return f"Nothing for you today ({day})"
+    more = f" + {counted(len(cards) - 1, 'more paper')}" if len(cards) > 1 else ""
+    return f"{clip(cards[0].title, 90)}{more} ({day})"
+
+
+def preheader(summary: str, cards: Sequence[Card]) -> str:
+    """What an inbox shows beside the subject: what the subject has not said yet."""
+    if len(cards) > 1:
+        return clip("Also: " + " · ".join(clip(card.title, 70) for card in cards[1:4]), 160)
+    return clip(cards[0].abstract or summary, 160) if cards else summary
+
+
+def summary(announced: int, picks: Sequence[Pick]) -> str:
+    """The day in one line."""
+    trending = sum(1 for pick in picks if pick.trend >= TRENDING)
+    parts = [f"{announced:,} announced", f"{len(picks):,} for you" if picks else "none for you"]
+    return " · ".join([*parts, f"{trending:,} trending"] if trending else parts)
+
+
+def heading(name: str, picks: Sequence[Pick]) -> str:
+    """Over the papers."""
+    if not picks:
+        return "A quiet day"
+    return f"For {clip(plain(name), 80)}" if plain(name) else "For you"
+
+
+def quiet(announced: int, sources: Sequence[SourceSummary]) -> str:
+    """Why there is no paper."""
+    failed = sum(1 for source in sources if source.error)
+    if failed and failed == len(sources):
+        return "None of the sources could be read today. What they announced will be in the next edition."
+    said = (
+        f"None of the {announced:,} papers announced is close enough to what you follow."
+        if announced > 1
+        else "The one paper announced is not close to what you follow."
+        if announced
+        else "No new paper was announced since the last edition."
+    )
+    missing = f" {counted(failed, 'source')} could not be read; see the end of this email." if failed else ""
+    return said + missing + " The next edition comes as usual."
+
+
+def follows(profile: Profile) -> str:
+    """Why this subscriber gets this email."""
+    parts = [
+        _named("", [topic.name for topic in profile.topics]),
+        _named("the author ", profile.authors, "the authors "),
+        _named("the category ", profile.categories, "the categories "),
+        _like(len(profile.examples) + len(profile.liked)),
+    ]
+    named = [part for part in parts if part]
+    return f"You follow {'; '.join(named)}." if named else "You follow everything that this list announces."
+
+
+def _named(one: str, names: Sequence[str], many: str | None = None) -> str:
+    shown = [clip(plain(name), 60) for name in names[:SHOWN]]
+    if len(names) > SHOWN:
+        shown.append(f"{len(names) - SHOWN:,} more")
+    return (one if len(names) == 1 or many is None else many) + listed(shown) if names else ""
+
+
+def _like(examples: int) -> str:
+    return f"papers like {counted(examples, 'paper')} of your choice" if examples else ""
+
+
+def left_out(titles: Sequence[str], room: int) -> str:
+    """The papers that found no room, by name as far as that goes."""
+    named: list[str] = []
+    used = 0
+    for title in titles:
+        short = clip(title, 90)
+        used += len(short.encode()) + 3
+        if used > room:
+            break
+        named.append(short)
+    rest = len(titles) - len(named)
+    ending = [f"and {rest:,} more"] if named and rest else []
+    return " · ".join([*named, *ending]) if named else counted(rest, "paper")
+
+
+def source_line(source: SourceSummary) -> str:
+    """What one source gave: how complete this edition is."""
+    name = source_name(source.source)
+    if source.error:
+        before = f" after {counted(source.received, 'announcement')}" if source.received else ""
+        return f"{name}: failed{before}: {clip(plain(source.error), 200)}"
+    if source.expected is not None and source.expected > source.received:
+        line = f"{name}: {source.received:,} of {source.expected:,} announced"
+    else:
+        line = f"{name}: {source.received:,} announced"
+    if source.fresh != source.received:
+        line += f", {source.fresh:,} new"
+    notes = "; ".join(clip(plain(note), 120) for note in source.notes[:3])
+    return f"{line} ({notes})" if notes else line
+
+
+def window(mailing_list: MailingList, edition: Edition) -> str:
+    """What the edition covers, in the list's time zone."""
+    zone = ZoneInfo(mailing_list.timezone)
+    until = clock(edition.cutoff, zone)
+    since = f"from {clock(edition.since, zone)} to {until}" if edition.since else f"up to {until}"
+    return f"{since} ({plain(mailing_list.timezone)})"

@@ -1,0 +1,170 @@
+"""Checked settings as the values that the rest of the program works with. Decides defaults that depend on other keys.
+
+Pure: it is given everything that was read. `load` calls it, for a config without a mistake.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from email.utils import parseaddr
+from pathlib import Path, PurePosixPath
+from urllib.parse import unquote, urlsplit
+
+from digest.model import (
+    Address,
+    ListId,
+    MailingList,
+    Paper,
+    PaperId,
+    Profile,
+    Relay,
+    Security,
+    Source,
+    SourceKind,
+    Topic,
+)
+from digest.settings import files
+from digest.settings.document import Document
+from digest.settings.installation import ConfiguredSubscriber, ListConfig
+from digest.settings.models import (
+    InlineTopic,
+    ListTable,
+    Settings,
+    SmtpTable,
+    SourceTable,
+    StoreTable,
+    SubscriberTable,
+    TopicTable,
+)
+from digest.settings.people import People
+from digest.subscribe.importing import SubscriberRow
+
+_PORTS = {Security.STARTTLS: 587, Security.TLS: 465, Security.NONE: 25}
+
+
+def list_config(document: Document, settings: Settings, people: People, warnings: Sequence[str]) -> ListConfig:
+    """One config file as values."""
+    folder = document.folder
+    topics = {name: _topic(name, table) for name, table in settings.topics.items()}
+    written = [_subscriber(table, topics, people) for table in settings.subscribers]
+    listed = [_subscriber_of_row(row, topics) for row in people.rows]
+    return ListConfig(
+        path=document.path,
+        mailing_list=_mailing_list(settings.list, folder),
+        sources=_sources(settings.sources, folder),
+        topics=tuple(topics.values()),
+        subscribers=(*written, *listed),
+        relay=_relay(settings.smtp, folder) if settings.smtp else None,
+        outbox=folder / "outbox",
+        store_url=files.store_url(folder, (settings.store or StoreTable()).url),
+        warnings=tuple(warnings),
+    )
+
+
+def _mailing_list(table: ListTable, folder: Path) -> MailingList:
+    return MailingList(
+        id=ListId(table.id),
+        name=table.name or parseaddr(table.from_)[0] or table.id,
+        from_=table.from_,
+        reply_to=table.reply_to,
+        schedule=table.schedule,
+        timezone=table.timezone,
+        papers=table.papers,
+        min_relevance=table.min_relevance,
+        when_empty=table.when_empty,
+        frequency=table.frequency,
+        trend_weight=table.trend_weight,
+        base_url=table.base_url,
+        postal_address=table.postal_address,
+        templates=files.absolute(folder, table.templates) if table.templates else None,
+    )
+
+
+def _sources(tables: Sequence[SourceTable], folder: Path) -> tuple[Source, ...]:
+    taken = {table.name for table in tables if table.name}
+    sources = []
+    for table in tables:
+        url = files.source_url(folder, table.url) if table.url else None
+        name = table.name or _unique(_source_name(table.kind, url), taken)
+        taken.add(name)
+        sources.append(Source(table.kind, name, url, tuple(dict.fromkeys(table.categories)), table.kinds))
+    return tuple(sources)
+
+
+def _source_name(kind: SourceKind, url: str | None) -> str:
+    """The kind; of the feeds, which may be many, the host or the file."""
+    if kind is not SourceKind.FEED or not url:
+        return kind.value
+    parts = urlsplit(url)
+    if parts.scheme == "file":
+        return PurePosixPath(unquote(parts.path)).name or kind.value
+    return (parts.hostname or kind.value).removeprefix("www.")
+
+
+def _unique(name: str, taken: set[str]) -> str:
+    number, found = 1, name
+    while found in taken:
+        number += 1
+        found = f"{name} {number}"
+    return found
+
+
+def _topic(name: str, table: TopicTable) -> Topic:
+    return Topic(name, table.text or "", table.keywords, table.exclude, table.weight)
+
+
+def _inline_topic(table: InlineTopic) -> Topic:
+    """A topic written in place; without a name it goes by its first words."""
+    first = table.keywords[0] if table.keywords else " ".join((table.text or "").split()[:6])
+    return _topic(table.name or first, table)
+
+
+def _topics_or_all(wanted: Sequence[Topic], topics: dict[str, Topic], has_other_interests: bool) -> tuple[Topic, ...]:
+    """Whoever says nothing at all gets all of the list's topics; whoever says anything gets that."""
+    return tuple(wanted) if wanted or has_other_interests else tuple(topics.values())
+
+
+def _subscriber(table: SubscriberTable, topics: dict[str, Topic], people: People) -> ConfiguredSubscriber:
+    wanted = [topics[w] if isinstance(w, str) else _inline_topic(w) for w in table.topics or ()]
+    library = people.libraries[table.library] if table.library else ()
+    others = bool(table.authors or table.categories or table.examples or library)
+    return ConfiguredSubscriber(
+        address=Address(table.email),
+        name=table.name or "",
+        timezone=table.timezone,
+        language=table.language,
+        frequency=table.frequency,
+        profile=Profile(
+            topics=_topics_or_all(wanted, topics, others),
+            authors=table.authors,
+            categories=table.categories,
+            examples=_examples(table.examples, library),
+        ),
+        library=library,
+    )
+
+
+def _examples(ids: Iterable[PaperId], library: Iterable[Paper]) -> tuple[PaperId, ...]:
+    return tuple(dict.fromkeys([*ids, *(paper.id for paper in library)]))
+
+
+def _subscriber_of_row(row: SubscriberRow, topics: dict[str, Topic]) -> ConfiguredSubscriber:
+    wanted = [topics[name] for name in row.topics]
+    others = bool(row.authors or row.categories or row.examples)
+    profile = Profile(_topics_or_all(wanted, topics, others), row.authors, row.categories, row.examples)
+    return ConfiguredSubscriber(row.address, row.name, row.timezone, row.language, row.frequency, profile, ())
+
+
+def _relay(table: SmtpTable, folder: Path) -> Relay:
+    return Relay(
+        host=table.host,
+        port=table.port or _PORTS[table.security],
+        security=table.security,
+        username=table.username,
+        password=table.password.get_secret_value() if table.password else None,
+        connections=table.connections,
+        rate=table.rate,
+        per_domain=tuple((domain.lower(), rate) for domain, rate in table.per_domain.items()),
+        ca_file=files.absolute(folder, table.ca_file) if table.ca_file else None,
+        on_unknown=table.on_unknown,
+    )

@@ -1,0 +1,240 @@
+"""What one value of the config may be: a raw TOML or environment value in, a Python value out.
+
+Pure, no pydantic. Each function takes whatever TOML holds and raises `WrongValue` with what it must be. `models.py`
+hangs them on its fields; what can be said of a subscriber is in `digest.subscribe.values`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from email.headerregistry import Address as Mailbox
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+from digest.model import Address, Rate
+from digest.subscribe import values
+from digest.subscribe.values import WrongValue
+
+T = TypeVar("T")
+
+
+class EnvText(str):
+    """A value out of the environment, where everything is text: numbers and JSON are read out of it."""
+
+    __slots__ = ()
+
+
+def text(value: object) -> str:
+    """Text on one line, not empty."""
+    if not isinstance(value, str):
+        raise WrongValue("must be text in quotation marks")
+    if not value.strip():
+        raise WrongValue("must not be empty", shown=False)
+    return values.one_line(str(value))
+
+
+def long_text(value: object) -> str:
+    """Text of one line or several, not empty."""
+    if not isinstance(value, str):
+        raise WrongValue("must be text in quotation marks")
+    if not value.strip():
+        raise WrongValue("must not be empty", shown=False)
+    return str(value).strip()
+
+
+def secret(value: object) -> str:
+    """Text that is kept as it is and never repeated in a message."""
+    if not isinstance(value, str) or not value:
+        raise WrongValue("must be text in quotation marks, and not empty", shown=False)
+    return str(value)
+
+
+def of_text(check: Callable[[str], T]) -> Callable[[object], T]:
+    """A check for text as a check for anything."""
+    return lambda value: check(text(value))
+
+
+def whole_number(low: int, high: int) -> Callable[[object], int]:
+    """A whole number within bounds, both included."""
+
+    def check(value: object) -> int:
+        number: object = value
+        if isinstance(value, EnvText) and re.fullmatch(r"\s*[+-]?\d{1,18}\s*", value):
+            number = int(value)
+        if isinstance(number, bool) or not isinstance(number, int) or not low <= number <= high:
+            raise WrongValue(f"must be a whole number from {low} to {high}")
+        return number
+
+    return check
+
+
+def number(low: float, high: float, must: str) -> Callable[[object], float]:
+    """A number with `low` < or = it < or = `high`, as `must` says; an integer will do."""
+
+    def check(value: object) -> float:
+        found: object = value
+        if isinstance(value, EnvText):
+            try:
+                found = float(value)
+            except ValueError:
+                found = None
+        if isinstance(found, bool) or not isinstance(found, int | float) or not low <= found <= high:
+            raise WrongValue(must)
+        return float(found)
+
+    return check
+
+
+share = number(0, 1, "must be a number from 0 to 1")
+weight = number(1e-6, 1e6, "must be a number greater than 0")
+
+
+def sequence(example: str) -> Callable[[object], object]:
+    """A list; its elements are checked one by one elsewhere."""
+
+    def check(value: object) -> object:
+        found = _from_json(value)
+        if not isinstance(found, list | tuple):
+            raise WrongValue(f"must be a list such as {example}")
+        return found
+
+    return check
+
+
+def many_tables(label: str) -> Callable[[object], object]:
+    """An array of tables."""
+
+    def check(value: object) -> object:
+        found = _from_json(value)
+        if not isinstance(found, list | tuple) or not all(isinstance(item, dict) for item in found):
+            raise WrongValue(f"must be written [[{label}]], with two pairs of brackets, once for each", shown=False)
+        return found
+
+    return check
+
+
+def table(label: str) -> Callable[[object], object]:
+    """A table, of which there is one."""
+
+    def check(value: object) -> object:
+        found = _from_json(value)
+        if not isinstance(found, dict):
+            raise WrongValue(f"must be a table, written [{label}] with the keys below it", shown=False)
+        return found
+
+    return check
+
+
+def _from_json(value: object) -> object:
+    if isinstance(value, EnvText):
+        try:
+            return json.loads(value)
+        except (ValueError, RecursionError):
+            return value
+    return value
+
+
+def list_id(value: object) -> str:
+    """The stable name of a list; it becomes a part of addresses and headers."""
+    if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,62}[A-Za-z0-9])?", value):
+        raise WrongValue(
+            "must be at most 64 letters, digits, dots, dashes and underscores, with a letter or digit at both ends"
+        )
+    return str(value)
+
+
+def mailbox(value: object) -> str:
+    """An RFC 5322 mailbox, `Name <name@example.org>` or the address alone; the name is quoted where it has to be."""
+    found = text(value)
+    name, bracket, address = found.rpartition("<")
+    if bracket and not address.endswith(">"):
+        raise WrongValue("must be an address such as `Video Lab <digest@example.org>`", "the `>` is missing")
+    address = values.email_address(address.removesuffix(">"))
+    if not address.isascii():
+        address = _in_ascii(address)
+    name = name.strip()
+    if len(name) > 1 and name.startswith('"') and name.endswith('"'):
+        name = re.sub(r"\\(.)", r"\1", name[1:-1])
+    return str(Mailbox(display_name=name, addr_spec=address))
+
+
+def _in_ascii(address: str) -> Address:
+    """The domain as the DNS has it: a sender must be readable for relays without SMTPUTF8."""
+    from email_validator import validate_email
+
+    found = validate_email(address, check_deliverability=False, test_environment=True, globally_deliverable=False)
+    if found.ascii_email is None:
+        raise WrongValue("must be an address with only ASCII letters before the @")
+    return Address(found.ascii_email)
+
+
+def host(value: object) -> str:
+    """A host name or address."""
+    found = text(value)
+    if not re.fullmatch(r"[A-Za-z0-9_]([A-Za-z0-9._-]*[A-Za-z0-9_])?\.?|\[?[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*\]?", found):
+        raise WrongValue("must be the name of a host such as `smtp.example.org`", "a port stands in `port`")
+    return found.strip("[]")
+
+
+def web_address(value: object) -> str:
+    """The http(s) address of a site, without a slash at its end."""
+    found = text(value)
+    try:
+        parts = urlsplit(found)
+        usable = parts.scheme in ("http", "https") and parts.hostname and (parts.port is None or parts.port > 0)
+    except ValueError:  # a port that is no number, a bracket without its partner
+        usable = False
+    if not usable or " " in found:
+        raise WrongValue("must be an address such as `https://digest.example.org`")
+    if parts.query or parts.fragment or parts.username is not None:
+        raise WrongValue("must be a plain address without ?, # and a user name", shown=False)
+    return found.rstrip("/")
+
+
+def source_address(value: object) -> str:
+    """The address of a source as it is written: http(s)://, file:// or a path."""
+    found = text(value)
+    scheme, separator, rest = found.partition("://")
+    if not separator:
+        return found
+    wanted = "must be an http://, https:// or file:// address, or a path beside this file"
+    if scheme.lower() == "file":
+        if not rest.startswith(("/", "localhost/")):
+            raise WrongValue(wanted, "file:// needs three slashes and the whole path; a path alone may be relative")
+        return found
+    try:
+        has_host = bool(urlsplit(found).hostname)
+    except ValueError:
+        has_host = False
+    if scheme.lower() not in ("http", "https") or not has_host or " " in found:
+        raise WrongValue(wanted, shown=False)
+    return found
+
+
+_SECONDS = {"second": 1.0, "minute": 60.0, "hour": 3600.0, "day": 86400.0}
+
+
+def rate(value: object) -> Rate:
+    """At most so many messages in a time: `600/minute`."""
+    found = (
+        re.fullmatch(r"\s*([1-9]\d{0,8})\s*/\s*(second|minute|hour|day)\s*", value) if isinstance(value, str) else None
+    )
+    if not found:
+        raise WrongValue('must be a rate such as "600/minute" (second, minute, hour or day)')
+    return Rate(int(found[1]), _SECONDS[found[2]])
+
+
+def store_url(value: object) -> str:
+    """An SQLAlchemy URL of a file of SQLite."""
+    found = text(value)
+    scheme, separator, rest = found.partition("://")
+    dialect = scheme.partition("+")[0]
+    if separator and dialect in ("postgresql", "postgres", "mysql", "mariadb", "oracle", "mssql"):
+        raise WrongValue(f"{dialect}:// is not supported by this version", "write sqlite:///digest.db", shown=False)
+    if scheme != "sqlite" or not rest.startswith("/"):
+        raise WrongValue("must be an address such as sqlite:///digest.db", shown=False)
+    if rest[1:].partition("?")[0] in ("", ":memory:"):
+        raise WrongValue("must name a file", "a database in memory forgets who got what", shown=False)
+    return found

@@ -1,0 +1,110 @@
+"""What is wrong between keys of one config, each right by itself.
+
+Pure. Works on the raw, merged mapping before its values are checked, so that it can tell these mistakes together with
+all others; what has the wrong type is passed over, as that is told elsewhere. Mistakes with other files are in
+`files.py` and `people.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from digest.settings.models import keys_of
+from digest.settings.toml_lines import KeyPath
+from digest.subscribe.values import did_you_mean, show
+
+Found = Iterator[tuple[KeyPath, str]]
+
+
+def contradictions(data: Mapping[str, Any]) -> Found:
+    """Each contradiction's key path and message."""
+    yield from _sources(data)
+    yield from _topics(data)
+    yield from _subscribers(data)
+    yield from _login(_table(data.get("smtp")))
+
+
+def _table(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _tables(value: object) -> list[Mapping[str, Any]]:
+    return [_table(item) for item in value] if isinstance(value, list | tuple) else []
+
+
+def _sources(data: Mapping[str, Any]) -> Found:
+    if data.get("sources", []) == []:
+        yield ("sources",), 'there is no [[sources]] table: say where new papers come from, e.g. `kind = "arxiv"`'
+    names: dict[str, int] = {}
+    for number, source in enumerate(_tables(data.get("sources"))):
+        path = ("sources", number)
+        kind = source.get("kind")
+        if kind == "arxiv" and not source.get("categories"):
+            at: KeyPath = (*path, "categories") if "categories" in source else path
+            yield at, '`categories` of [[sources]] is missing: arXiv needs some, e.g. ["cs.CV", "cs.LG"]'
+        if kind == "feed" and "url" not in source:
+            yield path, "`url` of [[sources]] is missing: a feed needs its http(s):// or file:// address"
+        for key in ("categories", "kinds"):
+            if key in source and kind in ("huggingface", "feed"):
+                yield (*path, key), f'`{key}` of [[sources]] belongs to kind = "arxiv": {kind} has none'
+        if source.get("kinds") == []:
+            yield (*path, "kinds"), '`kinds` of [[sources]] is empty: leave it out for ["new", "cross"]'
+        name = source.get("name")
+        if isinstance(name, str) and names.setdefault(name, number) != number:
+            yield (*path, "name"), f"`name` of [[sources]] {show(name)} is taken by another source: each needs its own"
+
+
+def _topics(data: Mapping[str, Any]) -> Found:
+    for name, topic in _table(data.get("topics")).items():
+        if not name.strip() or ";" in name or not name.isprintable():
+            yield ("topics", name), f"{show(name)} cannot be a topic's name: it must be one line, without `;`"
+        elif isinstance(topic, Mapping) and _is_aimless(topic):
+            yield ("topics", name), f"[topics.{name}] has nothing to look for: give `text`, `keywords` or both"
+
+
+def _is_aimless(topic: Mapping[str, Any]) -> bool:
+    """Nothing to look for; with a key that is no key, the mistake is there."""
+    return topic.keys() <= set(keys_of("subscribers.topics")) and not (topic.get("text") or topic.get("keywords"))
+
+
+_INTERESTS = ("topics", "authors", "categories", "examples", "library")
+
+
+def _subscribers(data: Mapping[str, Any]) -> Found:
+    topics = _table(data.get("topics"))
+    for number, person in enumerate(_tables(data.get("subscribers"))):
+        path = ("subscribers", number)
+        if not any(person.get(key) for key in _INTERESTS) and ("topics" in person or not topics):
+            yield (
+                path,
+                (
+                    "[[subscribers]] has nothing to choose by: give `topics`, `authors`, `categories`, `examples` or "
+                    "`library`, or write a [topics.NAME] table for all"
+                ),
+            )
+        wanted = person.get("topics")
+        for at, topic in enumerate(wanted if isinstance(wanted, list | tuple) else ()):
+            if isinstance(topic, str) and topic and topic not in topics:
+                yield (*path, "topics", at), unknown_topic(topic, topics)
+            elif isinstance(topic, Mapping) and _is_aimless(topic):
+                yield (*path, "topics", at), "this topic has nothing to look for: give `text`, `keywords` or both"
+
+
+def unknown_topic(topic: str, topics: Mapping[str, Any]) -> str:
+    """The message for a topic's name that no [topics.NAME] has."""
+    advice = did_you_mean(topic, topics) or (
+        f"there are {', '.join(topics)}" if topics else f"write a [topics.{topic}] table"
+    )
+    return f"there is no topic {show(topic)}; {advice}"
+
+
+def _login(smtp: Mapping[str, Any]) -> Found:
+    if not smtp.keys() <= set(keys_of("smtp")):
+        return  # what is mistyped may be the missing one
+    has_password = bool(smtp.get("password") or smtp.get("password_file"))
+    if "username" in smtp and not has_password:
+        yield ("smtp", "username"), "`username` of [smtp] needs a `password` or a `password_file` beside it"
+    if has_password and "username" not in smtp:
+        key = "password" if "password" in smtp else "password_file"
+        yield ("smtp", key), f"`{key}` of [smtp] needs a `username` beside it"

@@ -1,0 +1,45 @@
+"""The files and folders that a config names: where they lie, and whether those that must be there are.
+
+A path is relative to the folder of the config file that names it. `load` and `build.py` call this module.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from digest.settings.toml_lines import KeyPath
+from digest.subscribe.values import show
+
+
+def absolute(folder: Path, name: str) -> Path:
+    """A path in a config as an absolute one without `..`. A link keeps its own name."""
+    path = folder / name
+    return path.resolve() if path.name in ("", "..") else path.parent.resolve() / path.name
+
+
+def missing_files(merged: Mapping[str, Any], folder: Path) -> Iterator[tuple[KeyPath, str]]:
+    """Files and folders that a config needs from the start. A source's may be missing: it fails when pulled."""
+    for path, is_folder in ((("list", "templates"), True), (("smtp", "ca_file"), False)):
+        table = merged.get(path[0])
+        name = table.get(path[1]) if isinstance(table, Mapping) else None
+        if not isinstance(name, str) or not name.strip():
+            continue
+        place = absolute(folder, name)
+        if is_folder and not place.is_dir():
+            yield path, f"`{path[1]}` of [{path[0]}] must be a folder, {show(name)} is none: {place}"
+        if not is_folder and not place.is_file():
+            yield path, f"`{path[1]}` of [{path[0]}] must be a file, {show(name)} is none: {place}"
+
+
+def source_url(folder: Path, written: str) -> str:
+    """The address of a source; a path becomes a file:// address."""
+    return written if "://" in written else absolute(folder, written).as_uri()
+
+
+def store_url(folder: Path, written: str) -> str:
+    """An SQLite address with an absolute path."""
+    scheme, _, rest = written.partition("://")
+    name, question, options = rest[1:].partition("?")
+    return f"{scheme}:///{absolute(folder, name)}{question}{options}"

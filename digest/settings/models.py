@@ -1,0 +1,229 @@
+"""The config file's tables and keys, as pydantic models: what may stand where, and its default.
+
+`sources.py` fills them through pydantic-settings; `explain.py` puts their errors into words; `build.py` turns them into
+values. They do not leave this package. A key's rule is a function of `checks.py`; rules that join several keys are in
+`contradictions.py`, apart from the models, as pydantic would check them only where all single values are right.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    PlainValidator,
+    SecretStr,
+    Tag,
+)
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from digest.model import AnnounceType, Frequency, OnUnknown, PaperId, Rate, Security, SourceKind, WhenEmpty
+from digest.settings import checks, cron
+from digest.subscribe import values
+
+
+def _word(*allowed: str) -> Callable[[object], str]:
+    return checks.of_text(lambda value: values.one_of(value, allowed))
+
+
+Text = Annotated[str, BeforeValidator(checks.text)]
+LongText = Annotated[str, BeforeValidator(checks.long_text)]
+Secret = Annotated[SecretStr, BeforeValidator(checks.secret)]
+Email = Annotated[str, BeforeValidator(checks.of_text(values.email_address))]
+TimeZone = Annotated[str, BeforeValidator(checks.of_text(values.time_zone))]
+Language = Annotated[str, BeforeValidator(checks.of_text(values.language_tag))]
+Category = Annotated[str, BeforeValidator(checks.of_text(values.arxiv_category))]
+Example = Annotated[PaperId, BeforeValidator(checks.of_text(values.paper_id))]
+Often = Annotated[Frequency, BeforeValidator(_word(*Frequency))]
+Protection = Annotated[Security, BeforeValidator(_word(*Security))]
+Port = Annotated[int, BeforeValidator(checks.whole_number(1, 65535))]
+UpToHundred = Annotated[int, BeforeValidator(checks.whole_number(1, 100))]
+Share = Annotated[float, BeforeValidator(checks.share)]
+Host = Annotated[str, BeforeValidator(checks.host)]
+Limit = Annotated[Rate, PlainValidator(checks.rate)]
+Phrases = Annotated[tuple[Text, ...], BeforeValidator(checks.sequence('["text-to-video", "frame interpolation"]'))]
+Names = Annotated[tuple[Text, ...], BeforeValidator(checks.sequence('["Tim Brooks"]'))]
+Categories = Annotated[tuple[Category, ...], BeforeValidator(checks.sequence('["cs.CV", "cs.LG"]'))]
+Examples = Annotated[tuple[Example, ...], BeforeValidator(checks.sequence('["arxiv:2406.04325"]'))]
+
+
+class Table(BaseModel):
+    """A table of the config: no key that is not named here, and no value in a printed error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class ListTable(Table):
+    """`[list]`: the mailing list."""
+
+    id: Annotated[str, BeforeValidator(checks.list_id)]
+    name: Text | None = None
+    from_: Annotated[str, BeforeValidator(checks.mailbox)] = Field(alias="from")
+    reply_to: Annotated[str, BeforeValidator(checks.mailbox)] | None = None
+    schedule: Annotated[str, BeforeValidator(checks.of_text(cron.schedule))] = "0 7 * * mon-fri"
+    timezone: TimeZone = "UTC"
+    papers: UpToHundred = 12
+    min_relevance: Share = 0.2
+    when_empty: Annotated[WhenEmpty, BeforeValidator(_word(*WhenEmpty))] = WhenEmpty.SKIP
+    frequency: Often = Frequency.DAILY
+    trend_weight: Share = 0.3
+    base_url: Annotated[str, BeforeValidator(checks.web_address)] | None = None
+    postal_address: LongText | None = None
+    templates: Text | None = None
+
+
+class SourceTable(Table):
+    """One of `[[sources]]`."""
+
+    kind: Annotated[SourceKind, BeforeValidator(_word(*SourceKind))]
+    name: Text | None = None
+    url: Annotated[str, BeforeValidator(checks.source_address)] | None = None
+    categories: Categories = ()
+    kinds: Annotated[
+        tuple[Annotated[AnnounceType, BeforeValidator(_word(*AnnounceType))], ...],
+        BeforeValidator(checks.sequence('["new", "cross"]')),
+    ] = (AnnounceType.NEW, AnnounceType.CROSS)
+
+
+class TopicTable(Table):
+    """One of `[topics.NAME]`."""
+
+    text: LongText | None = None
+    keywords: Phrases = ()
+    exclude: Phrases = ()
+    weight: Annotated[float, BeforeValidator(checks.weight)] = 1.0
+
+
+class InlineTopic(TopicTable):
+    """A topic written in place of a name in a subscriber's `topics`."""
+
+    name: Text | None = None
+
+
+def _topic_form(value: object) -> str:
+    return "table" if isinstance(value, dict | InlineTopic) else "name"
+
+
+WantedTopic = Annotated[
+    Annotated[Text, Tag("name")] | Annotated[InlineTopic, Tag("table")],
+    Discriminator(_topic_form),
+]
+
+
+class SubscriberTable(Table):
+    """One of `[[subscribers]]`."""
+
+    email: Email
+    name: Text | None = None
+    topics: Annotated[tuple[WantedTopic, ...], BeforeValidator(checks.sequence('["video-generation"]'))] | None = None
+    authors: Names = ()
+    categories: Categories = ()
+    examples: Examples = ()
+    library: Text | None = None
+    timezone: TimeZone | None = None
+    language: Language | None = None
+    frequency: Often | None = None
+
+
+class SmtpTable(Table):
+    """`[smtp]`: the server that takes our messages."""
+
+    host: Host
+    port: Port | None = None
+    security: Protection = Security.STARTTLS
+    username: Text | None = None
+    password: Secret | None = None
+    password_file: Text | None = None
+    connections: UpToHundred = 8
+    rate: Limit | None = None
+    per_domain: Annotated[dict[str, Limit], BeforeValidator(checks.table("smtp.per_domain"))] = Field(
+        default_factory=dict
+    )
+    ca_file: Text | None = None
+    on_unknown: Annotated[OnUnknown, BeforeValidator(_word(*OnUnknown))] = OnUnknown.HOLD
+
+
+class StoreTable(Table):
+    """`[store]`: what remembers who got what."""
+
+    url: Annotated[str, BeforeValidator(checks.store_url)] = "sqlite:///digest.db"
+
+
+class MailboxTable(Table):
+    """`[mailbox]`: IMAP, for what comes back. Accepted, without effect yet."""
+
+    host: Host | None = None
+    port: Port | None = None
+    username: Text | None = None
+    password: Secret | None = None
+    password_file: Text | None = None
+    security: Protection | None = None
+
+
+class DkimTable(Table):
+    """`[dkim]`: signing. Accepted, without effect yet."""
+
+    selector: Text | None = None
+    domain: Host | None = None
+    key_file: Text | None = None
+
+
+class WebTable(Table):
+    """`[web]`: the pages. Accepted, without effect yet."""
+
+    host: Host | None = None
+    port: Port | None = None
+
+
+class Settings(BaseSettings):
+    """The whole of one config file. Build it through `sources.read`, which binds it to a document."""
+
+    model_config = SettingsConfigDict(
+        extra="forbid",
+        frozen=True,
+        hide_input_in_errors=True,
+        env_prefix="DIGEST_",
+        env_nested_delimiter="__",
+        env_ignore_empty=True,
+        enable_decoding=False,  # `checks` decodes JSON: its errors then have a place and plain words
+    )
+
+    subscribers_file: Text | None = None
+    list: Annotated[ListTable, BeforeValidator(checks.table("list"))]
+    sources: Annotated[tuple[SourceTable, ...], BeforeValidator(checks.many_tables("sources"))] = ()
+    topics: Annotated[
+        dict[str, Annotated[TopicTable, BeforeValidator(checks.table("topics.NAME"))]],
+        BeforeValidator(checks.table("topics.NAME")),
+    ] = Field(default_factory=dict)
+    subscribers: Annotated[tuple[SubscriberTable, ...], BeforeValidator(checks.many_tables("subscribers"))] = ()
+    smtp: Annotated[SmtpTable, BeforeValidator(checks.table("smtp"))] | None = None
+    store: Annotated[StoreTable, BeforeValidator(checks.table("store"))] | None = None
+    mailbox: Annotated[MailboxTable, BeforeValidator(checks.table("mailbox"))] | None = None
+    dkim: Annotated[DkimTable, BeforeValidator(checks.table("dkim"))] | None = None
+    web: Annotated[WebTable, BeforeValidator(checks.table("web"))] | None = None
+
+
+TABLES: dict[str, type[BaseModel]] = {
+    "": Settings,
+    "list": ListTable,
+    "sources": SourceTable,
+    "topics": TopicTable,
+    "subscribers": SubscriberTable,
+    "subscribers.topics": InlineTopic,
+    "smtp": SmtpTable,
+    "store": StoreTable,
+    "mailbox": MailboxTable,
+    "dkim": DkimTable,
+    "web": WebTable,
+}
+"""Every table by its path in the file without numbers and names."""
+
+
+def keys_of(table: str) -> tuple[str, ...]:
+    """The keys of one of `TABLES`, as they are written in the file."""
+    return tuple(field.alias or name for name, field in TABLES[table].model_fields.items())

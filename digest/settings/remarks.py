@@ -1,0 +1,66 @@
+"""What a config may say, but probably does not mean: one honest line each, no error.
+
+Above all, the documented keys that this version reads and does not use yet. Works on the raw, merged mapping of a
+config that is otherwise right. `load` calls it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from digest.errors import Problem
+from digest.settings.explain import Places
+from digest.settings.people import People
+from digest.settings.toml_lines import KeyPath
+from digest.subscribe.importing import SubscriberRow
+
+_YET = "has no effect in this version yet"
+_UNUSED = {
+    "timezone": f"{_YET}: everyone gets the edition when the list's schedule says",
+    "language": f"{_YET}: emails are in English",
+    "frequency": f"{_YET}: everyone gets the list's",
+}
+
+
+def remarks(merged: Mapping[str, Any], people: People, places: Places) -> list[Problem]:
+    """All remarks, in no order."""
+    found = [*people.warnings, *(places.problem(path, text) for path, text in _in_config(merged))]
+    persons = merged.get("subscribers", ())
+    for key, text in _UNUSED.items():
+        written = [("subscribers", number, key) for number, person in enumerate(persons) if key in person]
+        if written:
+            more = f" ({len(written)} of them)" if len(written) > 1 else ""
+            found.append(places.problem(written[0], f"`{key}` of [[subscribers]]{more} {text}"))
+        if row := _first_with(key, people.rows):
+            found.append(Problem(people.csv, row.line, key, f"`{key}` {text}"))
+    if not persons and not people.rows:
+        text = "nobody is subscribed: add a [[subscribers]] table or a `subscribers_file`"
+        found.append(places.problem(("list",), text))
+    return found
+
+
+def _first_with(key: str, rows: Sequence[SubscriberRow]) -> SubscriberRow | None:
+    return next((row for row in rows if getattr(row, key) is not None), None)
+
+
+def _in_config(merged: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:
+    for table in ("mailbox", "dkim", "web"):
+        if table in merged:
+            yield (table,), f"[{table}] {_YET}"
+    if "base_url" in merged["list"]:
+        yield (
+            ("list", "base_url"),
+            f"`base_url` of [list] {_YET}: links to unsubscribe are mailto:, no pages are served",
+        )
+    yield from _about_relay(merged.get("smtp", {}))
+
+
+def _about_relay(smtp: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:
+    security, port = smtp.get("security", "starttls"), str(smtp.get("port", ""))
+    if security == "none" and "username" in smtp and smtp.get("host") not in ("localhost", "127.0.0.1", "::1"):
+        yield ("smtp", "security"), '`security = "none"` of [smtp] sends the password readable for everyone on the way'
+    if port == "465" and security != "tls":
+        yield ("smtp", "port"), '`port` of [smtp] 465 usually speaks TLS from the start: `security = "tls"`'
+    if port == "587" and security == "tls":
+        yield ("smtp", "port"), '`port` of [smtp] 587 usually speaks STARTTLS: `security = "starttls"`'

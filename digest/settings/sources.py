@@ -1,0 +1,139 @@
+# ruff: noqa: ARG002, ARG003 - the signatures are those of pydantic-settings
+"""Where the settings come from, in the order of precedence: environment, files that hold secrets, TOML.
+
+The three are sources of pydantic-settings, which merges them; nothing is decided here about a value. Only `load` calls
+this module. An empty variable counts as absent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
+from pydantic_settings import BaseSettings, EnvSettingsSource, InitSettingsSource, PydanticBaseSettingsSource
+
+from digest.settings.checks import EnvText
+from digest.settings.document import Document
+from digest.settings.models import Settings
+from digest.settings.toml_lines import KeyPath
+
+
+@dataclass
+class Reading:
+    """What one file and the environment give together. `settings` is None where there is an error."""
+
+    document: Document
+    environ: Mapping[str, str]
+    settings: Settings | None = None
+    errors: list[ErrorDetails] = field(default_factory=list)
+    merged: dict[str, Any] = field(default_factory=dict)
+    """The raw values that won, before any check."""
+    environment: dict[str, Any] = field(default_factory=dict)
+    """Those of them that are from the environment."""
+    unreadable: list[tuple[KeyPath, str]] = field(default_factory=list)
+    """Files of secrets that gave none: the key that names the file, and why."""
+
+
+def read(document: Document, environ: Mapping[str, str]) -> Reading:
+    """Merge and check one document with the environment."""
+    reading = Reading(document, environ)
+    try:
+        settings = _Merged(reading)
+    except ValidationError as error:
+        reading.errors = error.errors(include_url=False)
+    else:
+        reading.settings = settings if not reading.unreadable else None
+    return reading
+
+
+class _Merged(Settings):
+    """The settings, filled from the sources of one reading."""
+
+    def __init__(self, reading: Reading):
+        super().__init__(reading=reading)  # type: ignore[call-arg]  # on its way to the hook below
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The sources, strongest first; none of the defaults, as all of them would read the process itself."""
+        reading: Reading = init_settings.init_kwargs["reading"]  # type: ignore[attr-defined]
+        return (
+            _Environment(settings_cls, reading),
+            _SecretFiles(settings_cls, reading),
+            InitSettingsSource(settings_cls, init_kwargs=dict(reading.document.data)),
+            _Witness(settings_cls, reading),
+        )
+
+
+class _Environment(EnvSettingsSource):
+    """`DIGEST_TABLE__KEY`, out of a given mapping instead of the process's own."""
+
+    def __init__(self, settings_cls: type[BaseSettings], reading: Reading):
+        super().__init__(settings_cls)
+        self._reading = reading
+        self.env_vars = {name.lower(): EnvText(value) for name, value in reading.environ.items() if value}
+
+    def __call__(self) -> dict[str, Any]:
+        self._reading.environment = super().__call__()
+        return self._reading.environment
+
+
+class _SecretFiles(PydanticBaseSettingsSource):
+    """`password_file`: the file's first line is the password, before the TOML's own and after the environment's."""
+
+    def __init__(self, settings_cls: type[BaseSettings], reading: Reading):
+        super().__init__(settings_cls)
+        self._reading = reading
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        """Required by the base class; this source answers as a whole."""
+        return None, field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        chosen = _table(self.current_state.get("smtp"))
+        file = chosen.get("password_file") or _table(self._reading.document.data.get("smtp")).get("password_file")
+        if chosen.get("password") or not isinstance(file, str) or not file:
+            return {}
+        path = self._reading.document.folder / Path(file)
+        try:
+            secret = path.read_text(encoding="utf-8-sig").strip("\r\n")
+        except (OSError, ValueError) as error:
+            why = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+            self._reading.unreadable.append((("smtp", "password_file"), f"cannot be read: {why}"))
+            return {}
+        if not secret or "\n" in secret:
+            why = "is empty" if not secret else "has several lines: the password alone should be in it"
+            self._reading.unreadable.append((("smtp", "password_file"), why))
+            return {}
+        return {"smtp": {"password": secret}}
+
+
+class _Witness(PydanticBaseSettingsSource):
+    """The last source: gives nothing, keeps what the others gave together."""
+
+    def __init__(self, settings_cls: type[BaseSettings], reading: Reading):
+        super().__init__(settings_cls)
+        self._reading = reading
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        """Required by the base class; this source answers as a whole."""
+        return None, field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        self._reading.merged = dict(self.current_state)
+        return {}
+
+
+def _table(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}

@@ -1,0 +1,301 @@
+"""Files that people already have: a list's members as CSV, a person's library as BibTeX.
+
+Reads a file and returns values with every mistake found, each with its line; it never stops at the first and knows
+nothing of a list's topics or of the store. `digest.settings` calls it. CSV as RFC 4180 has it and as spreadsheets write
+it (byte-order mark, semicolons, `sep=;`); BibTeX as https://www.bibtex.com/format/ has it, with arXiv's
+`eprint`/`archivePrefix` (https://info.arxiv.org/help/hypertex/bibstyles/).
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import logging
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from digest.errors import Problem
+from digest.model import Address, Frequency, Link, LinkKind, Paper, PaperId
+from digest.subscribe import values
+from digest.subscribe.values import WrongValue, did_you_mean
+
+if TYPE_CHECKING:
+    from bibtexparser.model import Entry
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Imported(Generic[T]):
+    """What a file gave: the items that are usable, and the problems of the others in the order of lines."""
+
+    items: tuple[T, ...]
+    problems: tuple[Problem, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SubscriberRow:
+    """One row of a CSV of subscribers. Empty cells are empty tuples, "" for the name and None for the rest."""
+
+    line: int
+    address: Address
+    name: str = ""
+    topics: tuple[str, ...] = ()
+    authors: tuple[str, ...] = ()
+    categories: tuple[str, ...] = ()
+    examples: tuple[PaperId, ...] = ()
+    timezone: str | None = None
+    language: str | None = None
+    frequency: Frequency | None = None
+
+
+COLUMNS = ("email", "name", "topics", "authors", "categories", "examples", "timezone", "language", "frequency")
+
+
+def read_subscribers(path: Path) -> Imported[SubscriberRow]:
+    """Read a CSV of subscribers: a header with `email` and any of `COLUMNS`; several values in a cell have `;` between.
+
+    A row with a mistake is reported and left out; a file that cannot be read is one problem and no rows.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        return Imported((), (_unreadable(path, error),))
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        return Imported((), (Problem(path, line, "", "is not UTF-8: in a spreadsheet, save it as “CSV UTF-8”"),))
+    return _CsvReader(path).read(text)
+
+
+class _CsvReader:
+    def __init__(self, path: Path):
+        self.path = path
+        self.problems: list[Problem] = []
+
+    def read(self, text: str) -> Imported[SubscriberRow]:
+        rows = self._cells(text)
+        line, header = next(rows, (1, []))
+        columns = self._columns(line, header)
+        items = [item for number, cells in rows if (item := self._row(number, columns, cells))] if columns else []
+        return Imported(tuple(items), tuple(self.problems))
+
+    def _problem(self, line: int, key: str, message: str) -> None:
+        self.problems.append(Problem(self.path, line, key, values.printable(message)))
+
+    def _cells(self, text: str) -> Iterator[tuple[int, list[str]]]:
+        """Rows that are not blank, with the line on which each begins."""
+        offset = 0
+        if declared := re.match(r"sep=(.)\r?\n", text):  # Excel's own first line
+            text, offset = text[declared.end() :], 1
+        first = next((line for line in text.splitlines() if line.strip()), "")
+        delimiter = declared[1] if declared else max(",;\t", key=first.count)
+        reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+        line = offset + 1
+        try:
+            for cells in reader:
+                stripped = [cell.strip() for cell in cells]
+                if any(stripped):
+                    yield line, stripped
+                line = offset + reader.line_num + 1
+        except csv.Error as error:
+            self._problem(line, "", f"is not CSV from here on ({error}): look for a quotation mark without its partner")
+
+    def _columns(self, line: int, header: list[str]) -> list[str]:
+        """The header's names; empty where the rows below it make no sense."""
+        columns = [cell.lower() for cell in header]
+        for position, name in enumerate(columns):
+            if name in columns[:position]:
+                self._problem(line, name, f"the column `{name}` is there twice")
+            elif name not in COLUMNS:
+                advice = did_you_mean(name, COLUMNS) or f"the columns are {', '.join(COLUMNS)}"
+                self._problem(line, name, f"`{name}` is not a column of subscribers; {advice}")
+        if not self.problems and "email" not in columns:
+            self._problem(line, "email", "the first line must be a header with the column `email`")
+        return [] if self.problems else columns
+
+    def _row(self, line: int, columns: list[str], cells: list[str]) -> SubscriberRow | None:
+        before = len(self.problems)
+        if len(cells) > len(columns) and any(cells[len(columns) :]):
+            self._problem(
+                line, "", f"has {len(cells)} cells, the header has {len(columns)}: put quotation marks around a cell "
+                "with a comma in it, and `;` between several values"
+            )  # fmt: skip
+            return None
+        row = dict(zip(columns, cells, strict=False))
+        if not row.get("email"):
+            self._problem(line, "email", "`email` is empty")
+
+        def read(column: str, reader: Callable[[str], T]) -> T | None:
+            return self._value(line, column, row.get(column, ""), reader)
+
+        def each(column: str, reader: Callable[[str], T]) -> tuple[T, ...]:
+            parts = (part.strip() for part in row.get(column, "").split(";"))
+            found = (self._value(line, column, part, reader) for part in parts)
+            return tuple(value for value in found if value is not None)
+
+        item = SubscriberRow(
+            line=line,
+            address=read("email", values.email_address) or Address(""),
+            name=read("name", values.one_line) or "",
+            topics=each("topics", values.one_line),
+            authors=each("authors", values.one_line),
+            categories=each("categories", values.arxiv_category),
+            examples=each("examples", values.paper_id),
+            timezone=read("timezone", values.time_zone),
+            language=read("language", values.language_tag),
+            frequency=read("frequency", values.frequency),
+        )
+        return item if len(self.problems) == before else None
+
+    def _value(self, line: int, column: str, cell: str, reader: Callable[[str], T]) -> T | None:
+        if not cell:
+            return None
+        try:
+            return reader(cell)
+        except WrongValue as error:
+            self._problem(line, column, error.about(f"`{column}`", cell))
+            return None
+
+
+def read_bibtex(path: Path) -> Imported[Paper]:
+    """Read a BibTeX library: one paper an entry, TeX decoded, braces and line breaks gone.
+
+    An entry that is broken or has no title is reported by line and key, the others are kept; of two entries for one
+    paper the first counts. A file that cannot be read is one problem and no papers.
+    """
+    from bibtexparser.entrypoint import parse_string
+    from bibtexparser.model import DuplicateBlockKeyBlock
+
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        return Imported((), (_unreadable(path, error),))
+    logging.getLogger("bibtexparser").setLevel(logging.CRITICAL)  # it would print what is reported below
+    library = parse_string(_decode(raw))
+    problems = [
+        Problem(path, (block.start_line or 0) + 1, "", values.printable(f"{_entry_head(block.raw or '')} {_FAILED}"))
+        for block in library.failed_blocks
+        if not isinstance(block, DuplicateBlockKeyBlock)  # the same entry twice: the first is kept
+    ]
+    papers: dict[PaperId, Paper] = {}
+    for entry in library.entries:
+        paper = _paper(entry)
+        if paper:
+            papers.setdefault(paper.id, paper)
+        else:
+            problems.append(Problem(path, (entry.start_line or 0) + 1, entry.key, f"`{entry.key}` has no title"))
+    problems.sort(key=lambda problem: problem.line or 0)
+    return Imported(tuple(papers.values()), tuple(problems))
+
+
+_FAILED = "cannot be read: look for a missing comma, brace or quotation mark, or a field that is there twice"
+
+
+def _unreadable(path: Path, error: OSError) -> Problem:
+    what = "no such file" if isinstance(error, FileNotFoundError) else f"cannot be read: {error.strerror}"
+    return Problem(path, None, "", what)
+
+
+def _decode(raw: bytes) -> str:
+    """UTF-8 or, as older reference managers write it, a Western code page."""
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return raw.decode("cp1252", errors="replace")
+
+
+def _entry_head(raw: str) -> str:
+    found = re.match(r"\s*@\w+\s*\{\s*([^\s,{}=]+)", raw)
+    return f"`{found[1]}`" if found else "this entry"
+
+
+def _paper(entry: Entry) -> Paper | None:
+    """One entry as a paper; None without a title."""
+    fields = {field.key.lower(): str(field.value) for field in entry.fields}
+    title = _readable(fields.get("title", ""))
+    if not title:
+        return None
+    authors = _authors(fields.get("author", ""))
+    arxiv, doi = _arxiv_id(fields), _doi(fields)
+    links = [Link(LinkKind.ABS, f"https://arxiv.org/abs/{arxiv.removeprefix('arxiv:')}")] if arxiv else []
+    if doi:
+        links.append(Link(LinkKind.DOI, f"https://doi.org/{doi}"))
+    category = fields.get("primaryclass", "").strip()
+    return Paper(
+        id=arxiv or PaperId(f"doi:{doi}") if arxiv or doi else values.title_id(title, authors[0] if authors else ""),
+        title=title,
+        abstract=_readable(fields.get("abstract", "")),
+        authors=authors,
+        categories=(category,) if category else (),
+        primary_category=category or None,
+        doi=doi,
+        journal_ref=_readable(fields.get("journal") or fields.get("journaltitle") or fields.get("booktitle", ""))
+        or None,
+        links=tuple(links),
+    )
+
+
+def _arxiv_id(fields: Mapping[str, str]) -> PaperId | None:
+    """The arXiv id, from wherever arXiv, DBLP, Google Scholar and Zotero put it."""
+    archive = (fields.get("archiveprefix") or fields.get("eprinttype") or "arxiv").strip("{} ").lower()
+    candidates = [fields.get("eprint", "")] if archive == "arxiv" else []
+    for key in ("doi", "url", "journal", "note", "number"):
+        candidates += re.findall(r"arxiv(?:\.org/(?:abs|pdf|html)/|[.:]\s*)\S+", fields.get(key, ""), re.I)
+    if fields.get("journal", "").strip().lower() == "corr":
+        candidates.append(fields.get("volume", "").removeprefix("abs/"))
+    for candidate in candidates:
+        text = re.sub(r"^arxiv[.:]\s*", "", candidate.strip("{}., "), flags=re.I)
+        try:
+            found = values.paper_id(text)
+        except WrongValue:
+            continue
+        if found.startswith("arxiv:"):
+            return found
+    return None
+
+
+def _doi(fields: Mapping[str, str]) -> str | None:
+    """The DOI in lower case; arXiv's own DOIs are arXiv ids and not returned."""
+    text = fields.get("doi", "").replace("\\_", "_").strip("{} ")
+    if not text and "doi.org/" in fields.get("url", ""):
+        text = fields["url"].replace("\\_", "_").strip("{} ")
+    try:
+        found = values.paper_id(text)
+    except WrongValue:
+        return None
+    return found.removeprefix("doi:") if found.startswith("doi:") else None
+
+
+def _authors(field: str) -> tuple[str, ...]:
+    """Names in reading order out of `Last, First and Other, Name`; `and others` is left out."""
+    from bibtexparser.middlewares.names import parse_single_name_into_parts, split_multiple_persons_names
+
+    names = []
+    for person in split_multiple_persons_names(" ".join(field.split())):
+        try:
+            parts = parse_single_name_into_parts(person)
+            words = [*parts.first, *parts.von, *parts.last, *parts.jr]
+        except ValueError:  # more commas than a name has
+            words = [person]
+        name = _readable(" ".join(words))
+        if name and name != "others":
+            names.append(name)
+    return tuple(names)
+
+
+def _readable(tex: str) -> str:
+    """TeX as readable Unicode on one line; what cannot be decoded stays as it is."""
+    from pylatexenc.latex2text import LatexNodes2Text
+    from pylatexenc.latexwalker import LatexWalkerError
+
+    text = tex
+    if any(sign in tex for sign in "\\{}$~%&"):
+        try:
+            # A bare `%` or `&` in a title is the sign itself; to TeX it would open a comment or a column.
+            text = LatexNodes2Text(keep_comments=True).latex_to_text(re.sub(r"(?<!\\)([%&])", r"\\\1", tex))
+        except (LatexWalkerError, RecursionError, ValueError, IndexError):
+            text = tex
+    return " ".join(text.split())

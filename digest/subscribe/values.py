@@ -1,0 +1,175 @@
+"""What a person may write about a subscriber: plain text in, a normalised value out.
+
+Pure, no I/O, no pydantic. `importing.py` reads CSV cells with it and `digest.settings` the `[[subscribers]]` tables, so
+that one mistake gets one message. Every function raises `WrongValue`, which says what the value must be.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+import re
+import unicodedata
+from collections.abc import Iterable
+from zoneinfo import ZoneInfo, available_timezones
+
+from digest.model import Address, Frequency, PaperId
+
+
+class WrongValue(ValueError):  # noqa: N818 - read as the sentence "this is a wrong value"
+    """A value that cannot be used: `must` continues "`papers` of [list] …", `hint` says what to write instead.
+
+    `shown=False` where repeating the value would not help the reader.
+    """
+
+    def __init__(self, must: str, hint: str = "", *, shown: bool = True):
+        self.must, self.hint, self.shown = must, hint, shown
+        super().__init__(must)
+
+    def about(self, subject: str, value: object) -> str:
+        """The whole sentence: "`papers` of [list] must be …, not "twelve"; did you mean …?"."""
+        sentence = f"{subject} {self.must}"
+        if self.shown:
+            sentence += f", not {show(value)}"
+        return f"{sentence}; {self.hint}" if self.hint else sentence
+
+
+_USERINFO = re.compile(r"//[^/\s]*@")
+
+
+def show(value: object) -> str:
+    """A value as its writer would recognise it in a message, on one line and not too long."""
+    if isinstance(value, dict):
+        return "a table"
+    if isinstance(value, list | tuple):
+        return "a list"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        text = printable(json.dumps(_USERINFO.sub("//…@", value), ensure_ascii=False))
+        return text if len(text) <= 72 else f'{text[:68]}…"'
+    return str(value)
+
+
+def printable(text: str) -> str:
+    """A text that a terminal shows on one line: what it would obey instead is written as an escape."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Return "did you mean `schedule`?", or an empty string where nothing comes near."""
+    names = {name.casefold(): name for name in known}
+    near = difflib.get_close_matches(word.casefold(), names, n=1, cutoff=0.6)
+    return f"did you mean `{names[near[0]]}`?" if near else ""
+
+
+def one_line(value: str) -> str:
+    """A text that may stand in a header or a table cell: no line breaks or other control characters."""
+    if any(unicodedata.category(c) == "Cc" for c in value):
+        raise WrongValue("must be one line without control characters")
+    return " ".join(value.split())
+
+
+def email_address(value: str) -> Address:
+    """An address as `email-validator` normalises it. The domain is not looked up."""
+    from email_validator import EmailNotValidError, validate_email
+
+    # A group on one machine or behind one router has no public domain.
+    is_internal = re.search(r"@([^@]+\.)?(localhost|local)$", value, re.I) is not None
+    try:
+        found = validate_email(
+            value.strip(), check_deliverability=False, test_environment=True, globally_deliverable=not is_internal
+        )
+    except EmailNotValidError as error:
+        reason = str(error).rstrip(".")
+        raise WrongValue("must be an email address", reason[:1].lower() + reason[1:]) from None
+    return Address(found.normalized)
+
+
+def same_mailbox(address: str) -> str:
+    """A key that is equal for addresses that reach one person: hardly any server tells capitals apart."""
+    return address.casefold()
+
+
+def time_zone(value: str) -> str:
+    """The name of a zone of the IANA database, `Europe/Berlin`."""
+    try:
+        ZoneInfo(value)
+    except (ValueError, OSError, KeyError):  # a path out of the database, a folder of it, no such name
+        hint = did_you_mean(value, available_timezones())
+        raise WrongValue("must be an IANA time zone such as `Europe/Berlin`", hint) from None
+    return value
+
+
+_CATEGORY = re.compile(r"[a-z]+(-[a-z]+)?(\.[A-Z]{2})?|(cond-mat|physics)\.[a-z]+(-[a-z]+)?")
+
+
+def arxiv_category(value: str) -> str:
+    """The form of an arXiv archive (`hep-th`) or category (`cs.CV`, `cond-mat.str-el`): https://arxiv.org/category_taxonomy."""
+    if _CATEGORY.fullmatch(value):
+        return value
+    archive, dot, subject = value.strip().partition(".")
+    better = archive.lower() + dot + (subject.upper() if len(subject) == 2 else subject.lower())
+    hint = f"did you mean `{better}`?" if _CATEGORY.fullmatch(better) else ""
+    raise WrongValue("must be an arXiv category such as `cs.CV`, `astro-ph.GA` or `hep-th`", hint)
+
+
+def language_tag(value: str) -> str:
+    """The form of a BCP 47 language tag: `en`, `de`, `pt-BR`."""
+    if not re.fullmatch(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*", value):
+        raise WrongValue("must be a language tag such as `en`, `de` or `pt-BR`")
+    return value
+
+
+def one_of(value: str, allowed: Iterable[str]) -> str:
+    """One word of a fixed set."""
+    allowed = tuple(allowed)
+    if value not in allowed:
+        raise WrongValue(f"must be one of {', '.join(allowed)}", did_you_mean(value, allowed))
+    return value
+
+
+def frequency(value: str) -> Frequency:
+    """`daily`, `weekly` or `monthly`."""
+    return Frequency(one_of(value, Frequency))
+
+
+# Four digits after the dot until 2014, five since: https://info.arxiv.org/help/arxiv_identifier.html
+_ARXIV_NUMBER = (
+    r"((?:0[7-9]|1[0-4])(?:0[1-9]|1[0-2])\.\d{4}|(?:1[5-9]|[2-9]\d)(?:0[1-9]|1[0-2])\.\d{5}"
+    r"|[a-z]+(?:-[a-z]+)?(?:\.[A-Z]{2})?/\d{7})(?:v\d+)?"
+)
+_ARXIV = re.compile(
+    rf"(?:arxiv:\s*|(?:https?://)?(?:www\.)?arxiv\.org/(?:abs|pdf|html)/|(?:doi:|https?://(?:dx\.)?doi\.org/)?"
+    rf"10\.48550/arxiv\.)?{_ARXIV_NUMBER}(?:\.pdf)?",
+    re.I,
+)
+_DOI = re.compile(r"(?:doi:\s*|https?://(?:dx\.)?doi\.org/)?(10\.\d{4,9}/\S+)", re.I)
+
+
+def paper_id(value: str) -> PaperId:
+    """The id of a paper named by arXiv id or DOI, bare, with its prefix or as an address. Versions are one paper."""
+    text = value.strip()
+    if found := _ARXIV.fullmatch(text):
+        archive, slash, number = found[1].partition("/")
+        # math.GT/0309136 is math/0309136: the subject class never was a part of the number.
+        return PaperId(f"arxiv:{archive.partition('.')[0].lower()}/{number}" if slash else f"arxiv:{archive}")
+    if found := _DOI.fullmatch(text):
+        return PaperId(f"doi:{found[1].lower()}")
+    raise WrongValue("must be an arXiv id such as `arxiv:2406.04325` or a DOI such as `doi:10.1038/nature14539`")
+
+
+def title_id(title: str, first_author: str) -> PaperId:
+    """The id of a paper known by neither: a hash of title and first author without case, accents and punctuation.
+
+    It must stay the one that the sources give to such a paper.
+    """
+    key = f"{_plain(title)}\n{_plain(first_author)}"
+    return PaperId(f"title:{hashlib.sha256(key.encode()).hexdigest()[:16]}")
+
+
+def _plain(text: str) -> str:
+    decomposed = unicodedata.normalize("NFKD", text).casefold()
+    words = "".join(c if c.isalnum() else " " for c in decomposed if not unicodedata.combining(c)).split()
+    return " ".join(words) or "".join(text.split())

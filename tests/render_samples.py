@@ -1,0 +1,145 @@
+"""Invented papers, readers and editions for the tests of rendering; nothing here asserts."""
+
+from __future__ import annotations
+
+import email
+import email.policy
+from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime
+from email.message import EmailMessage
+from typing import Any
+
+from digest.model import (
+    Address,
+    AnnounceType,
+    Candidate,
+    Delivery,
+    DeliveryId,
+    DeliveryStatus,
+    Edition,
+    EditionId,
+    Link,
+    LinkKind,
+    ListId,
+    MailingList,
+    Paper,
+    PaperId,
+    Pick,
+    Profile,
+    Reason,
+    ReasonKind,
+    Sighting,
+    SourceSummary,
+    Subscriber,
+    SubscriberId,
+    Topic,
+)
+from digest.render import EditionRenderer, message_id
+
+LIST = MailingList(
+    ListId("offprint"),
+    "The Morning Offprint",
+    "The Morning Offprint <digest@example.org>",
+    timezone="Europe/Berlin",
+    postal_address="12 Galley Row\nInkwell",
+)
+EDITION = Edition(
+    EditionId(7),
+    LIST.id,
+    42,
+    date(2026, 6, 10),
+    datetime(2026, 6, 9, 6, tzinfo=UTC),
+    datetime(2026, 6, 10, 6, tzinfo=UTC),
+)
+SOURCES = (
+    SourceSummary("arxiv", 123, 62, 123),
+    SourceSummary("huggingface", 45, 45),
+    SourceSummary("journal", 0, 0, error="the server did not answer within 20 s"),
+)
+ADA = Subscriber(
+    SubscriberId(3),
+    Address("ada@example.net"),
+    "Ada Quill",
+    profile=Profile((Topic("video-generation"),), authors=("Wren Okonjo-Hale",), categories=("cs.CV",)),
+)
+ABSTRACT = (
+    "Video diffusion models forget. Past a few hundred frames the attention window slides on, and the red kettle on "
+    "the stove comes back blue. We propose tidal attention, which keeps a bounded memory of past frames, e.g. Those "
+    "of Fig. 3, and lets it ebb and flow: a token is washed out when the model can predict it from the others, and "
+    "kept when it cannot. The memory costs nothing in the length of the video. In a study with 312 viewers, objects "
+    "that had left the scene for a minute returned unchanged. We release weights, code and clips."
+)
+
+
+def paper(number: int = 1, **changes: Any) -> Paper:
+    """A paper with everything, or what `changes` make of it."""
+    arxiv = f"2606.9{number:04}"
+    given: dict[str, Any] = {
+        "id": PaperId(f"arxiv:{arxiv}"),
+        "title": f"Tidal Attention, Part {number}: Streaming Video Diffusion with Bounded Memory",
+        "abstract": ABSTRACT,
+        "authors": ("Wren Okonjo-Hale", "Mathilde Fauré-Lindgren", "Tae-yang Mok", "Isaura Bettencourt"),
+        "categories": ("cs.CV", "cs.LG"),
+        "links": (
+            Link(LinkKind.HUGGINGFACE, f"https://huggingface.co/papers/{arxiv}"),
+            Link(LinkKind.ABS, f"https://arxiv.org/abs/{arxiv}"),
+            Link(LinkKind.PDF, f"https://arxiv.org/pdf/{arxiv}"),
+        ),
+    }
+    return Paper(**given | changes)
+
+
+def candidate(of: Paper) -> Candidate:
+    """The paper, announced by arXiv on the day before and by Hugging Face on the day of the edition."""
+    return Candidate(
+        of,
+        (
+            Sighting("arxiv", AnnounceType.NEW, date(2026, 6, 9)),
+            Sighting("huggingface", AnnounceType.NEW, date(2026, 6, 10)),
+        ),
+    )
+
+
+def candidates(papers: Sequence[Paper]) -> Mapping[PaperId, Candidate]:
+    """The papers as an edition holds them."""
+    return {p.id: candidate(p) for p in papers}
+
+
+def picks(papers: Sequence[Paper], reason: str = "video-generation: text-to-video, diffusion") -> tuple[Pick, ...]:
+    """All of the papers, the first of them trending."""
+    return tuple(
+        Pick(
+            p.id,
+            0.8,
+            0.7,
+            0.1 if index else 0.9,
+            (Reason(ReasonKind.TOPIC, reason, 0.6),)
+            + (() if index else (Reason(ReasonKind.TREND, "412 upvotes", 0.2),)),
+        )
+        for index, p in enumerate(papers)
+    )
+
+
+def renderer(papers: Sequence[Paper], mailing_list: MailingList = LIST) -> EditionRenderer:
+    """An edition of the papers."""
+    return EditionRenderer(mailing_list, EDITION, candidates(papers), SOURCES)
+
+
+def delivery(to: Subscriber, picked: Sequence[Pick], mailing_list: MailingList = LIST) -> Delivery:
+    """The edition's delivery to the subscriber."""
+    identity = message_id(mailing_list, EDITION, to.id)
+    return Delivery(DeliveryId(1), EDITION.id, to.id, to.address, DeliveryStatus.QUEUED, identity, tuple(picked))
+
+
+def read(message: bytes) -> EmailMessage:
+    """The message as a mail program reads it."""
+    read_back = email.message_from_bytes(message, policy=email.policy.default)
+    assert isinstance(read_back, EmailMessage)
+    return read_back
+
+
+def body(message: EmailMessage, kind: str) -> str:
+    """The part `plain` or `html`, with plain newlines."""
+    part = message.get_body((kind,))
+    assert isinstance(part, EmailMessage)
+    return str(part.get_content()).replace("\r\n", "\n")

@@ -1,0 +1,1 @@
+"""Real servers on loopback for tests of what touches the world: good ones, and ones with named misbehaviours."""

@@ -1,0 +1,341 @@
+"""The fetcher against a real server on loopback that misbehaves, each misbehaviour with a name."""
+
+import asyncio
+import gzip
+import socket
+import zlib
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import digest
+from digest.errors import SourceError
+from digest.pull.http import Fetcher, Response, StatusError, shown
+
+Writer = asyncio.StreamWriter
+Misbehaviour = Callable[["Server", Writer], Awaitable[None]]
+
+
+class Server:
+    """An HTTP/1.1 server that answers each path by the function of that name, and remembers the requests."""
+
+    def __init__(self, **paths: Misbehaviour):
+        self.paths = paths
+        self.requests: list[str] = []
+        self.url = ""
+
+    async def __aenter__(self) -> "Server":
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self.url = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}/"
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._server.close()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: Writer) -> None:
+        try:
+            request = (await reader.readuntil(b"\r\n\r\n")).decode()
+            self.requests.append(request)
+            await self.paths[request.split()[1].strip("/").partition("?")[0]](self, writer)
+            await writer.drain()
+        except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            pass
+        finally:
+            writer.close()
+
+
+def says(status: str, body: bytes = b"", *headers: str) -> Misbehaviour:
+    async def answer(_: Server, writer: Writer) -> None:
+        lines = [f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", "Connection: close", *headers]
+        writer.write("\r\n".join([*lines, "", ""]).encode() + body)
+
+    return answer
+
+
+def in_turn(*answers: Misbehaviour) -> Misbehaviour:
+    left = list(answers)
+
+    async def answer(server: Server, writer: Writer) -> None:
+        await (left.pop(0) if len(left) > 1 else left[0])(server, writer)
+
+    return answer
+
+
+async def stalls(_: Server, writer: Writer) -> None:
+    await asyncio.sleep(60)
+
+
+async def drips(_: Server, writer: Writer) -> None:
+    writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
+    while True:
+        writer.write(b".")
+        await writer.drain()
+        await asyncio.sleep(0.02)
+
+
+async def resets(_: Server, writer: Writer) -> None:
+    writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+    writer.transport.abort()
+
+
+async def lies_about_its_length(_: Server, writer: Writer) -> None:
+    writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\nConnection: close\r\n\r\n<rss>")
+
+
+async def speaks_no_http(_: Server, writer: Writer) -> None:
+    writer.write(b"220 mail.example ESMTP\r\n")
+
+
+async def never_ends(_: Server, writer: Writer) -> None:
+    writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
+    while True:
+        writer.write(b"x" * 65536)
+        await writer.drain()
+
+
+def goes_to(target: str) -> Misbehaviour:
+    async def answer(server: Server, writer: Writer) -> None:
+        await says("302 Found", b"", f"Location: {target.format(server.url)}")(server, writer)
+
+    return answer
+
+
+class Pauses:
+    """A clock's sleep that only remembers."""
+
+    def __init__(self) -> None:
+        self.waits: list[float] = []
+
+    async def __call__(self, seconds: float) -> None:
+        self.waits.append(seconds)
+
+
+def fetch(path: str, /, *, fetcher: dict[str, Any] | None = None, **paths: Misbehaviour) -> tuple[Any, Server, Pauses]:
+    """What `get` returns or raises for one path of a server with these paths; the server; the pauses made."""
+    server, pauses = Server(**paths), Pauses()
+
+    async def work() -> Any:
+        async with server, Fetcher(sleep=pauses, jitter=lambda: 0.5, **(fetcher or {})) as client:
+            try:
+                return await client.get(server.url + path)
+            except SourceError as error:
+                return error
+
+    return asyncio.run(work()), server, pauses
+
+
+def test_a_plain_answer() -> None:
+    """The body, its type and the address come back; the request names program, version and contact."""
+    answer, server, pauses = fetch(
+        "a", fetcher={"contact": "mailto:ada@example.org"}, a=says("200 OK", b"<rss/>", "Content-Type: text/xml")
+    )
+    assert answer == Response(server.url + "a", b"<rss/>", "text/xml")
+    assert f"papers-digest/{digest.__version__} (+mailto:ada@example.org)" in server.requests[0]
+    assert "gzip" in server.requests[0].lower()
+    assert pauses.waits == []
+
+
+def test_gzip_in_either_form() -> None:
+    """A packed transfer and a packed file come out unpacked."""
+    packed = gzip.compress(b"<rss/>")
+    for headers in ((), ("Content-Encoding: gzip",)):
+        answer, _, _ = fetch("a", a=says("200 OK", packed, *headers))
+        assert answer.body == b"<rss/>"
+
+
+@pytest.mark.parametrize("status", ["404 Not Found", "403 Forbidden", "410 Gone", "304 Not Modified", "204 No Content"])
+def test_a_refusal_is_told_at_once(status: str) -> None:
+    """What will not change by asking again is not asked again."""
+    error, server, pauses = fetch("a", a=says(status))
+    assert isinstance(error, StatusError)
+    assert str(error) == f"{server.url}a answered {status}"
+    assert error.status == int(status[:3])
+    assert (len(server.requests), pauses.waits) == (1, [])
+
+
+@pytest.mark.parametrize("status", ["429 Too Many Requests", "500 Internal Server Error", "503 Service Unavailable"])
+def test_what_may_pass_is_tried_three_times(status: str) -> None:
+    """After three tries with growing pauses the last answer is told."""
+    error, server, pauses = fetch("a", a=says(status))
+    assert isinstance(error, StatusError)
+    assert str(error) == f"{server.url}a answered {status} (3 times)"
+    assert (len(server.requests), pauses.waits) == (3, [1.0, 2.0])
+
+
+def test_the_second_try_may_succeed() -> None:
+    """One failure costs nothing but a pause."""
+    answer, _, pauses = fetch("a", a=in_turn(says("502 Bad Gateway"), resets, says("200 OK", b"<rss/>")))
+    assert answer.body == b"<rss/>"
+    assert pauses.waits == [1.0, 2.0]
+
+
+def test_retry_after_is_honoured() -> None:
+    """The server's own word on how long to wait goes before ours."""
+    busy = says("429 Too Many Requests", b"", "Retry-After: 7")
+    answer, _, pauses = fetch("a", a=in_turn(busy, says("200 OK", b"<rss/>")))
+    assert (answer.body, pauses.waits) == (b"<rss/>", [7.0])
+
+
+@pytest.mark.parametrize("value", ["3600", "Fri, 01 Jan 2100 00:00:00 GMT"])
+def test_a_wait_beyond_the_time_limit_is_not_begun(value: str) -> None:
+    """Who asks for an hour is told to the reader, not waited for."""
+    error, server, pauses = fetch("a", a=says("503 Service Unavailable", b"", f"Retry-After: {value}"))
+    assert isinstance(error, StatusError)
+    assert "answered 503 Service Unavailable (asks to wait " in str(error)
+    assert (len(server.requests), pauses.waits) == (1, [])
+
+
+@pytest.mark.parametrize("value", ["soon", "", "Fri, 01 Jan 1999 00:00:00 GMT", "٣"])
+def test_a_retry_after_that_says_nothing(value: str) -> None:
+    """Words, the past and foreign digits ask for no long wait."""
+    busy = says("503 Service Unavailable", b"", f"Retry-After: {value}")
+    answer, _, pauses = fetch("a", a=in_turn(busy, says("200 OK", b"<rss/>")))
+    assert answer.body == b"<rss/>"
+    assert pauses.waits[0] <= 3
+
+
+def test_a_server_that_stalls() -> None:
+    """Silence ends within the time limit."""
+    error, _, _ = fetch("a", fetcher={"seconds": 0.3}, a=stalls)
+    assert "answered nothing" in str(error)
+
+
+def test_a_server_that_drips() -> None:
+    """One byte now and then keeps no connection open beyond the time limit."""
+    error, server, _ = fetch("a", fetcher={"seconds": 0.3}, a=drips)
+    assert str(error) == f"{server.url}a answered nothing, or not all, within 0.3 s"
+
+
+@pytest.mark.parametrize("misbehaves", [resets, lies_about_its_length, speaks_no_http])
+def test_a_connection_that_breaks(misbehaves: Misbehaviour) -> None:
+    """Resets, short bodies and other protocols are tried again, then named."""
+    error, server, _ = fetch("a", a=misbehaves)
+    assert str(error).startswith(f"{server.url}a broke off the connection: ")
+    assert str(error).endswith("(3 times)")
+
+
+def test_nobody_listens() -> None:
+    """A refused connection names host, port and reason."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+
+    async def work() -> None:
+        async with Fetcher(sleep=Pauses()) as client:
+            await client.get(f"http://127.0.0.1:{port}/a")
+
+    with pytest.raises(
+        SourceError, match=rf"^could not connect to 127\.0\.0\.1:{port}: connection refused \(3 times\)$"
+    ):
+        asyncio.run(work())
+
+
+def test_a_body_without_end() -> None:
+    """Reading stops at the limit."""
+    error, _, _ = fetch("a", fetcher={"max_bytes": 1_000_000}, a=never_ends)
+    assert str(error).endswith("/a is longer than 1 MB unpacked: refused")
+
+
+@pytest.mark.parametrize("headers", [("Content-Encoding: gzip",), ()])
+def test_a_gzip_bomb(headers: tuple[str, ...]) -> None:
+    """A small body that unpacks to a large one ends at the limit, packed by transfer or as a file."""
+    bomb = gzip.compress(b"\0" * 20_000_000)
+    error, _, _ = fetch("a", a=says("200 OK", bomb, *headers))
+    assert str(error).endswith("/a is longer than 10 MB unpacked: refused")
+
+
+@pytest.mark.parametrize("headers", [("Content-Encoding: gzip",), ()])
+def test_broken_gzip(headers: tuple[str, ...]) -> None:
+    """Gzip that is none is named."""
+    error, _, _ = fetch("a", a=says("200 OK", b"\x1f\x8b\x08" + bytes(7) + b"\xff" * 40, *headers))
+    assert isinstance(error, SourceError)
+    assert "unpacked" in str(error) or "broken gzip" in str(error)
+
+
+def test_redirects_are_followed() -> None:
+    """Relative and absolute ones; the address that answered comes back."""
+    answer, server, _ = fetch("a", a=goes_to("/b"), b=goes_to("{}c"), c=says("200 OK", b"<rss/>"))
+    assert answer == Response(server.url + "c", b"<rss/>")
+
+
+def test_redirects_end() -> None:
+    """A circle is left after five."""
+    error, server, _ = fetch("a", a=goes_to("/a"))
+    assert str(error) == f"{server.url}a redirects more than 5 times"
+    assert len(server.requests) == 6
+
+
+@pytest.mark.parametrize("target", ["file:///etc/hostname", "ftp://x.example/", "data:text/xml,x", "gopher://x"])
+def test_redirects_lead_to_the_web_only(target: str) -> None:
+    """A server cannot make us read a file."""
+    error, _, _ = fetch("a", a=goes_to(target))
+    assert "refused" in str(error)
+    assert "redirects to" in str(error)
+
+
+@pytest.mark.parametrize(
+    "url", ["ftp://x.example/a", "javascript:1", "a.xml", "", "http://", "http://[::1", "http://x y/"]
+)
+def test_addresses_that_are_none(url: str) -> None:
+    """Other schemes and broken addresses are refused in one line."""
+
+    async def work() -> None:
+        async with Fetcher(sleep=Pauses(), seconds=3) as client:
+            await client.get(url)
+
+    with pytest.raises(SourceError) as caught:
+        asyncio.run(work())
+    assert "\n" not in str(caught.value)
+
+
+def read(path: Path | str, **options: Any) -> Response:
+    url = path.as_uri() if isinstance(path, Path) else path
+    return asyncio.run(Fetcher(**options).get(url))
+
+
+def test_files(tmp_path: Path) -> None:
+    """A file is read, packed or not, of one gzip member or several."""
+    (tmp_path / "ä b.xml").write_bytes(b"<rss/>")
+    (tmp_path / "x.xml.gz").write_bytes(gzip.compress(b"<rss") + gzip.compress(b"/>"))
+    assert read(tmp_path / "ä b.xml").body == b"<rss/>"
+    assert read(tmp_path / "x.xml.gz").body == b"<rss/>"
+
+
+def test_files_that_cannot_be_read(tmp_path: Path) -> None:
+    """What is missing, a folder, too long, a bomb or cut is named by its path."""
+    (tmp_path / "long").write_bytes(b"x" * 1001)
+    (tmp_path / "bomb.gz").write_bytes(gzip.compress(b"x" * 1001))
+    (tmp_path / "cut.gz").write_bytes(gzip.compress(b"some text that is long enough to be cut")[:30])
+    (tmp_path / "broken.gz").write_bytes(b"\x1f\x8b\x08\x00" + zlib.compress(b"x") * 3)
+    for name, message in {
+        "gone.xml": "no such file: {}",
+        "": "{} is a folder: expected a file",
+        "long": "{} is longer than 0.001 MB unpacked: refused",
+        "bomb.gz": "{} is longer than 0.001 MB unpacked: refused",
+        "cut.gz": "{} is gzip that breaks off",
+        "broken.gz": "{} is broken gzip: ",
+    }.items():
+        with pytest.raises(SourceError) as caught:
+            read(tmp_path / name, max_bytes=1000)
+        assert str(caught.value).startswith(message.format(tmp_path / name))
+
+
+def test_a_device_is_no_file() -> None:
+    """/dev/zero is not read."""
+    with pytest.raises(SourceError, match="is no regular file"):
+        read("file:///dev/zero")
+
+
+def test_a_file_of_another_host() -> None:
+    """A file address with two slashes names a host: it says how to write it."""
+    with pytest.raises(SourceError, match="after three slashes"):
+        read("file://feeds/a.xml")
+
+
+def test_messages_hold_no_secrets() -> None:
+    """Passwords and secret parameters of an address are not shown."""
+    assert shown("https://ada:pw@x.example:8443/a?api_key=abc&date=2026-06-10#f") == (
+        "https://x.example:8443/a?api_key=…&date=2026-06-10"
+    )

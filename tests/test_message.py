@@ -1,0 +1,210 @@
+"""Headers, MIME and Message-ID, read back by Python's own parser."""
+
+from __future__ import annotations
+
+import dataclasses
+import quopri
+from datetime import UTC, date, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from digest.errors import ConfigError
+from digest.model import Address, EditionId, ListId, SubscriberId
+from digest.render.fragments import piece, quoted_printable
+from digest.render.message import Letterhead, Mailbox, a_labels, assemble, mailbox, mailto, message_id, wire_address
+from digest.render.text import clip, plain
+from tests.render_samples import EDITION, LIST, read
+
+NOON = datetime(2026, 6, 10, 12, tzinfo=UTC)
+HOSTILE = st.text() | st.text(alphabet='ab ü漢\r\n\t\0\x0b\x85\u2028\ud800\u202e<>@",:;=?_.()\\[]', max_size=120)
+
+
+def message(subject: str = "Hello", name: str = "Ada", address: str = "ada@example.net", **list_: str) -> bytes:
+    """A message with these in its header."""
+    letterhead = Letterhead(dataclasses.replace(LIST, **list_))  # type: ignore[arg-type]
+    head = letterhead.head(Mailbox(name, wire_address(address)), subject, NOON, "<id@example.org>")
+    return assemble(head, "<id@example.org>", b"text\r\n", b"<p>html</p>\r\n")
+
+
+def test_the_header_says_who_when_and_what() -> None:
+    """Every field that a list's message needs is there, once, and reads back without a defect."""
+    read_back = read(message("Seven papers", reply_to="Editors <ed@example.org>"))
+    assert {name: str(value) for name, value in read_back.items()} == {
+        "From": "The Morning Offprint <digest@example.org>",
+        "Reply-To": "Editors <ed@example.org>",
+        "To": "Ada <ada@example.net>",
+        "Subject": "Seven papers",
+        "Date": "Wed, 10 Jun 2026 14:00:00 +0200",
+        "Message-ID": "<id@example.org>",
+        "List-Id": "The Morning Offprint <offprint.example.org>",
+        "List-Unsubscribe": "<mailto:ed@example.org?subject=unsubscribe%20offprint>",
+        "List-Help": "<mailto:ed@example.org?subject=help%20offprint>",
+        "Auto-Submitted": "auto-generated",
+        "Precedence": "bulk",
+        "MIME-Version": "1.0",
+        "Content-Type": str(read_back["Content-Type"]),
+    }
+    assert len(read_back.keys()) == len(set(read_back.keys()))
+    assert [part.get_content_type() for part in read_back.iter_parts()] == ["text/plain", "text/html"]
+    assert not read_back.defects
+    assert not any(value.defects for value in read_back.values())
+
+
+@pytest.mark.parametrize(
+    "subject",
+    [
+        "Plain",
+        "Über Strömungen · und mehr",
+        "注意力机制在长视频生成中的应用：一个全面的综述与基准测试，包含了所有已知的方法" * 3,
+        "مولد الفيديو",
+        "Видео",
+        "a" * 200,
+        "word " * 45 + "end",
+        "=?utf-8?q?not_an_encoded_word?=",
+        "emoji 🎞️ and 👩‍🔬",
+        "0",
+    ],
+)
+def test_a_subject_in_any_script_reads_back_as_it_was(subject: str) -> None:
+    """Encoded words are whole characters in lines of at most 78; the parser joins them to the same text."""
+    composed = message(subject)
+    assert read(composed)["Subject"] == subject
+    assert all(len(line) <= 78 for line in composed.split(b"\r\n"))
+
+
+@given(HOSTILE, HOSTILE, HOSTILE)
+def test_nothing_from_outside_adds_a_line_to_the_header(subject: str, name: str, list_name: str) -> None:
+    """Whatever subject, name and list are called, the fields are the same and the texts read back."""
+    composed = message_of(subject, name, list_name)
+    read_back = read(composed)
+    assert read_back.keys() == read(message()).keys()
+    assert str(read_back["Subject"]) == clip(plain(subject), 250)
+    recipient = read_back["To"].addresses[0]
+    assert recipient.addr_spec == "ada@example.net"
+    # Python's parser leaves a space between two encoded words of a name; RFC 2047 section 6.2 does not.
+    assert recipient.display_name.replace(" ", "") == clip(plain(name), 100).replace(" ", "")
+    assert str(read_back["List-Id"]).endswith("<offprint.example.org>")
+    assert all(len(line) <= 998 for line in composed.split(b"\r\n"))
+    assert b"\n" not in composed.replace(b"\r\n", b"")
+    assert b"\r" not in composed.replace(b"\r\n", b"")
+
+
+def message_of(subject: str, name: str, list_name: str) -> bytes:
+    """A message of a list of that name."""
+    letterhead = Letterhead(dataclasses.replace(LIST, name=list_name))
+    head = letterhead.head(Mailbox(name, "ada@example.net"), subject, NOON, "<id@example.org>")
+    return assemble(head, "<id@example.org>", b"text\r\n", b"<p>html</p>\r\n")
+
+
+@given(HOSTILE, HOSTILE, HOSTILE)
+def test_no_address_adds_a_line_to_the_header(address: str, list_id: str, identity: str) -> None:
+    """Not even what claims to be an address, a list's id or a Message-ID brings CR or LF into a header."""
+    letterhead = Letterhead(dataclasses.replace(LIST, id=ListId(list_id)))
+    head = letterhead.head(Mailbox("Ada", wire_address(address)), "Hello", NOON, identity)
+    names = [line.split(b":")[0] for line in head.split(b"\r\n") if line and not line.startswith(b" ")]
+    assert names == [
+        *(b"From", b"To", b"Subject", b"Date", b"Message-ID", b"List-Id", b"List-Unsubscribe", b"List-Help"),
+        *(b"Auto-Submitted", b"Precedence", b"MIME-Version"),
+    ]
+    assert not {b"\r", b"\n"} & {bytes([c]) for c in head.replace(b"\r\n", b"")}
+
+
+def test_a_long_list_unsubscribe_is_never_an_encoded_word() -> None:
+    """At 200 characters and more the address stands in one piece, as clients need it."""
+    long = "unsubscribe-" + "x" * 190
+    composed = message(reply_to=f"{long}@example.org")
+    raw = next(line for line in composed.split(b"\r\n") if line.startswith(b"List-Unsubscribe"))
+    assert raw == f"List-Unsubscribe: <mailto:{long}@example.org?subject=unsubscribe%20offprint>".encode()
+    assert read(composed)["List-Unsubscribe"] == raw.decode().split(": ")[1]
+
+
+@pytest.mark.parametrize(
+    ("written", "name", "address"),
+    [
+        ("Lab <a@example.org>", "Lab", "a@example.org"),
+        ("a@example.org", "", "a@example.org"),
+        ('"Lab, The" <a@example.org>', "Lab, The", "a@example.org"),
+        ("Gäste <a@müller.example>", "Gäste", "a@xn--mller-kva.example"),
+        ("a@Straße.example", "", "a@xn--strae-oqa.example"),
+    ],
+)
+def test_mailboxes_are_read(written: str, name: str, address: str) -> None:
+    """Name and address of the list's own mailboxes, with the domain in A-labels."""
+    assert mailbox(written) == (name, address)
+
+
+@pytest.mark.parametrize("written", ["", "Lab", "Lab <>", "<digest>"])
+def test_what_is_no_mailbox_is_refused(written: str) -> None:
+    """A `from` without an address is a mistake in the config."""
+    with pytest.raises(ConfigError, match="is not a mailbox"):
+        mailbox(written)
+
+
+@pytest.mark.parametrize(
+    ("address", "wire"),
+    [
+        ("jörg@example.org", "jörg@example.org"),
+        ("a b@example.org", '"a b"@example.org'),
+        ('"a b"@example.org', '"a b"@example.org'),
+        ("a<b>@例え.テスト", '"a<b>"@xn--r8jz45g.xn--zckzah'),
+        ("ada@EXAMPLE.org", "ada@example.org"),
+    ],
+)
+def test_addresses_are_written_for_the_wire(address: str, wire: str) -> None:
+    """Domains become A-labels, odd local parts are quoted, and letters beyond ASCII stay (RFC 6532)."""
+    assert wire_address(address) == wire
+    assert f" <{wire}>\r\n".encode() in message(address=address)
+
+
+def test_sharp_s_is_not_folded() -> None:
+    """`ß` and `ss` are two domains: the name that was meant is the one that is written."""
+    assert a_labels("faß.example") == "xn--fa-hia.example"
+
+
+def test_a_message_id_is_the_same_on_every_try_and_tells_nothing() -> None:
+    """It differs by list, edition and subscriber, and lies on the From domain."""
+    identity = message_id(LIST, EDITION, SubscriberId(3))
+    assert identity == message_id(LIST, EDITION, SubscriberId(3))
+    assert identity.startswith("<")
+    assert identity.endswith("@example.org>")
+    others = {
+        message_id(LIST, EDITION, SubscriberId(33)),
+        message_id(dataclasses.replace(LIST, id=ListId("other")), EDITION, SubscriberId(3)),
+        message_id(LIST, dataclasses.replace(EDITION, id=EditionId(8)), SubscriberId(3)),
+        message_id(LIST, dataclasses.replace(EDITION, due_on=date(2026, 6, 11)), SubscriberId(3)),
+    }
+    assert len(others | {identity}) == 5
+    assert "ada" not in identity.partition("@")[0]
+
+
+def test_unsubscribing_goes_to_those_who_answer() -> None:
+    """The mailto goes to Reply-To where there is one, and its subject names the list."""
+    assert mailto(LIST, "unsubscribe") == "mailto:digest@example.org?subject=unsubscribe%20offprint"
+    plus = dataclasses.replace(LIST, reply_to="a&b+c@example.org")
+    assert mailto(plus, "unsubscribe").startswith("mailto:a%26b%2Bc@example.org?")
+
+
+@given(st.lists(st.text(alphabet=st.characters(exclude_categories=["Cs"], exclude_characters="\r"))))
+def test_quoted_printable_pieces_join(texts: list[str]) -> None:
+    """Pieces encoded apart and joined decode to the joined text, in lines of at most 76 characters."""
+    wire = b"".join(quoted_printable(text) for text in texts)
+    assert quopri.decodestring(wire.replace(b"\r\n", b"\n")).decode() == "".join(texts)
+    lines = wire.split(b"\r\n")
+    assert all(len(line) <= 76 and not line.endswith(b" ") for line in lines)
+    assert not any(line.startswith((b".", b"From ")) for line in lines)
+
+
+@given(st.text(alphabet=". From=é\n", max_size=400))
+def test_long_lines_break_well(text: str) -> None:
+    """Also where dots, equal signs and `From ` meet the end of a line."""
+    wire = piece(text).wire
+    assert quopri.decodestring(wire.replace(b"\r\n", b"\n")).decode() == text
+    assert all(len(line) <= 76 and not line.startswith((b".", b"From ")) for line in wire.split(b"\r\n"))
+
+
+def test_an_address_of_a_recipient_is_not_lost_in_its_name() -> None:
+    """A name that looks like an address stays a name."""
+    read_back = read(message(name="root@example.com, Eve <eve@example.com>"))
+    assert [a.addr_spec for a in read_back["To"].addresses] == [Address("ada@example.net")]

@@ -1,0 +1,469 @@
+"""The SMTP conversation with servers that misbehave at every stage, over real sockets; their log is the judge."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from digest.errors import SendError
+from digest.model import Address, DeliveryStatus, Envelope, Outcome, Relay, Security
+from digest.send.smtp import SmtpTransport, Timeouts, dot_stuffed, tls_context, transports, wire_address
+from tests.servers import certificates
+from tests.servers import smtp as servers
+from tests.servers.smtp import CollectingServer, Misbehaviour
+
+SENT, DEFERRED, BOUNCED, UNKNOWN = (
+    DeliveryStatus.SENT,
+    DeliveryStatus.DEFERRED,
+    DeliveryStatus.BOUNCED,
+    DeliveryStatus.UNKNOWN,
+)
+RELAY_PASSING, RELAY_LASTING = "relay, passing", "relay, lasting"
+BODY = b"Subject: Papers\r\n\r\n.dot\r\n..two dots\r\nlast line\r\n"
+PATIENT = Timeouts(command=20, data=20, dot=20, quit=5)
+SHORT = 0.3
+IMPATIENT = {
+    "data": Timeouts(command=20, data=SHORT, dot=20, quit=5),
+    "dot": Timeouts(command=20, data=20, dot=SHORT, quit=5),
+}
+"""Impatient at one stage only, so that a busy machine changes no result."""
+
+
+def relay_of(server: CollectingServer, **changes: Any) -> Relay:
+    return replace(Relay(server.host, server.port, Security.NONE), **changes)
+
+
+def message(number: int) -> bytes:
+    return b"Message-ID: <%d@example.org>\r\n" % number + BODY
+
+
+class Client:
+    """A transport and a record of how often `before_data` was called."""
+
+    def __init__(self, relay: Relay, timeouts: Timeouts = PATIENT):
+        self.transport = transports(relay, timeouts)()
+        self.intents = 0
+
+    def _intent(self) -> None:
+        self.intents += 1
+
+    async def _send(self, recipients: Sequence[str]) -> list[Outcome]:
+        outcomes = [
+            await self.transport.submit(
+                Envelope("digest@example.org", Address(recipient)), message(number), self._intent
+            )
+            for number, recipient in enumerate(recipients)
+        ]
+        await self.transport.close()
+        return outcomes
+
+    def send(self, *recipients: str) -> list[Outcome]:
+        return asyncio.run(self._send(recipients or ["ada@example.org"]))
+
+
+def meaning(outcome: Outcome) -> DeliveryStatus | str:
+    if outcome.relay_trouble:
+        return RELAY_LASTING if outcome.status is BOUNCED else RELAY_PASSING
+    return outcome.status
+
+
+def test_a_message_arrives_as_it_was() -> None:
+    """Envelope and bytes reach the server unchanged, dots at line starts included."""
+    with CollectingServer() as server:
+        (outcome,) = Client(relay_of(server)).send("ada@example.org")
+    (received,) = server.messages
+    assert outcome == Outcome(SENT, "2.0.0", "250 2.0.0 Queued")
+    assert (received.sender, received.recipients) == ("digest@example.org", ("ada@example.org",))
+    assert received.data == message(0)
+
+
+def test_one_connection_takes_many_messages() -> None:
+    """A connection is reused, also after a recipient was refused, and ends with QUIT."""
+    refuses_bob = Misbehaviour("rcpt", b"550 5.1.1 No such user\r\n", only=b"bob")
+    with CollectingServer(refuses_bob) as server:
+        outcomes = Client(relay_of(server)).send("ada@example.org", "bob@example.org", "cem@example.org")
+    assert [meaning(outcome) for outcome in outcomes] == [SENT, BOUNCED, SENT]
+    assert server.message_ids == ["<0@example.org>", "<2@example.org>"]
+    assert (server.connections, server.commands[-1]) == (1, b"QUIT")
+
+
+FAULTS = {
+    "odd 2xx": Misbehaviour("", b"299 Something\r\n", accepts=True),
+    "odd 3xx": Misbehaviour("", b"399 Something\r\n"),
+    "4xx": Misbehaviour("", b"451 4.3.0 Later\r\n"),
+    "421": Misbehaviour("", b"421 4.3.2 Closing\r\n", "close"),
+    "5xx": Misbehaviour("", b"554 5.0.0 Never\r\n"),
+    "reset": Misbehaviour("", then="reset"),
+    "close": Misbehaviour("", then="close"),
+    "stall": Misbehaviour("", then="stall"),
+    "garbage": Misbehaviour("", b"\xff\x00 hello\r\n"),
+    "half a line": Misbehaviour("", b"25", "close"),
+    "half a reply": Misbehaviour("", b"250-2.0.0 To be continued\r\n", "close"),
+    "two replies": Misbehaviour("", b"250 2.0.0 OK\r\n250 2.0.0 And OK again\r\n", accepts=True),
+}
+P, L = RELAY_PASSING, RELAY_LASTING
+EXPECTED = {
+    #                banner ehlo auth mail rcpt      data      dot
+    "odd 2xx":      (P,     P,   P,   SENT, SENT,    UNKNOWN,  SENT),
+    "odd 3xx":      (P,     P,   P,   P,   DEFERRED, UNKNOWN,  UNKNOWN),
+    "4xx":          (P,     P,   P,   P,   DEFERRED, DEFERRED, DEFERRED),
+    "421":          (P,     P,   P,   P,   DEFERRED, DEFERRED, DEFERRED),
+    "5xx":          (L,     L,   L,   L,   BOUNCED,  BOUNCED,  BOUNCED),
+    "reset":        (P,     P,   P,   P,   DEFERRED, UNKNOWN,  UNKNOWN),
+    "close":        (P,     P,   P,   P,   DEFERRED, UNKNOWN,  UNKNOWN),
+    "stall":        (P,     P,   P,   P,   DEFERRED, UNKNOWN,  UNKNOWN),
+    "garbage":      (P,     P,   P,   P,   DEFERRED, UNKNOWN,  UNKNOWN),
+    "half a line":  (P,     P,   P,   P,   DEFERRED, UNKNOWN,  UNKNOWN),
+    "half a reply": (P,     P,   P,   P,   DEFERRED, UNKNOWN,  UNKNOWN),
+    "two replies":  (P,     P,   P,   P,   DEFERRED, UNKNOWN,  SENT),
+}  # fmt: skip
+STAGES = ("banner", "ehlo", "auth", "mail", "rcpt", "data", "dot")
+MATRIX = [(stage, fault, EXPECTED[fault][n]) for fault in FAULTS for n, stage in enumerate(STAGES)]
+
+
+@pytest.mark.parametrize(("stage", "fault", "expected"), MATRIX)
+def test_every_fault_at_every_stage(stage: str, fault: str, expected: DeliveryStatus | str) -> None:
+    """Each fault at each stage has its status, contradicts no fact of the server's, and spoils no later message."""
+    once = replace(FAULTS[fault], stage=stage, times=1, over_all=True)
+    timeouts = PATIENT
+    if fault == "stall":
+        timeouts = IMPATIENT.get(stage, Timeouts(command=SHORT, data=20, dot=20, quit=5))
+    with CollectingServer(once, credentials=("digest", "secret")) as server:
+        client = Client(relay_of(server, username="digest", password="secret"), timeouts)
+        first, second = client.send("ada@example.org", "bob@example.org")
+    assert meaning(first) == expected
+    assert meaning(second) is SENT
+    reached_data = stage in ("data", "dot") or expected is SENT
+    assert client.intents == (2 if reached_data else 1)
+    arrived = server.message_ids.count("<0@example.org>")
+    assert arrived == (1 if expected is SENT else 0)
+    assert server.message_ids.count("<1@example.org>") == 1
+
+
+def test_a_reply_that_comes_too_early_is_not_taken_for_the_final_one() -> None:
+    """Words after the 354 are not the answer to the message, which is then refused: nothing is taken for sent."""
+    early = Misbehaviour("data", b"354 Go ahead\r\n250 2.0.0 Queued\r\n", accepts=True)
+    with CollectingServer(early, servers.rejects_data_554) as server:
+        (outcome,) = Client(relay_of(server)).send()
+    assert outcome.status is UNKNOWN
+    assert not server.messages
+
+
+def test_a_server_that_greets_twice_is_not_talked_to() -> None:
+    """A second line behind the greeting would be taken for the answer to EHLO."""
+    with CollectingServer(Misbehaviour("banner", b"220 test\r\n250 test\r\n", accepts=True)) as server:
+        (outcome,) = Client(relay_of(server)).send()
+    assert meaning(outcome) == RELAY_PASSING
+    assert server.commands == []
+
+
+UNFINISHED = [servers.resets_after_dot, servers.garbage_reply, servers.half_a_line, servers.stalls]
+
+
+@pytest.mark.parametrize("misbehaviour", UNFINISHED)
+def test_a_message_that_was_taken_in_silence_is_unknown(misbehaviour: Misbehaviour) -> None:
+    """The server keeps the message and does not say so properly: nobody can know, and it is not sent again."""
+    with CollectingServer(misbehaviour) as server:
+        (outcome,) = Client(relay_of(server), IMPATIENT["dot"]).send()
+    assert outcome.status is UNKNOWN
+    assert server.message_ids == ["<0@example.org>"]
+
+
+NAMED = [
+    (servers.answers_421_banner, RELAY_PASSING, 0),
+    (servers.answers_554_banner, RELAY_LASTING, 0),
+    (servers.rejects_mail_from, RELAY_LASTING, 0),
+    (servers.rejects_rcpt_550, BOUNCED, 0),
+    (servers.defers_rcpt_451, DEFERRED, 0),
+    (servers.rejects_data_554, BOUNCED, 0),
+    (servers.answers_251, SENT, 1),
+]
+
+
+@pytest.mark.parametrize(("misbehaviour", "expected", "arrived"), NAMED)
+def test_every_named_misbehaviour(misbehaviour: Misbehaviour, expected: DeliveryStatus | str, arrived: int) -> None:
+    """What the server does, what it means, and whether the message is there."""
+    with CollectingServer(misbehaviour) as server:
+        (outcome,) = Client(relay_of(server)).send()
+    assert meaning(outcome) == expected
+    assert len(server.messages) == arrived
+
+
+def test_only_an_address_that_does_not_exist_is_suppressed() -> None:
+    """A 5.1.1 at RCPT suppresses; the same text after the dot does not."""
+    with CollectingServer(servers.rejects_rcpt_550) as server:
+        assert Client(relay_of(server)).send()[0].suppress
+    with CollectingServer(replace(servers.rejects_rcpt_550, stage="dot")) as server:
+        assert not Client(relay_of(server)).send()[0].suppress
+
+
+@pytest.mark.parametrize("then", ["close", "reset"])
+def test_a_server_that_closes_after_n_messages_charges_nobody(then: Any) -> None:
+    """The next message goes over a new connection, and each arrives once."""
+    with CollectingServer(replace(servers.closes_after_n(2), then=then)) as server:
+        outcomes = Client(relay_of(server)).send(*["ada@example.org"] * 5)
+    assert [meaning(outcome) for outcome in outcomes] == [SENT] * 5
+    assert server.message_ids == [f"<{n}@example.org>" for n in range(5)]
+    assert server.connections == 3
+
+
+@pytest.mark.parametrize("stage", ["mail", "rcpt"])
+def test_a_server_that_says_421_after_n_messages_charges_nobody(stage: str) -> None:
+    """421 on a connection that has served before is a goodbye, not a verdict."""
+    goodbye = Misbehaviour(stage, b"421 4.7.0 Too many messages\r\n", "close", skip=1)
+    with CollectingServer(goodbye) as server:
+        outcomes = Client(relay_of(server)).send(*["ada@example.org"] * 3)
+    assert [meaning(outcome) for outcome in outcomes] == [SENT] * 3
+    assert server.connections == 3
+
+
+def test_what_the_ledger_raises_comes_out_and_nothing_was_sent() -> None:
+    """An intent that cannot be committed, even for a full disk, is no trouble of the relay's, and DATA is not sent."""
+
+    def full_disk() -> None:
+        raise OSError("database or disk is full")
+
+    async def attempt(relay: Relay) -> None:
+        transport = SmtpTransport(relay, timeouts=PATIENT)
+        await transport.submit(Envelope("digest@example.org", Address("ada@example.org")), message(0), full_disk)
+
+    with CollectingServer() as server, pytest.raises(OSError, match="disk is full"):
+        asyncio.run(attempt(relay_of(server)))
+    assert b"DATA" not in server.commands
+    assert not server.messages
+
+
+def test_a_cancelled_conversation_leaves_no_connection() -> None:
+    """After a cancellation in the middle of DATA, what was not yet sent stays unsent and the connection is dropped."""
+
+    async def attempt(relay: Relay) -> bool:
+        transport = SmtpTransport(relay, timeouts=PATIENT)
+        reached = asyncio.Event()
+        sending = asyncio.ensure_future(
+            transport.submit(Envelope("digest@example.org", Address("ada@example.org")), message(0), reached.set)
+        )
+        await reached.wait()
+        sending.cancel()
+        await asyncio.gather(sending, return_exceptions=True)
+        return sending.cancelled()
+
+    with CollectingServer(Misbehaviour("data", then="stall")) as server:
+        assert asyncio.run(attempt(relay_of(server)))
+    assert not server.messages
+
+
+def test_nobody_listens() -> None:
+    """A refused connection is the relay's passing trouble, and says where it was tried."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+        (outcome,) = Client(Relay("127.0.0.1", port, Security.NONE)).send()
+    assert meaning(outcome) == RELAY_PASSING
+    assert str(port) in outcome.reply
+
+
+def test_a_message_too_large_is_told_before_it_is_sent() -> None:
+    """The server's SIZE is looked at first: bounced, without MAIL."""
+    with CollectingServer(size=50) as server:
+        (outcome,) = Client(relay_of(server)).send()
+    assert (outcome.status, outcome.enhanced_code) == (BOUNCED, "5.3.4")
+    assert f"{len(message(0))} bytes" in outcome.reply
+    assert "at most 50" in outcome.reply
+    assert not [command for command in server.commands if command.startswith(b"MAIL")]
+
+
+def test_a_size_of_zero_is_no_limit() -> None:
+    """SIZE 0 says that there is no fixed limit (RFC 1870)."""
+    with CollectingServer(size=0) as server:
+        assert Client(relay_of(server)).send()[0].status is SENT
+
+
+def test_a_local_part_beyond_ascii_needs_smtputf8() -> None:
+    """It is announced where the server offers it, and bounces where not; an ordinary address never announces it."""
+    with CollectingServer(smtputf8=True) as server:
+        outcomes = Client(relay_of(server)).send("jörg@example.org", "ada@example.org")
+    assert [outcome.status for outcome in outcomes] == [SENT, SENT]
+    assert [b"SMTPUTF8" in command for command in server.commands if command.startswith(b"MAIL")] == [True, False]
+    with CollectingServer() as server:
+        (outcome,) = Client(relay_of(server)).send("jörg@example.org")
+    assert (meaning(outcome), outcome.enhanced_code, outcome.suppress) == (BOUNCED, "5.6.7", False)
+    assert not server.messages
+
+
+def test_an_international_domain_goes_as_a_labels() -> None:
+    """The server sees ASCII and no SMTPUTF8 is needed."""
+    with CollectingServer() as server:
+        assert Client(relay_of(server)).send("ada@bücher.example")[0].status is SENT
+    assert server.messages[0].recipients == ("ada@xn--bcher-kva.example",)
+
+
+@pytest.mark.parametrize("address", ["a@b.org>\r\nRCPT TO:<c@d.org", "a b@c.org", "a@xn--\u2028.org", "a@\u2488com"])
+def test_an_address_cannot_smuggle_a_command(address: str) -> None:
+    """What would not stay one address on a command line is bounced without a connection."""
+    with CollectingServer() as server:
+        (outcome,) = Client(relay_of(server)).send(address)
+    assert (meaning(outcome), outcome.suppress) == (BOUNCED, False)
+    assert server.connections == 0
+
+
+def test_starttls_and_login(tmp_path: Path) -> None:
+    """With a CA that is trusted, the password and the message go over TLS."""
+    context = certificates.server_context(tmp_path)
+    with CollectingServer(tls=context, credentials=("digest", "s3cret")) as server:
+        relay = relay_of(
+            server,
+            security=Security.STARTTLS,
+            ca_file=certificates.ca_file(tmp_path),
+            username="digest",
+            password="s3cret",
+        )
+        assert Client(relay).send()[0].status is SENT
+    (received,) = server.messages
+    assert (received.tls, received.user) == (True, "digest")
+    clear = server.commands[: server.commands.index(b"STARTTLS")]
+    assert [command[:4] for command in clear] == [b"EHLO"]
+
+
+def test_tls_from_the_first_byte(tmp_path: Path) -> None:
+    """`tls` needs no STARTTLS."""
+    with CollectingServer(tls=certificates.server_context(tmp_path), implicit_tls=True) as server:
+        relay = relay_of(server, security=Security.TLS, ca_file=certificates.ca_file(tmp_path))
+        assert Client(relay).send()[0].status is SENT
+    assert server.messages[0].tls
+
+
+UNTRUSTED = [
+    # the server's certificate, the CA that the client trusts
+    (certificates.LOCALHOST, certificates.OTHER_CA),
+    (certificates.ANOTHER_HOST, certificates.CA),
+]
+
+
+@pytest.mark.parametrize("security", [Security.STARTTLS, Security.TLS])
+@pytest.mark.parametrize(("certificate", "ca"), UNTRUSTED)
+def test_a_bad_certificate_ends_it(tmp_path: Path, security: Security, certificate: str, ca: str) -> None:
+    """A certificate of another CA, or for another host: no login, no MAIL, and no trying in the clear."""
+    context = certificates.server_context(tmp_path, certificate)
+    with CollectingServer(tls=context, implicit_tls=security is Security.TLS, credentials=("digest", "x")) as server:
+        relay = relay_of(
+            server, security=security, ca_file=certificates.ca_file(tmp_path, ca), username="digest", password="x"
+        )
+        (outcome,) = Client(relay).send()
+    assert meaning(outcome) == RELAY_LASTING
+    assert outcome.reply.startswith("TLS failed: ")
+    assert not [command for command in server.commands if command[:4] in (b"AUTH", b"MAIL")]
+
+
+@pytest.mark.parametrize(
+    ("misbehaviour", "expected"),
+    [
+        (servers.strips_starttls, RELAY_LASTING),
+        (servers.injects_after_starttls, RELAY_LASTING),
+        (Misbehaviour("starttls", b"454 4.7.0 TLS not available\r\n"), RELAY_PASSING),
+        (Misbehaviour("starttls", b"502 5.5.1 What?\r\n"), RELAY_LASTING),
+        (Misbehaviour("starttls", b"250 Not what was asked for\r\n"), RELAY_PASSING),
+        (Misbehaviour("starttls", b"220 Ready\r\nnot a handshake"), RELAY_LASTING),
+        (Misbehaviour("starttls", then="reset"), RELAY_PASSING),
+    ],
+)
+def test_without_tls_there_is_no_login_and_no_mail(tmp_path: Path, misbehaviour: Misbehaviour, expected: str) -> None:
+    """STARTTLS stripped, refused, broken, or followed by words in the clear: never a silent fall-back."""
+    context = certificates.server_context(tmp_path)
+    with CollectingServer(misbehaviour, tls=context, credentials=("digest", "x")) as server:
+        relay = relay_of(
+            server,
+            security=Security.STARTTLS,
+            ca_file=certificates.ca_file(tmp_path),
+            username="digest",
+            password="x",
+        )
+        outcomes = Client(relay).send("ada@example.org", "bob@example.org")
+    assert [meaning(outcome) for outcome in outcomes] == [expected] * 2
+    assert not [command for command in server.commands if command[:4] in (b"AUTH", b"MAIL")]
+
+
+def test_a_wrong_password_is_tried_once() -> None:
+    """One refusal is enough: no second method, no MAIL, nobody marked."""
+    with CollectingServer(credentials=("digest", "right")) as server:
+        (outcome,) = Client(relay_of(server, username="digest", password="wrong")).send()
+    assert meaning(outcome) == RELAY_LASTING
+    assert "535" in outcome.reply
+    assert "wrong" not in outcome.reply
+    assert len([command for command in server.commands if command.startswith(b"AUTH")]) == 1
+
+
+def test_a_relay_that_offers_no_login() -> None:
+    """A username is set and AUTH is not offered: said in words, and nothing is sent without it."""
+    with CollectingServer() as server:
+        (outcome,) = Client(relay_of(server, username="digest", password="x")).send()
+    assert meaning(outcome) == RELAY_LASTING
+    assert "username" in outcome.reply
+
+
+def test_a_password_is_not_sent_in_the_clear_beyond_this_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without TLS, AUTH is for loopback only."""
+    with CollectingServer(credentials=("digest", "x")) as server:
+        relay = relay_of(server, username="digest", password="x")
+        monkeypatch.setattr("digest.send.smtp._is_loopback", lambda host: False)
+        (outcome,) = Client(relay).send()
+    assert meaning(outcome) == RELAY_LASTING
+    assert not [command for command in server.commands if command[:4] in (b"AUTH", b"MAIL")]
+
+
+def test_transports_of_a_relay_share_one_tls_context(tmp_path: Path) -> None:
+    """Building a context costs as much as sending many messages."""
+    relay = Relay("localhost", 1, Security.TLS, ca_file=certificates.ca_file(tmp_path))
+    new = transports(relay)
+    assert new()._tls is new()._tls
+
+
+def test_a_ca_file_that_cannot_be_used_is_named(tmp_path: Path) -> None:
+    """A missing or broken `ca_file` is one clear line."""
+    for path in (tmp_path / "missing.pem", tmp_path / "broken.pem"):
+        (tmp_path / "broken.pem").write_text("not a certificate")
+        with pytest.raises(SendError, match=path.name):
+            tls_context(Relay("localhost", 1, Security.TLS, ca_file=path))
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (b"", b".\r\n"),
+        (b"a\r\n", b"a\r\n.\r\n"),
+        (b"a", b"a\r\n.\r\n"),
+        (b".\r\n", b"..\r\n.\r\n"),
+        (b"a\r\n.\r\nb\r\n", b"a\r\n..\r\nb\r\n.\r\n"),
+        (b"a\n.\nb\r.\rc", b"a\r\n..\r\nb\r\n..\r\nc\r\n.\r\n"),
+        (b"a\r\r\nb\n\r", b"a\r\n\r\nb\r\n\r\n.\r\n"),
+    ],
+)
+def test_dots_are_stuffed(body: bytes, expected: bytes) -> None:
+    """A line that begins with a dot gets another, and only the last line is a lone dot."""
+    assert dot_stuffed(body) == expected
+
+
+@given(st.lists(st.sampled_from([b"a", b".", b"\r", b"\n", b"\r\n", b"\r\n.\r\n"])).map(b"".join))
+def test_no_message_ends_before_its_end(body: bytes) -> None:
+    """However a message is made, it has CRLF line ends alone, and the lone dot comes last and once."""
+    sent = dot_stuffed(body)
+    lines = sent.split(b"\r\n")
+    assert not [line for line in lines if b"\r" in line or b"\n" in line]
+    assert [n for n, line in enumerate(lines) if line == b"."] == [len(lines) - 2]
+
+
+@given(st.text(alphabet=st.characters(blacklist_categories=["Cs"])))
+def test_any_address_stays_on_its_line(address: str) -> None:
+    """Whatever the address, it is refused or has no character that ends it or its line."""
+    try:
+        wire = wire_address(address).wire
+    except ValueError:
+        return
+    assert not set(wire) & set(b"\x00\r\n <>")
