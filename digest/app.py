@@ -53,7 +53,7 @@ from digest.render import EditionRenderer, Rendered, message_id
 from digest.send.maildir import MaildirTransport
 from digest.send.outbox import DrainReport, Transport, drain
 from digest.send.rate import Limiter
-from digest.send.smtp import SmtpTransport
+from digest.send.smtp import transports
 from digest.settings import ListConfig
 from digest.store import DeliveryLedger, EditionOverview, Editions, Papers, Subscribers, open_database
 
@@ -191,7 +191,7 @@ class App:
         for subscriber, selection in proof.selections:
             addressed = Subscriber(subscriber.id, address, subscriber.name, subscriber.timezone, subscriber.profile)
             message = proof.compose(addressed, selection, self.list)
-            transport = self._transport()
+            transport = self._transports()()
             try:
                 return await transport.submit(self._envelope(address), message, lambda: None)
             finally:
@@ -246,7 +246,7 @@ class App:
         renderers = {e.id: self._renderer(e) for e in self.editions.unfinished(self.list.id)}
         report = await drain(
             ledger,
-            self._transport,
+            self._transports(),
             lambda claim: self._compose(claim, renderers),
             connections=relay.connections if relay else 1,
             now=self._now,
@@ -310,8 +310,9 @@ class App:
     def _envelope(self, recipient: Address) -> Envelope:
         return Envelope(parseaddr(self.list.from_)[1], recipient)
 
-    def _transport(self) -> Transport:
-        return SmtpTransport(self.config.relay) if self.config.relay else MaildirTransport(self.config.outbox)
+    def _transports(self) -> Callable[[], Transport]:
+        """Makes connections to the way out, as many as are asked for."""
+        return transports(self.config.relay) if self.config.relay else lambda: MaildirTransport(self.config.outbox)
 
     def _configured(self) -> tuple[Subscriber, ...]:
         return tuple(

@@ -1,7 +1,7 @@
 """`digest rank --papers P.jsonl --profiles Q.jsonl`: ranks any documents for any profiles, without a config or a store.
 
 Called by the command line. Reads both files whole, reports every mistake in them at once, then yields one ranking a
-profile. One JSON object a line, other keys are passed over:
+profile. One JSON object a line; keys that are not named here are passed over:
 
 - a paper: `title` and `abstract`; optionally `id` (else made from title and first author), `authors`, `categories`,
   `published` (ISO 8601) and `signals` ({"upvotes": 12}).
@@ -26,8 +26,9 @@ from digest.pull.ids import title_id
 from digest.rank import Ranker
 
 _PROFILE_KEYS = ("id", "topics", "authors", "categories", "examples", "liked", "disliked")
+LOOKED_UP = 1000
+"""Among more papers, or after more mistakes, no unknown id is told what it may have meant: that would take minutes."""
 _TOPIC_KEYS = ("name", "text", "keywords", "exclude", "weight")
-_PAPER_KEYS = ("id", "title", "abstract", "authors", "categories", "published", "signals")
 
 
 def rank_files(
@@ -39,8 +40,8 @@ def rank_files(
     """
     problems: list[Problem] = []
     now = now or datetime.now(UTC)
-    candidates = _read_papers(papers, problems, now)
-    asked, known = _read_profiles(profiles, candidates, problems)
+    candidates, named = _read_papers(papers, problems, now)
+    asked, known = _read_profiles(profiles, named, problems)
     if problems:
         raise ConfigError(*problems)
     ranker = Ranker(tuple(candidates.values()), known=known, trend_weight=trend_weight, now=now)
@@ -60,11 +61,14 @@ def _pick(pick: Pick) -> dict[str, Any]:
     }
 
 
-def _read_papers(path: Path, problems: list[Problem], now: datetime) -> dict[PaperId, Candidate]:
+def _read_papers(path: Path, problems: list[Problem], now: datetime) -> tuple[dict[PaperId, Candidate], frozenset[str]]:
+    """Candidates by their id, and all ids: those of papers with mistakes as well."""
     candidates: dict[PaperId, Candidate] = {}
+    named: set[str] = set()
     lines: dict[PaperId, int] = {}
     for line in _lines(path, problems):
         paper = _paper(line)
+        named.add(paper.id if paper else str(line.value.get("id")))
         signals = _signals(line, paper, now) if paper else ()
         if paper and paper.id in lines:
             same = "id" if "id" in line.value else "title and first author, and no `id`"
@@ -74,11 +78,11 @@ def _read_papers(path: Path, problems: list[Problem], now: datetime) -> dict[Pap
         elif paper:
             lines[paper.id] = line.number
             candidates[paper.id] = Candidate(paper, (), signals)
-    return candidates
+    return candidates, frozenset(named)
 
 
 def _read_profiles(
-    path: Path, candidates: Mapping[PaperId, Candidate], problems: list[Problem]
+    path: Path, papers: frozenset[str], problems: list[Problem]
 ) -> tuple[dict[str, Profile], dict[PaperId, Paper]]:
     """Profiles by their id, and the papers that they bring along."""
     profiles: dict[str, Profile] = {}
@@ -87,7 +91,7 @@ def _read_profiles(
     for line in _lines(path, problems):
         line.spelling(_PROFILE_KEYS, "a profile")
         name = line.text("id", needed='every profile needs an `id`, such as "ada"')
-        profile = _profile(line, candidates, known)
+        profile = _profile(line, papers, known)
         if name in lines:
             line.wrong("id", f"`id` {name!r} is also on line {lines[name]}; give each profile its own")
         elif name:
@@ -108,7 +112,7 @@ class _Line:
     """The key path of `value` in its line, with a dot, where it is not the line itself."""
 
     def wrong(self, key: str, message: str) -> None:
-        self.problems.append(Problem(self.path, self.number, self.prefix + key, message))
+        self.problems.append(Problem(self.path, self.number, self.prefix + key, _encodable(message)))
 
     def inner(self, value: Mapping[str, Any], key: str) -> _Line:
         return _Line(self.path, self.number, value, self.problems, f"{self.prefix}{key}.")
@@ -123,10 +127,10 @@ class _Line:
         value = self.value.get(key)
         if isinstance(value, str) and (value.strip() or not needed):
             return _encodable(value)
-        if needed and (value is None or value == ""):
-            self.wrong(key, needed)
-        elif value is not None:
+        if value is not None and not isinstance(value, str):
             self.wrong(key, f"`{self.prefix}{key}` must be a string, not {_shown(value)}")
+        elif needed:
+            self.wrong(key, needed)
         return ""
 
     def texts(self, key: str) -> tuple[str, ...]:
@@ -185,16 +189,13 @@ def _json_error(error: Exception) -> str:
 def _paper(line: _Line) -> Paper | None:
     """A paper, or None where title and abstract say nothing."""
     before = len(line.problems)
-    line.spelling(_PAPER_KEYS, "a paper")
     identifier = line.text("id")
-    abstract = line.text("abstract")
-    has_abstract = bool(abstract.strip() and identifier)
-    title = line.text(
-        "title", needed="" if has_abstract else "every paper needs a `title`, as a string that is not empty"
-    )
+    title, abstract = line.text("title"), line.text("abstract")
+    if line.value.get("title") is None or not (identifier.strip() or title.strip()):
+        line.wrong("title", "every paper needs a `title`; it may be empty only where there is an `id`")
     authors = line.texts("authors")
     paper = Paper(
-        PaperId(identifier or title_id(title, authors[0] if authors else "")),
+        PaperId(identifier if identifier.strip() else title_id(title, authors[0] if authors else "")),
         title,
         abstract,
         authors,
@@ -234,15 +235,15 @@ def _signals(line: _Line, paper: Paper, now: datetime) -> tuple[Signal, ...]:
     return tuple(found)
 
 
-def _profile(line: _Line, candidates: Mapping[PaperId, Candidate], known: dict[PaperId, Paper]) -> Profile:
+def _profile(line: _Line, papers: frozenset[str], known: dict[PaperId, Paper]) -> Profile:
     def votes(key: str) -> tuple[Vote, ...]:
-        return tuple(Vote(paper_id) for paper_id in _named_papers(line, key, candidates, known))
+        return tuple(Vote(paper_id) for paper_id in _named_papers(line, key, papers, known))
 
     return Profile(
         tuple(_topics(line)),
         line.texts("authors"),
         line.texts("categories"),
-        tuple(_named_papers(line, "examples", candidates, known)),
+        tuple(_named_papers(line, "examples", papers, known)),
         votes("liked"),
         votes("disliked"),
     )
@@ -257,7 +258,7 @@ def _topics(line: _Line) -> Iterator[Topic]:
             continue
         topic = line.inner(value, "topics")
         topic.spelling(_TOPIC_KEYS, "a topic")
-        weight = value.get("weight", 1.0)
+        weight = 1.0 if value.get("weight") is None else value["weight"]
         if not _is_number(weight) or weight <= 0:
             topic.wrong("weight", f"`topics.weight` must be a number above 0, not {_shown(weight)}")
             weight = 1.0
@@ -268,19 +269,20 @@ def _topics(line: _Line) -> Iterator[Topic]:
             topic.texts("exclude"),
             float(weight),
         )
-        if not (topic.value.get("name") or found.text.strip() or found.keywords):
+        if not (value.get("name") or value.get("text") or value.get("keywords")):
             topic.wrong("text", "a topic needs a `text`, `keywords` or at least a `name` to go by")
         yield found
 
 
-def _named_papers(
-    line: _Line, key: str, candidates: Mapping[PaperId, Candidate], known: dict[PaperId, Paper]
-) -> Iterator[PaperId]:
+def _named_papers(line: _Line, key: str, papers: frozenset[str], known: dict[PaperId, Paper]) -> Iterator[PaperId]:
     for value in line.items(key, "papers' ids"):
-        if isinstance(value, str) and _encodable(value) in candidates:
+        if isinstance(value, str) and _encodable(value) in papers:
             yield PaperId(_encodable(value))
+        elif isinstance(value, str) and not papers:
+            pass  # that the file of papers cannot be used is told already
         elif isinstance(value, str):
-            near = get_close_matches(value, list(candidates), 1) if len(candidates) < 20_000 else []
+            looked_up = len(papers) <= LOOKED_UP and len(line.problems) <= LOOKED_UP
+            near = get_close_matches(value, sorted(papers), 1) if looked_up else []
             hint = (
                 f"did you mean {near[0]!r}?" if near else 'write an id of --papers, or {"title": "…", "abstract": "…"}'
             )

@@ -138,8 +138,11 @@ def progress_or_nothing(terminal: Terminal, total: int) -> AbstractContextManage
 # --- pull -----------------------------------------------------------------------------------------------------------
 
 
-def report_line(report: SourceReport) -> str:
-    """What one source gave: "arxiv  33 received: 24 new, 5 cross, 4 replaced; 1 rejected"."""
+def report_line(report: SourceReport, fresh: int | None = None) -> str:
+    """What one source gave: "arxiv  33 received: 24 new, 5 cross, 4 replaced; 1 rejected; 8 duplicate".
+
+    Duplicates, which an earlier pull has seen, are told where it is known how many are `fresh`.
+    """
     if report.error and not report.announcements:
         return f"  {report.source:<14} failed: {report.error}"
     parts = [f"{count} {word}" for word, count in _counts(report).items() if count]
@@ -149,6 +152,8 @@ def report_line(report: SourceReport) -> str:
     line += f": {', '.join(parts)}" if parts else ""
     if report.rejected:
         line += f"; {len(report.rejected)} rejected"
+    if fresh is not None and fresh < len(report.announcements):
+        line += f"; {len(report.announcements) - fresh} duplicate"
     return f"{line}; failed: {report.error}" if report.error else line
 
 
@@ -170,9 +175,7 @@ def show_pulled(terminal: Terminal, list_id: str, pulled: Pulled) -> None:
     """The answer of `digest pull`."""
     fresh = {summary.source: summary.fresh for summary in pulled.summaries}
     for report in pulled.reports:
-        duplicates = len(report.announcements) - fresh[report.source]
-        seen = f"; {duplicates} duplicate" if duplicates else ""
-        terminal.say(report_line(report) + seen, style="red" if report.error else None)
+        terminal.say(report_line(report, fresh[report.source]), style="red" if report.error else None)
         for line in rejection_lines(report):
             terminal.say(line)
     terminal.emit(

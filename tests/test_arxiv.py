@@ -3,7 +3,7 @@
 from datetime import date
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from digest.errors import SourceError
@@ -178,6 +178,7 @@ def test_addresses() -> None:
     assert arxiv.address(Source(SourceKind.ARXIV, "x", url="https://mirror.example/cs")) == "https://mirror.example/cs"
 
 
+@settings(deadline=None)
 @given(st.integers(0, len(RSS)), st.integers(0, len(RSS)), st.binary(max_size=20))
 def test_splices_of_a_feed_are_read_or_refused(start: int, end: int, noise: bytes) -> None:
     """A feed with a piece cut out or replaced by noise is read as far as it goes or refused, never a crash."""

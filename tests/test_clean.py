@@ -3,7 +3,7 @@
 import unicodedata
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from digest.pull.clean import readable, split_authors
@@ -99,6 +99,7 @@ def test_white_space_and_unseen_characters() -> None:
     assert readable("می\u200cخواهم") == "می\u200cخواهم"
 
 
+@settings(deadline=None)
 @given(HOSTILE)
 def test_readable_never_raises_and_shows_no_control_characters(text: str) -> None:
     """Whatever comes in, one line of printable NFC text comes out."""
@@ -108,6 +109,7 @@ def test_readable_never_raises_and_shows_no_control_characters(text: str) -> Non
     assert unicodedata.is_normalized("NFC", out)
 
 
+@settings(deadline=None)
 @given(st.text(st.characters(codec="utf-8", exclude_characters="\\$<>&{}`~^_")))
 def test_plain_text_is_cleaned_once_for_all(text: str) -> None:
     """Cleaning clean text changes nothing."""
@@ -166,6 +168,7 @@ def test_one_string_of_authors_is_split_into_names(written: str, names: tuple[st
     assert split_authors(written) == names
 
 
+@settings(deadline=None)
 @given(HOSTILE)
 def test_split_authors_never_raises(text: str) -> None:
     """Whatever comes in, every name that comes out holds a letter."""

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from unittest import mock
 
@@ -21,7 +21,8 @@ import pytest
 
 from digest import __version__
 from digest.cli import main
-from tests.lists import DAY_ONE, DAY_TWO, write_list
+from tests.lists import DAY_ONE, DAY_TWO, FEEDS, write_list
+from tests.servers.smtp import CollectingServer, rejects_rcpt_550
 
 COMMANDS = ("init", "pull", "rank", "preview", "send", "status", "run", "demo")
 
@@ -88,8 +89,8 @@ def test_help_imports_nothing_heavy() -> None:
     code = (
         "import sys\nfrom digest.cli import cli\n"
         "try: cli(['--help'])\nexcept SystemExit: pass\n"
-        "heavy = {'numpy', 'scipy', 'sqlalchemy', 'premailer', 'apscheduler', 'feedparser', 'pydantic', 'httpx2', 'jinja2',"
-        " 'rich', 'alembic', 'aiosmtplib'}\n"
+        "heavy = {'numpy', 'scipy', 'sqlalchemy', 'premailer', 'apscheduler', 'feedparser', 'pydantic', 'httpx2',"
+        " 'jinja2', 'rich', 'alembic', 'aiosmtplib'}\n"
         "print(sorted(heavy & set(sys.modules)), file=sys.stderr)"
     )
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -249,6 +250,51 @@ def test_one_bad_source_is_named_and_the_rest_goes_out(tmp_path: Path) -> None:
     assert answer.returncode == 1
     assert re.search(r"^lab: source gone failed: .*nowhere\.xml", answer.stderr, re.M)
     assert len(mailbox.Maildir(tmp_path / "outbox")) == 2
+
+
+WHOLE = (FEEDS / "journal" / "2026-06-09.xml").read_bytes()
+BAD_SOURCES = {
+    "a missing file": (None, "no such file"),
+    "an empty file": (b"", "empty"),
+    "a page instead of a feed": (b"<!doctype html><html><body><h1>Sign in</h1></body></html>", "page"),
+    "a feed cut in mid-entry": (WHOLE[: len(WHOLE) * 2 // 3], "breaks off"),
+}
+
+
+@pytest.mark.parametrize(("content", "complaint"), BAD_SOURCES.values(), ids=BAD_SOURCES.keys())
+def test_a_bad_source_costs_one_clear_line(tmp_path: Path, content: bytes | None, complaint: str) -> None:
+    """Whatever is wrong with one source: one line names it, the file and the trouble; the edition goes out; code 1."""
+    if content is not None:
+        (tmp_path / "bad.xml").write_bytes(content)
+    config = write_list(tmp_path, extra='\n[[sources]]\nkind = "feed"\nname = "bad"\nurl = "bad.xml"\n')
+    answer = run("send", "--config", str(config), "--now", DAY_ONE)
+    assert answer.returncode == 1
+    (line,) = answer.stderr.splitlines()
+    assert line.startswith("lab: source bad failed: ")
+    assert str(tmp_path / "bad.xml") in line
+    assert complaint in line
+    assert len(mailbox.Maildir(tmp_path / "outbox")) == 2
+
+
+@mock.patch("digest.pull.http.TRIES", 1)
+def test_an_unreachable_server_costs_one_clear_line(tmp_path: Path) -> None:
+    """A source whose server is not there is named with its address; the others go on."""
+    config = write_list(tmp_path, extra='\n[[sources]]\nkind = "feed"\nname = "far"\nurl = "http://127.0.0.1:9/feed"\n')
+    answer = run("send", "--config", str(config), "--now", DAY_ONE)
+    assert answer.returncode == 1
+    assert re.fullmatch(
+        r"lab: source far failed: could not connect to 127\.0\.0\.1:9: connection refused.*\n", answer.stderr
+    )
+    assert len(mailbox.Maildir(tmp_path / "outbox")) == 2
+
+
+def test_a_relay_that_refuses_one_keeps_the_others(tmp_path: Path) -> None:
+    """One refused recipient is named and bounced; everybody else gets the message; exit code 1."""
+    with CollectingServer(replace(rejects_rcpt_550, only=b"reader0@")) as server:
+        answer = run("send", "--config", str(write_list(tmp_path, port=server.port)), "--now", DAY_ONE)
+        assert answer.returncode == 1
+        assert "1 sent, 1 bounced = 2 recipients" in answer.stdout
+        assert [message.recipients for message in server.messages] == [("reader1@example.org",)]
 
 
 def test_when_every_source_fails_no_edition_is_made(tmp_path: Path) -> None:

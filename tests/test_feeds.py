@@ -1,9 +1,10 @@
 """Publishers' feeds, read."""
 
 from datetime import UTC, date, datetime
+from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from digest.errors import SourceError
@@ -242,6 +243,13 @@ def test_what_is_no_feed_is_an_error(body: bytes) -> None:
         feeds.parse(body, SOURCE, where="feed")
 
 
+def test_a_body_that_is_a_path_is_not_opened(tmp_path: Path) -> None:
+    """An answer that holds the name of a file here, even of a feed, is text, and no feed."""
+    (tmp_path / "feed.xml").write_text(HEAD + "<item><title>Secret</title></item>" + TAIL)
+    with pytest.raises(SourceError, match="is something else"):
+        feeds.parse(str(tmp_path / "feed.xml").encode(), SOURCE, where="feed")
+
+
 def test_an_xml_bomb_is_not_set_off() -> None:
     """Entities that grow a thousandfold are not expanded."""
     entities = '<!ENTITY a "aaaaaaaaaa">' + "".join(
@@ -258,6 +266,7 @@ def test_a_feed_without_end_is_refused() -> None:
         feeds.parse((HEAD + "<item>" * 20_001).encode(), SOURCE, where="feed")
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200) | st.text(max_size=200).map(str.encode))
 def test_noise_is_read_or_refused(noise: bytes) -> None:
     """Random bytes, bare or inside a feed, never crash the reader."""

@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from digest.errors import SourceError
@@ -146,6 +146,7 @@ JSON = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.dictionaries(st.sampled_from(sorted(ITEM)), JSON), max_size=3),
     st.dictionaries(st.sampled_from(sorted(ITEM["paper"])), JSON),

@@ -39,6 +39,13 @@ def test_a_list_can_override_any_single_file(tmp_path: Path) -> None:
     assert "#a8381c" not in html
 
 
+def test_media_queries_keep_their_weight(tmp_path: Path) -> None:
+    """Rules that cannot become attributes stay in the head, and each keeps its !important."""
+    override(tmp_path, "client.css", "")
+    override(tmp_path, "style.css", ".x { color: #111111 }\n@media (max-width: 9px) { .x { color: red !important } }")
+    assert "!important" in rendered_with(tmp_path).partition("</head>")[0]
+
+
 @pytest.mark.parametrize(
     ("name", "source", "line", "message"),
     [

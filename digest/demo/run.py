@@ -65,8 +65,9 @@ async def _run(out: Path, config: ListConfig, terminal: Terminal) -> int:
             terminal.say(f"{app.list.name}, {now:%A %d %B %Y}", style="bold")
             terminal.say("\nPull: what the sources announced")
             sent = await app.send()
-            for report in sent.pulled.reports if sent.pulled else ():
-                terminal.say(report_line(report))
+            if sent.pulled:
+                for report, summary in zip(sent.pulled.reports, sent.pulled.summaries, strict=True):
+                    terminal.say(report_line(report, summary.fresh))
             edition = app.editions.latest(app.list.id)
             if edition:
                 _show_picks(terminal, app, edition)

@@ -80,7 +80,7 @@ def _merged(identifier: PaperId, papers: list[Paper]) -> Paper:
     return Paper(
         id=identifier,
         title=best.title,
-        abstract=max((paper.abstract for paper in ranked), key=len),
+        abstract=next((paper.abstract for paper in ranked if paper.abstract), ""),
         authors=max((paper.authors for paper in ranked), key=len),
         version=max(versions, default=None),
         categories=tuple(dict.fromkeys(category for paper in ranked for category in paper.categories)),

@@ -1,12 +1,10 @@
 """Which papers fit a profile, how much they trend, and why: pure functions over values and a clock, no I/O.
 
-`Ranker` scores candidates for profiles and names its reasons, `select` makes one subscriber's picks of a ranking,
-`own_papers` says which papers a profile names itself. Called by `digest.edition`, `digest.app` and `digest.batch`;
-imports only `digest.model` and `digest.errors` of the rest of digest.
+`Ranker` scores candidates for profiles and names its reasons, `select` makes one subscriber's picks of a ranking.
+Called by `digest.edition`, `digest.app` and `digest.batch`; imports only `digest.model` of the rest of digest.
 """
 
-from digest.rank.profile import own_papers
 from digest.rank.ranker import Ranker
 from digest.rank.selection import select
 
-__all__ = ["Ranker", "own_papers", "select"]
+__all__ = ["Ranker", "select"]

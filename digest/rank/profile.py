@@ -1,6 +1,6 @@
-"""A profile made ready for ranking: topics as words and phrases, papers in order of standing, names comparable.
+"""A profile made ready for ranking: topics as words and phrases, votes in order, names comparable.
 
-Pure; called by `relevance`, and by whoever must know which papers a subscriber has already (`own_papers`).
+Pure; called by `relevance`.
 
 Names compare without case, accents, hyphens and full stops; "Brooks, Tim" is "Tim Brooks". First and last name must
 be equal in full. A middle name may be shortened to its initial, and an initial in the middle may be missing.
@@ -21,6 +21,10 @@ from digest.rank.text import fold, stems
 _SUFFIXES = frozenset({"jr", "sr", "ii", "iii", "iv"})
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 MAX_WEIGHT = 100.0
+FEW_WORDS = 3
+"""A topic's text of at most so many words is meant as one phrase."""
+_TALK = frozenset(stems("anything care enjoy especially everything follow interested keen like love particularly want"))
+"""Words with which people speak of their interests; in a topic's text they say nothing of its subject."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,15 +80,18 @@ def person_name(name: str) -> PersonName | None:
 
 
 def topic_query(topic: Topic) -> TopicQuery:
-    """Read a topic. One with neither text nor keywords is about what its name says."""
-    keywords = tuple(dict.fromkeys(words for keyword in topic.keywords if (words := tuple(stems(keyword)))))
-    text = Counter(stems(topic.text))
+    """Read a topic. Without text and keywords it is about what its name says; a text of few words is a keyword too."""
+    keywords = tuple(dict.fromkeys(phrase for keyword in topic.keywords if (phrase := tuple(stems(keyword)))))
+    text = [word for word in stems(topic.text) if word not in _TALK]
     if not text and not keywords:
-        text = Counter(stems(topic.name))
-    text.update(word for keyword in keywords for word in keyword)
-    exclude = tuple((phrase, words) for phrase in topic.exclude if (words := tuple(stems(phrase))))
+        text = stems(topic.name)
+    words = Counter(text)
+    words.update(word for keyword in keywords for word in keyword)
+    if 0 < len(text) <= FEW_WORDS:
+        keywords = tuple(dict.fromkeys((*keywords, tuple(text))))
+    exclude = tuple((written, phrase) for written in topic.exclude if (phrase := tuple(stems(written))))
     weight = min(max(topic.weight, 0.0), MAX_WEIGHT)
-    return TopicQuery(topic.name, weight, tuple(text.items()), keywords, exclude)
+    return TopicQuery(topic.name, weight, tuple(words.items()), keywords, exclude)
 
 
 def votes(profile: Profile) -> tuple[tuple[PaperId, ...], tuple[PaperId, ...]]:
@@ -101,8 +108,3 @@ def votes(profile: Profile) -> tuple[tuple[PaperId, ...], tuple[PaperId, ...]]:
 
 def _moment(vote: Vote) -> datetime:
     return vote.at or _LONG_AGO
-
-
-def own_papers(profile: Profile) -> frozenset[PaperId]:
-    """Return the papers that the profile itself names: the subscriber has them, so an edition need not send them."""
-    return frozenset((*profile.examples, *(vote.paper_id for vote in profile.liked + profile.disliked)))

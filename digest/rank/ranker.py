@@ -76,13 +76,14 @@ class Ranker:
         relevance = evidence.relevance
         score = (1 - self._trend_weight) * relevance + self._trend_weight * self._trend.trend
         order = np.lexsort((self._tie, -score))
+        rows = (order[:top] if top else order).tolist()
         return tuple(
             Pick(
                 self._candidates[row].paper.id,
                 float(score[row]),
                 float(relevance[row]),
                 float(self._trend.trend[row]),
-                self._explainer.explain(evidence, row),
+                reasons,
             )
-            for row in (order[:top] if top else order).tolist()
+            for row, reasons in zip(rows, self._explainer.explain(evidence, rows), strict=True)
         )

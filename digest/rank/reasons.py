@@ -8,17 +8,20 @@ excluded phrase, and, where some papers have popularity figures and this one has
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from digest.model import Paper, Reason, ReasonKind
+from digest.rank.index import Floats
 from digest.rank.profile import TopicQuery
-from digest.rank.relevance import Evidence, Relevance
+from digest.rank.relevance import Evidence, Prepared, Relevance
 from digest.rank.text import COMMON_STEMS, placed_stems, shorten
 from digest.rank.trending import Trend
 
+BLOCK = 256
+"""Candidates whose likeness to all examples is held at once."""
 TERMS_SHOWN = 3
 PAPERS_SHOWN = 2
 TITLE_LENGTH = 60
@@ -45,21 +48,30 @@ class Explainer:
         self._trend = trend
         self._trend_weight = trend_weight
         self._wordings: dict[int, _Wording] = {}
+        self._quotes: dict[int, str] = {}
         self._telling: dict[TopicQuery, tuple[str, ...]] = {}
 
-    def explain(self, evidence: Evidence, row: int) -> tuple[Reason, ...]:
-        """The reasons of one candidate, heaviest first."""
-        reasons = self._wanted(evidence, row)
-        push = float(evidence.push[row])
-        if push:
-            taken = (1 - self._trend_weight) * float(evidence.wanted[row]) * push
-            nearest = self._nearest(row, evidence.prepared.disliked)
-            reasons.append(Reason(ReasonKind.VOTES, f"near {self._quote(nearest)}, which you disliked", -taken))
-        if self._trend_weight:
-            reasons += self._trending(row)
-        return tuple(sorted(reasons, key=lambda reason: (reason.weight == 0, -reason.weight)))
+    def explain(self, evidence: Evidence, rows: Sequence[int]) -> Iterator[tuple[Reason, ...]]:
+        """The reasons of each of some candidates, heaviest first."""
+        for first in range(0, len(rows), BLOCK):
+            block = rows[first : first + BLOCK]
+            likeness = self._relevance.likeness(block, evidence.prepared.examples)
+            unlikeness = self._relevance.likeness(block, evidence.prepared.disliked)
+            for row, like, unlike in zip(block, likeness, unlikeness, strict=True):
+                reasons = self._wanted(evidence, row, like) + self._unwanted(evidence, row, unlike)
+                if self._trend_weight:
+                    reasons += self._trending(row)
+                yield tuple(sorted(reasons, key=lambda reason: (reason.weight == 0, -reason.weight)))
 
-    def _wanted(self, evidence: Evidence, row: int) -> list[Reason]:
+    def _unwanted(self, evidence: Evidence, row: int, likeness: Floats) -> list[Reason]:
+        push = float(evidence.push[row])
+        if not push:
+            return []
+        taken = (1 - self._trend_weight) * float(evidence.wanted[row]) * push
+        nearest = evidence.prepared.disliked[int(likeness.argmax())]
+        return [Reason(ReasonKind.VOTES, f"near {self._quote(nearest)}, which you disliked", -taken)]
+
+    def _wanted(self, evidence: Evidence, row: int, likeness: Floats) -> list[Reason]:
         """The positive parts of the relevance, and the topics lost."""
         prepared, weight = evidence.prepared, (1 - self._trend_weight) * float(evidence.wanted[row])
         if prepared.neutral:
@@ -73,7 +85,7 @@ class Explainer:
             elif row in lost:
                 parts.append((ReasonKind.TOPIC, f"{query.name}: {phrases} is excluded", 0.0))
         if share := float(evidence.examples[row]):
-            parts += self._like(row, prepared.examples, prepared.liked, share)
+            parts += self._like(evidence.prepared, likeness, share)
         if share := float(evidence.authors[row]):
             names = dict.fromkeys(name for candidate, name in prepared.authors if candidate == row)
             parts.append((ReasonKind.AUTHOR, f"by {' and '.join(names)}", share))
@@ -105,28 +117,25 @@ class Explainer:
             self._telling[query] = tuple(sorted(worth, key=worth.__getitem__, reverse=True))
         return self._telling[query]
 
-    def _like(
-        self, row: int, examples: Sequence[int], liked: frozenset[int], share: float
-    ) -> list[tuple[ReasonKind, str, float]]:
+    def _like(self, prepared: Prepared, likeness: Floats, share: float) -> list[tuple[ReasonKind, str, float]]:
         """The nearest examples by title, and the rest together, by their share of the likeness."""
-        likeness = self._relevance.likeness(row, examples)
-        total = sum(likeness.values())
-        if total <= 0:
-            likeness, total = dict.fromkeys(examples, 1.0), float(len(examples))
-        nearest = sorted(likeness, key=lambda example: (-likeness[example], example))
+        if likeness.sum() <= 0:
+            likeness = np.ones_like(likeness)
+        shares = share * likeness / likeness.sum()
+        nearest = np.argsort(-shares, kind="stable")[:PAPERS_SHOWN].tolist()
         parts = []
-        for example in nearest[:PAPERS_SHOWN]:
-            kind = ReasonKind.VOTES if example in liked else ReasonKind.EXAMPLE
-            tail = ", which you liked" if example in liked else ""
-            parts.append((kind, f"like {self._quote(example)}{tail}", share * likeness[example] / total))
-        rest = nearest[PAPERS_SHOWN:]
-        for kind, owned, what in (
-            (ReasonKind.EXAMPLE, [e for e in rest if e not in liked], "of your papers"),
-            (ReasonKind.VOTES, [e for e in rest if e in liked], "that you liked"),
+        for number in nearest:
+            example = prepared.examples[number]
+            liked = example in prepared.liked
+            text = f"like {self._quote(example)}" + (", which you liked" if liked else "")
+            parts.append((ReasonKind.VOTES if liked else ReasonKind.EXAMPLE, text, float(shares[number])))
+        is_vote = np.array([example in prepared.liked for example in prepared.examples])
+        for kind, those, what in (
+            (ReasonKind.EXAMPLE, ~is_vote, "of your papers"),
+            (ReasonKind.VOTES, is_vote, "that you liked"),
         ):
-            if owned:
-                part = share * sum(likeness[example] for example in owned) / total
-                parts.append((kind, f"like {len(owned)} more {what}", part))
+            those[nearest] = False
+            parts.append((kind, f"like {those.sum()} more {what}", float(shares[those].sum())))
         return [(kind, text, part) for kind, text, part in parts if part > 0]
 
     def _trending(self, row: int) -> list[Reason]:
@@ -141,12 +150,11 @@ class Explainer:
             Reason(ReasonKind.TREND, _figure(values[n], n), weight * part / total) for n, part in parts.items() if part
         ]
 
-    def _nearest(self, row: int, rows: Sequence[int]) -> int:
-        likeness = self._relevance.likeness(row, rows)
-        return max(likeness, key=likeness.__getitem__)
-
     def _quote(self, row: int) -> str:
-        return f"“{shorten(self._papers[row].title or self._papers[row].abstract, TITLE_LENGTH)}”"
+        if row not in self._quotes:
+            paper = self._papers[row]
+            self._quotes[row] = f"“{shorten(paper.title.strip() or paper.abstract.strip() or paper.id, TITLE_LENGTH)}”"
+        return self._quotes[row]
 
     def _wording(self, row: int) -> _Wording:
         if row not in self._wordings:

@@ -20,7 +20,7 @@ every paper is fully relevant and the trend decides.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,7 +33,7 @@ from digest.rank.profile import PersonName, TopicQuery, person_name, topic_query
 THRESHOLD_EVIDENCE = -np.log1p(-0.2)
 """The evidence of relevance 0.2, the default `min_relevance`; the two levels below are scores that give it."""
 TEXT_LEVEL = 0.75
-EXAMPLE_LEVEL = 0.16
+EXAMPLE_LEVEL = 0.14
 KEYWORD_EVIDENCE = (0.0, 0.35, 0.5, 0.7)
 """By how often a rare phrase stands in the paper: never, once, twice (or in the title), more often."""
 COMMON_SHARE, RARE_SHARE = 0.7, 0.02
@@ -248,10 +248,11 @@ class Relevance:
         number = self._index.tokens.vocabulary.get(word)
         return count * (self._index.unseen_idf if number is None else float(self._index.idf[number]))
 
-    def likeness(self, candidate: int, rows: Sequence[int]) -> Mapping[int, float]:
-        """The cosine of one candidate to each of some papers of the index, by row."""
-        cosines = (self._index.vectors[list(rows)] @ self._index.vectors[candidate].T).toarray().ravel()
-        return dict(zip(rows, cosines.tolist(), strict=True))
+    def likeness(self, candidates: Sequence[int], rows: Sequence[int]) -> Floats:
+        """The cosines of candidates to papers of the index. Shape (candidates, rows)."""
+        vectors = self._index.vectors
+        cosines: Floats = (vectors[list(candidates)] @ vectors[list(rows)].T).toarray()
+        return cosines
 
 
 def _choice(rows: Sequence[Sequence[int]], size: int) -> Matrix:

@@ -12,7 +12,7 @@ from datetime import date
 from enum import IntEnum
 from urllib.parse import quote, urlsplit
 
-from digest.model import AnnounceType, Candidate, LinkKind, Paper, PaperId, Pick, Sighting
+from digest.model import AnnounceType, Candidate, LinkKind, Paper, PaperId, Pick, Reason, ReasonKind, Sighting
 from digest.render.fragments import Fragment
 from digest.render.text import clip, listed, opening, plain, short_date
 
@@ -20,6 +20,8 @@ ABSTRACT = 420
 """About how many characters of an abstract a card shows."""
 AUTHORS = 3
 REASONS = 4
+REASON_SHARE = 0.04
+"""What part of a score a reason must be to be told."""
 LINK_LENGTH = 2000
 LABELS = {
     LinkKind.ABS: "Abstract",
@@ -139,9 +141,16 @@ def card_of(candidate: Candidate) -> Card:
 
 
 def why(pick: Pick) -> str:
-    """The reason line: what spoke for the paper, in the order of the pick's reasons."""
-    reasons = dict.fromkeys(clip(plain(r.text), 120) for r in pick.reasons if r.weight > 0)
+    """The reason line: what spoke for the paper, in the order of the pick's reasons; what hardly did is left out."""
+    least = REASON_SHARE * sum(r.weight for r in pick.reasons if r.weight > 0)
+    reasons = dict.fromkeys(_reason(r) for r in pick.reasons if r.weight > 0 and r.weight >= least)
     return " · ".join([text for text in reasons if text][:REASONS]) or "close to what you follow"
+
+
+def _reason(reason: Reason) -> str:
+    text = clip(plain(reason.text), 120)
+    # A figure and what it counts stay on one line.
+    return text.replace(" ", "\N{NO-BREAK SPACE}") if reason.kind is ReasonKind.TREND else text
 
 
 def fit(costs: Sequence[Sequence[int]], room: int) -> list[Size]:

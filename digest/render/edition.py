@@ -138,14 +138,14 @@ class EditionRenderer:
 
     def check(self) -> None:
         """Runs every template on a full paper and a bare one. Raises TemplateError with file and line."""
-        for template in SLOTS:
+        for template, slots in SLOTS.items():
             about_a_paper = template.startswith(("card.", "line."))
             self._theme.check_names(template, ("issue", "slot", *(["card"] if about_a_paper else [])))
             for specimen in _SPECIMENS if about_a_paper else ():
                 self._render(template, card=card_of(specimen))
             if not about_a_paper:
                 shown = self._render(template).count(self._marks.slot("body")["body"])
-                if "body" in SLOTS[template] and shown != 1:
+                if "body" in slots and shown != 1:
                     raise TemplateError(f"{self._theme.place(template)}: must show slot.body once")
 
     def render(self, recipient: Subscriber, picks: Sequence[Pick]) -> Rendered:

@@ -238,7 +238,7 @@ class _Drain:
         for claim in self._claimed:
             try:
                 self.ledger.release(claim)
-            except Exception as error:  # noqa: PERF203 - each claim by itself; and its lease ends anyway
+            except Exception as error:
                 log.warning("delivery %d stays claimed until its lease ends: %s", claim.delivery.id, error)
 
     async def _halt_on_stop(self) -> None:

@@ -186,7 +186,9 @@ def read_bibtex(path: Path) -> Imported[Paper]:
         if paper:
             papers.setdefault(paper.id, paper)
         else:
-            problems.append(Problem(path, (entry.start_line or 0) + 1, entry.key, f"`{entry.key}` has no title"))
+            problems.append(
+                Problem(path, (entry.start_line or 0) + 1, entry.key, values.printable(f"`{entry.key}` has no title"))
+            )
     problems.sort(key=lambda problem: problem.line or 0)
     return Imported(tuple(papers.values()), tuple(problems))
 
