@@ -15,7 +15,6 @@ from email.utils import parseaddr
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
-from urllib.parse import urlsplit
 
 from digest import edition as life
 from digest.edition import Draft
@@ -55,7 +54,7 @@ from digest.send.outbox import DrainReport, Transport, drain
 from digest.send.rate import Limiter
 from digest.send.smtp import transports
 from digest.settings import ListConfig
-from digest.store import DeliveryLedger, EditionOverview, Editions, Papers, Subscribers, open_database
+from digest.store import DeliveryLedger, EditionOverview, Editions, Papers, Subscribers, database_exists, open_database
 
 T = TypeVar("T")
 
@@ -98,6 +97,8 @@ class Sent:
     nothing_because: str | None = None
     expected_something: bool = False
     """Nothing was done although something should have been: no subscriber, or nothing in a first edition."""
+    stopped: bool = False
+    """It was asked to stop before it was done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,9 +118,8 @@ class App:
         self.config = config
         self.list = config.mailing_list
         self._now = now
-        database = urlsplit(config.store_url).path
-        absent = not Path(database.removeprefix("/")).exists() and not Path(database).exists()
-        self._database = open_database("sqlite://" if absent and not keep else config.store_url)
+        in_memory = not keep and not database_exists(config.store_url)
+        self._database = open_database("sqlite://" if in_memory else config.store_url)
         self.papers = Papers(self._database)
         self.editions = Editions(self._database)
         self.subscribers = Subscribers(self._database)
@@ -222,13 +222,18 @@ class App:
             for edition in waiting:
                 if progress.on_edition:
                     progress.on_edition(edition)
-                life.enqueue_all(self.list, edition, self.papers, self.editions, self._library, self._now())
+                life.enqueue_all(
+                    self.list, edition, self.papers, self.editions, self._library, self._now(), stop.is_set
+                )
             drained = await self.drain([s.address for s in people] if only else (), stop=stop, progress=progress)
         elif today and not reason:
             reason = self._complete(self.editions.overview(today))
         shown = {e.id: e for e in (*waiting, *([today] if today else []))}
         overviews = tuple(self.editions.overview(e) for e in shown.values())
-        return Sent(pulled, overviews, drained, reason, expected_something=reason is not None and (first or not people))
+        if drained and not (drained.counts or drained.paused or stop.is_set()):
+            reason = _why_nothing_is_due(overviews)
+        expected = reason is not None and (first or not people)
+        return Sent(pulled, overviews, drained, reason, expected_something=expected, stopped=stop.is_set())
 
     async def drain(
         self, only: Collection[Address] = (), *, stop: asyncio.Event | None = None, progress: Progress = Progress()
@@ -239,7 +244,8 @@ class App:
             self._database,
             self.list.id,
             self._now,
-            on_unknown=relay.on_unknown if relay else OnUnknown.HOLD,
+            # A Maildir knows its own copy of a message again, so there is never a doubt to hold.
+            on_unknown=relay.on_unknown if relay else OnUnknown.RESEND,
             only=only,
         )
         # Made before the first claim: a broken template is found before anything is sent.
@@ -331,6 +337,17 @@ class App:
             for s in self._configured()
         )
         return _named(people, only, self.config.path)
+
+
+def _why_nothing_is_due(overviews: Sequence[EditionOverview]) -> str | None:
+    """What keeps unfinished editions waiting, where it is not this process."""
+    for overview in overviews:
+        if any(overview.counts.get(status) for status in (DeliveryStatus.ACTIVE, DeliveryStatus.SENDING)):
+            return f"another process is sending edition {overview.edition.number}"
+        if overview.next_attempt_at:
+            due = f"{overview.next_attempt_at:%Y-%m-%d %H:%M} UTC"
+            return f"edition {overview.edition.number} waits for deferred deliveries, the next is due {due}"
+    return None
 
 
 async def _unless_stopped(work: Coroutine[Any, Any, T], stop: asyncio.Event) -> T | None:

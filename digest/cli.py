@@ -10,7 +10,7 @@ import asyncio
 import os
 import sys
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -349,7 +349,8 @@ def run(config: ConfigOption = None, now: NowOption = None, verbose: VerboseOpti
     from digest.scheduler import run_until_stopped
 
     installation = _load(config, verbose)
-    asyncio.run(run_until_stopped(installation.lists, _clock(now)))
+    offset = _clock(now)() - datetime.now(UTC) if now else timedelta()
+    asyncio.run(run_until_stopped(installation.lists, lambda: datetime.now(UTC) + offset))
 
 
 @cli.command(epilog="Example: digest demo --out /tmp/demo")

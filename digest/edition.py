@@ -208,8 +208,12 @@ def enqueue_all(
     editions: EditionStore,
     library: Mapping[PaperId, Paper],
     now: datetime,
+    stopped: Callable[[], bool],
 ) -> None:
-    """Ranks the frozen candidates for every recipient who has no delivery yet, and closes the set of recipients."""
+    """Ranks the frozen candidates for every recipient who has no delivery yet, and closes the set of recipients.
+
+    When `stopped` says so after a shard, the set is left open and the next run goes on from there.
+    """
     candidates = editions.candidates(edition)
     by_id = {candidate.paper.id: candidate for candidate in candidates}
     nothing_for = None
@@ -223,4 +227,6 @@ def enqueue_all(
             for subscriber, selection in select_for(mailing_list, ranker, by_id, shard, sent)
         ]
         editions.enqueue(edition, selected, now, nothing_for)
+        if stopped():
+            return
     editions.close_recipients(edition, now)

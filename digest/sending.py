@@ -45,7 +45,7 @@ def exit_code(sent: Sent) -> int:
         troubled = any(n for status, n in sent.drained.counts.items() if status is not DeliveryStatus.SENT)
         if sent.drained.paused or troubled:
             return PARTLY
-    if any(not overview.adds_up for overview in sent.overviews):
+    if sent.stopped or any(not overview.adds_up for overview in sent.overviews):
         return PARTLY
     return NOTHING if sent.expected_something else DONE
 

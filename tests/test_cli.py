@@ -15,6 +15,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 import pytest
@@ -52,7 +53,7 @@ def run(*arguments: str, cwd: Path | None = None, **environ: str) -> Answer:
     return Answer(int(exit_.value.code or 0), out.getvalue(), err.getvalue())
 
 
-def jsons(text: str) -> list[dict[str, object]]:
+def jsons(text: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in text.splitlines()]
 
 

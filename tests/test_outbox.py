@@ -502,6 +502,30 @@ def test_a_cancelled_drain_leaves_no_claim_behind(outcome: Outcome, expected: De
     assert ledger.statuses == [expected]
 
 
+def test_a_drain_cancelled_while_it_waits_gives_its_claims_back() -> None:
+    """Neither the claim that waits for its turn nor those behind it stay `active`."""
+    ledger = FakeLedger(*people(4))
+
+    async def main() -> None:
+        waiting = asyncio.Event()
+
+        async def sleep(seconds: float) -> None:
+            waiting.set()
+            await never()
+
+        limiter = Limiter(Rate(1, 60), clock=lambda: 0.0, sleep=sleep)
+        stop = asyncio.Event()
+        draining = asyncio.ensure_future(
+            drain(ledger, FakeRelay(), compose, connections=2, now=lambda: NOW, stop=stop, limiter=limiter)
+        )
+        await waiting.wait()
+        draining.cancel()
+        await asyncio.gather(draining, return_exceptions=True)
+
+    asyncio.run(main())
+    assert ledger.statuses == [SENT, QUEUED, QUEUED, QUEUED]
+
+
 # What goes wrong on our side
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,7 +12,7 @@ from digest.model import AnnounceType, SourceKind
 from digest.settings import load
 from digest.starter import write_starter
 
-ARGUMENTS = {
+ARGUMENTS: dict[str, Any] = {
     "name": "Video Lab",
     "email": "ada@example.org",
     "categories": ["cs.CV", " cs.LG"],

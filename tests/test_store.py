@@ -85,7 +85,7 @@ def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
 
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:
     """A database in a folder that does not exist is refused by the folder's name."""
-    with pytest.raises(StoreError, match="there is no folder .*nowhere"):
+    with pytest.raises(StoreError, match=r"there is no folder .*nowhere"):
         open_database(f"sqlite:///{tmp_path}/nowhere/digest.db")
 
 

@@ -155,12 +155,11 @@ class SmtpTransport:
 
     async def close(self) -> None:
         """Says goodbye where a connection is open. Raises nothing."""
-        client, self._client = self._client, None
-        if client is None:
-            return
-        with contextlib.suppress(aiosmtplib.SMTPException, OSError):
-            await client.quit(timeout=self._timeouts.quit)
-        client.close()
+        if self._client is not None:
+            with contextlib.suppress(aiosmtplib.SMTPException, OSError):
+                await self._client.execute_command(b"QUIT", timeout=self._timeouts.quit)
+        self._discard()  # at once: the library's quit() would leave TLS waiting for the relay's farewell
+        await asyncio.sleep(0)  # the loop closes the socket in its next turn
 
     def _is_open(self) -> bool:
         return self._client is not None and self._client.is_connected

@@ -5,10 +5,19 @@ aggregate holds the statements: `papers.py`, `editions.py`, `subscribers.py`, `o
 SQLAlchemy Core. Nothing outside this package writes SQL, and nothing in it decides what is sent.
 """
 
-from digest.store.database import Database, open_database
+from digest.store.database import Database, database_exists, open_database
 from digest.store.editions import EditionOverview, Editions
 from digest.store.outbox import DeliveryLedger
 from digest.store.papers import Papers
 from digest.store.subscribers import Subscribers
 
-__all__ = ["Database", "DeliveryLedger", "EditionOverview", "Editions", "Papers", "Subscribers", "open_database"]
+__all__ = [
+    "Database",
+    "DeliveryLedger",
+    "EditionOverview",
+    "Editions",
+    "Papers",
+    "Subscribers",
+    "database_exists",
+    "open_database",
+]

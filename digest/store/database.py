@@ -64,6 +64,12 @@ def _advice(message: str) -> str:
     return "run the same command again; if it stays, restore the file from a backup"
 
 
+def database_exists(url: str) -> bool:
+    """Whether there is a file at a `sqlite:///` URL."""
+    name = sa.make_url(url).database
+    return bool(name) and Path(str(name)).exists()
+
+
 def open_database(url: str) -> Database:
     """Opens, and where needed creates or migrates, the database at a `sqlite:///` URL. Raises StoreError."""
     parsed = sa.make_url(url)

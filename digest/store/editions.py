@@ -45,6 +45,8 @@ Merge = Callable[[Sequence[Announcement], Sequence[Signal]], Sequence[Candidate]
 
 UNSETTLED = (DeliveryStatus.QUEUED, DeliveryStatus.ACTIVE, DeliveryStatus.SENDING, DeliveryStatus.DEFERRED)
 """Deliveries that somebody still has to do something about; an edition with one of these is not finished."""
+NEVER_ARRIVED = (DeliveryStatus.BOUNCED, DeliveryStatus.EXPIRED, DeliveryStatus.CANCELLED)
+"""Deliveries whose papers nobody has seen: a later edition may bring them again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,8 @@ class EditionOverview:
     finished_at: datetime | None
     replies: tuple[tuple[DeliveryStatus, str, int], ...]
     """Per status, what the deliveries that were not sent were told, and how many were told so."""
+    next_attempt_at: datetime | None
+    """When the first of the deferred deliveries is due again."""
 
     @property
     def adds_up(self) -> bool:
@@ -177,10 +181,7 @@ class Editions:
         after = 0
         while True:
             with self._database.read() as connection:
-                closed = connection.execute(
-                    sa.select(schema.editions.c.recipients_frozen_at).where(schema.editions.c.id == edition.id)
-                ).scalar_one()
-                if closed:
+                if _closed(connection, edition):
                     return
                 has_delivery = (
                     sa.select(schema.deliveries.c.id)
@@ -205,7 +206,7 @@ class Editions:
     def already_sent(
         self, subscribers: Sequence[Subscriber], candidates: Sequence[Candidate], until: Edition
     ) -> dict[SubscriberId, frozenset[PaperId]]:
-        """Which of the candidates an earlier edition already picked for each subscriber, in whatever version."""
+        """Which of the candidates an earlier edition brought, or still may bring, each subscriber, in any version."""
         wanted = {c.paper.id for c in candidates}
         deliveries, editions, papers = schema.deliveries, schema.editions, schema.edition_papers
         # Only editions that share a candidate with this one can have sent one of its papers.
@@ -224,7 +225,9 @@ class Editions:
             for some in in_groups([s.id for s in subscribers]):
                 rows = connection.execute(
                     sa.select(deliveries.c.subscriber_id, deliveries.c.picks).where(
-                        deliveries.c.subscriber_id.in_(some), deliveries.c.edition_id.in_(earlier)
+                        deliveries.c.subscriber_id.in_(some),
+                        deliveries.c.edition_id.in_(earlier),
+                        deliveries.c.status.not_in(NEVER_ARRIVED),
                     )
                 )
                 for subscriber_id, picks in rows:
@@ -261,7 +264,8 @@ class Editions:
             )
         if rows:
             with self._database.write() as connection:
-                connection.execute(insert(schema.deliveries).on_conflict_do_nothing(), rows)
+                if not _closed(connection, edition):  # another process may have been quicker
+                    connection.execute(insert(schema.deliveries).on_conflict_do_nothing(), rows)
 
     def close_recipients(self, edition: Edition, now: datetime) -> None:
         """Freezes who gets the edition: everyone enqueued so far."""
@@ -325,6 +329,11 @@ def _edition(row: sa.Row[Any]) -> Edition:
     return Edition(EditionId(row.id), ListId(row.list_id), row.number, row.due_on, row.since, row.cutoff)
 
 
+def _closed(connection: sa.Connection, edition: Edition) -> bool:
+    query = sa.select(schema.editions.c.recipients_frozen_at).where(schema.editions.c.id == edition.id)
+    return connection.execute(query).scalar_one() is not None
+
+
 def _on(connection: sa.Connection, list_id: ListId, due_on: date) -> Edition | None:
     table = schema.editions
     row = connection.execute(sa.select(table).where(table.c.list_id == list_id, table.c.due_on == due_on)).one_or_none()
@@ -356,5 +365,10 @@ def _overview(connection: sa.Connection, edition: Edition) -> EditionOverview:
         recipients=row.recipients,
         counts=counts,
         finished_at=row.finished_at,
+        next_attempt_at=connection.execute(
+            sa.select(sa.func.min(deliveries.c.next_attempt_at)).where(
+                deliveries.c.edition_id == edition.id, deliveries.c.status == DeliveryStatus.DEFERRED
+            )
+        ).scalar_one(),
         replies=tuple((DeliveryStatus(status), reply, count) for status, reply, count in grouped if reply),
     )

@@ -17,7 +17,7 @@ from functools import cache
 import sqlalchemy as sa
 
 from digest.errors import LeaseLostError
-from digest.model import Address, Claim, DeliveryStatus, EditionId, ListId, OnUnknown, Outcome
+from digest.model import Address, Claim, DeliveryStatus, ListId, OnUnknown, Outcome
 from digest.store import schema
 from digest.store.database import Database
 from digest.store.editions import delivery_of
@@ -140,20 +140,6 @@ class DeliveryLedger:
                 raise LeaseLostError(f"{claim.delivery.message_id} has another holder, or was sent already")
             if outcome.suppress:
                 suppress(connection, claim.delivery.address, outcome.reply, now)
-
-    def outstanding(self, edition_id: EditionId) -> int:
-        """How many of this ledger's deliveries of the edition are waiting to be sent, due or not."""
-        query = (
-            sa.select(sa.func.count())
-            .select_from(table)
-            .where(
-                *self._scope,
-                table.c.edition_id == edition_id,
-                table.c.status.in_([DeliveryStatus.QUEUED, DeliveryStatus.DEFERRED, DeliveryStatus.ACTIVE]),
-            )
-        )
-        with self._database.read() as connection:
-            return int(connection.execute(query).scalar_one())
 
     def _cancel(self, connection: sa.Connection, which: sa.ColumnElement[bool]) -> None:
         connection.execute(

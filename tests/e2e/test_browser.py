@@ -98,11 +98,12 @@ def test_dark_is_dark(chromium: str, page: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("width", [320, 375, 700])
 def test_nothing_scrolls_sideways(chromium: str, page: Path, tmp_path: Path, width: int) -> None:
     """In a window of that width no content is wider than the window."""
-    frame = tmp_path / "frame.html"
+    frame, content = tmp_path / "frame.html", html.escape(page.read_text(encoding="utf-8"))
     frame.write_text(
-        f'<iframe id="f" style="width:{width}px;height:800px;border:0" srcdoc="{html.escape(page.read_text("utf-8"))}">'
+        f'<iframe id="f" style="width:{width}px;height:800px;border:0" srcdoc="{content}">'
         "</iframe><script>onload = () => {"
-        " document.title = f.contentDocument.documentElement.scrollWidth + ' of ' + f.contentWindow.innerWidth }</script>",
+        " document.title = f.contentDocument.documentElement.scrollWidth + ' of ' + f.contentWindow.innerWidth"
+        "}</script>",
         encoding="utf-8",
     )
     drawn = browse(chromium, "--dump-dom", "--virtual-time-budget=5000", frame.as_uri())

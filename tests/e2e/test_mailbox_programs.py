@@ -57,7 +57,7 @@ def screen_of(command: list[str], keys: list[bytes], environment: dict[str, str]
 
 
 def test_mutt_lists_and_opens_the_messages(tmp_path: Path, mutt: str) -> None:
-    """mutt shows both messages in its index, and the text part when one is opened."""
+    """The index of mutt shows both messages, and its pager the text part of one."""
     config = write_list(tmp_path)
     assert run("send", "--config", str(config), "--now", DAY_ONE).returncode == 0
     environment = os.environ | {

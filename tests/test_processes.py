@@ -1,0 +1,65 @@
+"""`digest send` beside itself, and stopped on its way: real processes, a real SMTP server, the server's log as judge."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from tests.lists import DAY_ONE, write_list
+from tests.servers.smtp import CollectingServer
+from tests.test_cli import jsons, run
+
+
+def start(config: Path) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "digest", "send", "--config", str(config), "--now", DAY_ONE, "--json"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_two_at_once_send_one_copy_each(tmp_path: Path) -> None:
+    """Two processes on one list make one edition, and every reader gets it once."""
+    with CollectingServer() as server:
+        config = write_list(tmp_path, readers=12, port=server.port, connections=3)
+        both = [start(config), start(config)]
+        answers = [process.communicate(timeout=60) for process in both]
+        assert [process.returncode for process in both] == [0, 0], [err for _, err in answers]
+        copies = Counter(message.recipients for message in server.messages)
+        assert copies == {(f"reader{n}@example.org",): 1 for n in range(12)}
+    sent_now = [json.loads(out)["sent_now"].get("sent", 0) for out, _ in answers]
+    assert sum(sent_now) == 12
+    (status,) = jsons(run("status", "--config", str(config), "--json").stdout)
+    (edition,) = status["editions"]
+    assert (edition["counts"], edition["recipients"], edition["adds_up"]) == ({"sent": 12}, 12, True)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_stopped_send_ends_tidily_and_goes_on_later(tmp_path: Path, number: signal.Signals) -> None:
+    """After a signal the open conversations end, nothing is left in doubt, and the next run sends the rest once."""
+    with CollectingServer() as server:
+        config = write_list(tmp_path, readers=8, port=server.port, extra='rate = "2/second"\n')
+        process = start(config)
+        deadline = time.monotonic() + 60
+        while not server.messages and time.monotonic() < deadline:
+            time.sleep(0.02)
+        process.send_signal(number)
+        out, err = process.communicate(timeout=30)
+        assert process.returncode == 1, err
+        assert f"stopping on {number.name}" in err
+        (overview,) = json.loads(out)["editions"]
+        assert 1 <= overview["counts"]["sent"] < 8
+        assert overview["counts"]["sent"] + overview["counts"]["queued"] == 8 == overview["recipients"]
+        config.write_text(config.read_text().replace('rate = "2/second"\n', ""))
+        assert run("send", "--config", str(config), "--now", DAY_ONE).returncode == 0
+        copies = Counter(message.recipients for message in server.messages)
+    assert copies == {(f"reader{n}@example.org",): 1 for n in range(8)}
