@@ -77,6 +77,8 @@ class Proof:
     summaries: tuple[SourceSummary, ...]
     selections: tuple[tuple[Subscriber, Selection], ...]
     renderer: EditionRenderer
+    unknown: frozenset[PaperId] = frozenset()
+    """Papers that profiles name and no source has announced: they cannot count."""
 
     def render(self, subscriber: Subscriber, selection: Selection) -> Rendered:
         """Her email, as a person reads it."""
@@ -172,8 +174,10 @@ class App:
                 (who, Selection(kept[who.address].picks, chosen.near_misses) if who.address in kept else chosen)
                 for who, chosen in selections
             )
+        named = frozenset[PaperId]().union(*(life.named_papers(s.profile) for s in people))
+        unknown = named - self.papers.known(named).keys() - by_id.keys() - self._library.keys()
         renderer = EditionRenderer(self.list, made.edition, by_id, made.summaries)
-        return Proof(made.edition, frozen is not None, by_id, made.summaries, selections, renderer)
+        return Proof(made.edition, frozen is not None, by_id, made.summaries, selections, renderer, unknown)
 
     async def rankings(
         self, only: Collection[str], top: int, progress: Progress = Progress()

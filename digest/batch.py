@@ -51,6 +51,12 @@ def rank_files(
     )
 
 
+def titles(papers: Path) -> dict[PaperId, str]:
+    """The titles of a file of papers by their ids, for people to read; mistakes are `rank_files`'s to report."""
+    candidates, _ = _read_papers(papers, [], datetime.now(UTC))
+    return {paper_id: candidate.paper.title for paper_id, candidate in candidates.items()}
+
+
 def _pick(pick: Pick) -> dict[str, Any]:
     return {
         "id": pick.paper_id,

@@ -227,17 +227,21 @@ def rank(
 
 
 def _rank_files(papers: Path | None, profiles: Path | None, top: int, json: bool, now: str | None) -> None:
-    from digest.batch import rank_files
+    from digest.batch import rank_files, titles
+    from digest.console import SMALLEST_WEIGHT
 
     if not papers or not profiles:
         raise ConfigError("--papers and --profiles go together: one file of documents, one of profiles")
     terminal = _terminal(json)
-    for ranking in rank_files(papers, profiles, top=top, now=_clock(now)()):
+    rankings = rank_files(papers, profiles, top=top, now=_clock(now)())
+    named = {} if json else titles(papers)
+    for ranking in rankings:
         terminal.emit(ranking)
         terminal.say(str(ranking["profile"]), style="bold")
         for place, pick in enumerate(ranking["ranking"], 1):
-            terminal.say(f"  {place:>3}  {pick['score']:.3f}  {pick['id']}")
-            terminal.say("              " + " · ".join(f"{r['text']} {r['weight']:+.2f}" for r in pick["reasons"]))
+            terminal.say(f"  {place:>3}  {pick['score']:.3f}  {named.get(pick['id']) or pick['id']}")
+            worth = [r for r in pick["reasons"] if abs(r["weight"]) >= SMALLEST_WEIGHT]
+            terminal.say("              " + " · ".join(f"{r['text']} {r['weight']:+.2f}" for r in worth))
     raise typer.Exit(DONE)
 
 

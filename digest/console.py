@@ -14,6 +14,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from digest.app import Proof, Pulled, Sent
+from digest.edition import named_papers
 from digest.model import (
     AnnounceType,
     Candidate,
@@ -224,6 +225,9 @@ def show_ranking(
             terminal.say(line)
     for miss in selection.near_misses:
         terminal.say(f"  just missed: {proof.candidates[miss.pick.paper_id].paper.title} ({miss.missing})")
+    unknown = sorted(named_papers(subscriber.profile) & proof.unknown)
+    for paper_id in unknown:
+        terminal.say(f"  {paper_id} is in her profile, but no source has announced it yet: it does not count")
     terminal.say(f"  * {_plural(len(picked), 'pick')} of {_plural(len(proof.candidates), 'candidate')}\n")
     terminal.emit(
         {
@@ -231,6 +235,7 @@ def show_ranking(
             "edition": edition_json(proof.edition),
             "picks": [pick.paper_id for pick in selection.picks],
             "ranking": [{**pick_json(p), "title": proof.candidates[p.paper_id].paper.title} for p in ranking],
+            "unknown": unknown,
             "near_misses": [{"id": m.pick.paper_id, "missing": m.missing} for m in selection.near_misses],
         }
     )

@@ -46,6 +46,8 @@ FIRST_DAYS = {Frequency.DAILY: 1, Frequency.WEEKLY: 7, Frequency.MONTHLY: 31}
 """How far a list's first edition looks back in sources that answer by date."""
 BACKGROUND_PAPERS = 5000
 """How many papers of earlier days tell the ranking what is common and what is rare."""
+RANKED = 200
+"""How far down a ranking picks are looked for: room for what was sent before, and for a place for every topic."""
 
 Merge = Callable[[Sequence[Announcement], Sequence[Signal]], Sequence[Candidate]]
 
@@ -187,7 +189,8 @@ def select_for(
     already_sent: Mapping[SubscriberId, frozenset[PaperId]],
 ) -> Iterator[tuple[Subscriber, Selection]]:
     """Each subscriber's picks, in the order of subscribers. A paper that her own profile names is no news to her."""
-    rankings = ranker.rank([subscriber.profile for subscriber in subscribers])
+    top = max(RANKED, 10 * mailing_list.papers)
+    rankings = ranker.rank([subscriber.profile for subscriber in subscribers], top)
     for subscriber, ranking in zip(subscribers, rankings, strict=True):
         yield (
             subscriber,

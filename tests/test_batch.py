@@ -126,7 +126,7 @@ def test_a_title_may_be_empty_where_there_is_an_id(tmp_path: Path) -> None:
 
 def test_half_a_surrogate_pair_does_not_stop_the_rest(tmp_path: Path) -> None:
     """JSON can spell what UTF-8 cannot hold; it becomes a question mark."""
-    (answer,) = ranked(tmp_path, ['{"title": "Video \\ud800", "abstract": "\\udfff"}'], [ADA])
+    (answer,) = ranked(tmp_path, ['{"id": "p\\ud800", "title": "Video \\ud800", "abstract": "\\udfff"}'], [ADA])
     json.dumps(answer, ensure_ascii=False).encode()
 
 

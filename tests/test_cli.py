@@ -157,6 +157,17 @@ def test_rank_for_a_stranger_names_who_is_known(config: Path) -> None:
     assert "reader0@example.org" in answer.stderr
 
 
+def test_rank_names_the_examples_that_nobody_knows(tmp_path: Path) -> None:
+    """An example paper that no source has announced is told; one of today's candidates counts, and is not sent."""
+    reader = '\n[[subscribers]]\nemail = "c@example.org"\nexamples = ["arxiv:2606.90417", "arxiv:2001.00001"]\n'
+    config = write_list(tmp_path, readers=0, extra=reader)
+    answer = run("rank", "--config", str(config), "--now", DAY_ONE, "--json")
+    (row,) = jsons(answer.stdout)
+    assert row["unknown"] == ["arxiv:2001.00001"]
+    assert row["picks"]
+    assert "arxiv:2606.90417" not in row["picks"]
+
+
 def test_rank_ranks_any_documents(tmp_path: Path) -> None:
     """The batch form: one JSON object a profile, in order, with scores that fall."""
     papers, profiles = tmp_path / "p.jsonl", tmp_path / "q.jsonl"

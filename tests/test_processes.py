@@ -1,4 +1,4 @@
-"""`digest send` beside itself, and stopped on its way: real processes, a real SMTP server, the server's log as judge."""
+"""`digest send` beside itself, and stopped on its way: real processes, real SMTP, the server's log as the judge."""
 
 from __future__ import annotations
 

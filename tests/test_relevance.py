@@ -169,6 +169,18 @@ def test_example_papers_find_their_like() -> None:
     assert found["soil"] < 0.1
 
 
+def test_more_examples_of_one_kind_change_little() -> None:
+    """Six near copies of one example are neither six times as strong nor a sixth."""
+    farm = Paper(
+        PaperId("farm"), "Farmers and harvests", "Farmers plough fields in spring, when rivers bring no water."
+    )
+    copies = [replace(farm, id=PaperId(f"copy{n}")) for n in range(6)]
+    one = relevance(Profile(examples=(copies[0].id,)), known=copies)
+    six = relevance(Profile(examples=tuple(copy.id for copy in copies)), known=copies)
+    assert 0.1 < one["soil"] < 0.9
+    assert six["soil"] == pytest.approx(one["soil"], abs=0.1)
+
+
 def test_likes_act_like_examples() -> None:
     """A like has the force of an example."""
     liked = relevance(Profile(liked=(Vote(OTHER_VIDEO.id, NOW),)))

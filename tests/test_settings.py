@@ -237,6 +237,8 @@ def test_the_environment_wins_over_all(config: Path) -> None:
     assert password(loaded(config, text, DIGEST_SMTP__PASSWORD="from env")) == "from env"
     assert password(loaded(config, text, DIGEST_SMTP__PASSWORD_FILE="other")) == "from other"
     assert password(loaded(config, text, DIGEST_SMTP__PASSWORD="")) == "from file"
+    Path("secret").unlink()
+    assert password(loaded(config, text, DIGEST_SMTP__PASSWORD="from env")) == "from env"
 
 
 @pytest.mark.parametrize(("content", "why"), [("", "is empty"), ("a\nb\n", "has several lines…"), (None, "cannot…")])

@@ -18,7 +18,6 @@ from digest.settings.models import TABLES, keys_of
 from digest.settings.toml_lines import KeyPath, line_of
 from digest.subscribe.values import WrongValue, did_you_mean, printable
 
-_SECRETS = frozenset({"password"})
 _ARRAYS = frozenset({"sources", "subscribers"})
 NOT_SETTINGS = frozenset({"DIGEST_CONFIG", "DIGEST_RECORDED"})
 """Variables that begin like settings and are something else."""
@@ -111,8 +110,6 @@ def _wrong_value(path: KeyPath, error: ErrorDetails, places: Places) -> str:
     cause = error.get("ctx", {}).get("error")
     if not isinstance(cause, WrongValue):
         cause = WrongValue("is not usable", shown=False)
-    if any(step in _SECRETS for step in path):
-        cause = WrongValue(cause.must, shown=False)
     variable = places.variable(path)
     is_table = len(path) == 1 and path[0] in TABLES
     subject = f"`{variable}`" if variable else f"[{path[0]}]" if is_table else _subject(path)
