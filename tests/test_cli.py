@@ -159,7 +159,8 @@ def test_rank_for_a_stranger_names_who_is_known(config: Path) -> None:
 
 def test_rank_names_the_examples_that_nobody_knows(tmp_path: Path) -> None:
     """An example paper that no source has announced is told; one of today's candidates counts, and is not sent."""
-    reader = '\n[[subscribers]]\nemail = "c@example.org"\nexamples = ["arxiv:2606.90417", "arxiv:2001.00001"]\n'
+    examples = 'topics = ["proteins"]\nexamples = ["arxiv:2606.90417", "arxiv:2001.00001"]\n'
+    reader = f'\n[[subscribers]]\nemail = "c@example.org"\n{examples}'
     config = write_list(tmp_path, readers=0, extra=reader)
     answer = run("rank", "--config", str(config), "--now", DAY_ONE, "--json")
     (row,) = jsons(answer.stdout)
