@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import digest.demo
@@ -17,15 +18,6 @@ name = "Lab"
 from = "Lab <digest@example.org>"
 papers = 3
 
-[[sources]]
-kind = "arxiv"
-categories = ["cs.CV"]
-url = "{feeds}/arxiv"
-
-[[sources]]
-kind = "huggingface"
-url = "{feeds}/huggingface"
-
 [topics.video]
 text = "diffusion models that generate video"
 keywords = ["text-to-video"]
@@ -34,6 +26,11 @@ keywords = ["text-to-video"]
 text = "protein design with language models"
 keywords = ["protein"]
 """
+
+SOURCES = {
+    "arxiv": '\n[[sources]]\nkind = "arxiv"\ncategories = ["cs.CV"]\nurl = "{feeds}/arxiv"\n',
+    "huggingface": '\n[[sources]]\nkind = "huggingface"\nurl = "{feeds}/huggingface"\n',
+}
 
 READER = """
 [[subscribers]]
@@ -51,10 +48,16 @@ connections = {connections}
 
 
 def write_list(
-    folder: Path, readers: int = 2, *, extra: str = "", port: int | None = None, connections: int = 1
+    folder: Path,
+    readers: int = 2,
+    *,
+    extra: str = "",
+    port: int | None = None,
+    connections: int = 1,
+    sources: Sequence[str] = tuple(SOURCES),
 ) -> Path:
     """A config file in `folder` with so many readers, alternating between two topics; to a Maildir without a port."""
-    text = CONFIG.format(feeds=FEEDS.as_posix())
+    text = CONFIG + "".join(SOURCES[name].format(feeds=FEEDS.as_posix()) for name in sources)
     for n in range(readers):
         text += READER.format(address=f"reader{n}@example.org", topic=("video", "proteins")[n % 2])
     if port is not None:

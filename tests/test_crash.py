@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from itertools import count
 from pathlib import Path
 
 import pytest
@@ -33,6 +32,8 @@ HEAVY = ("alembic.command", "feedparser", "jinja2", "nh3", "numpy", "premailer",
 """Imported once by the server that forks, not by every process that is to be killed."""
 FIRST_OF_THE_DRAIN = 11
 """Moments before it: two each for migration, subscribers, freeze, enqueue and close."""
+A_MESSAGE = 8
+"""Moments of one message, and two of the next: claim, intent and result, each before and after its commit."""
 
 
 def send_and_die(config: Path, at: int) -> None:
@@ -99,10 +100,12 @@ def kill_and_go_on(config: Path, at: int) -> Aftermath:
     return after
 
 
-def at_every_moment(configs: Callable[[int], Path], first: int) -> Iterator[tuple[int, Aftermath]]:
-    """Kills at moment `first`, and at each later one until a run gets away with its life; two at a time."""
+def at_every_moment(
+    configs: Callable[[int], Path], first: int, last: int = sys.maxsize
+) -> Iterator[tuple[int, Aftermath]]:
+    """Kills at each moment from `first` to `last`, or until a run gets away with its life; two at a time."""
     with ThreadPoolExecutor(2) as pool:
-        for start in count(first, 2):
+        for start in range(first, last, 2):
             moments = (start, start + 1)
             for at, after in zip(moments, pool.map(lambda n: kill_and_go_on(configs(n), n), moments), strict=True):
                 yield at, after
@@ -116,7 +119,7 @@ def test_a_kill_at_any_transaction_loses_and_doubles_nothing(tmp_path: Path) -> 
     def config(at: int) -> Path:
         folder = tmp_path / str(at)
         folder.mkdir()
-        return write_list(folder)
+        return write_list(folder, sources=["huggingface"])
 
     tried_again, at = 0, 0
     for at, after in at_every_moment(config, 1):
@@ -137,10 +140,10 @@ def test_a_kill_while_sending_leaves_at_most_one_in_doubt(tmp_path: Path) -> Non
             folder = tmp_path / str(at)
             folder.mkdir()
             servers[at] = stack.enter_context(CollectingServer())
-            return write_list(folder, port=servers[at].port)
+            return write_list(folder, port=servers[at].port, sources=["huggingface"])
 
         in_doubt = 0
-        for at, after in at_every_moment(config, FIRST_OF_THE_DRAIN):
+        for at, after in at_every_moment(config, FIRST_OF_THE_DRAIN, FIRST_OF_THE_DRAIN + A_MESSAGE):
             accepted = servers[at].message_ids
             sent, unknown = after.ids(DeliveryStatus.SENT), after.ids(DeliveryStatus.UNKNOWN)
             assert len(accepted) == len(set(accepted)), f"killed at moment {at}"

@@ -152,4 +152,7 @@ def _unquoted(key: str) -> str:
     key = key.strip(" \t")
     if not key.startswith(('"', "'")):
         return key
-    return next(iter(tomllib.loads(f"{key} = 0")), "")
+    try:
+        return next(iter(tomllib.loads(f"{key} = 0")))
+    except tomllib.TOMLDecodeError:  # the text is no TOML
+        return ""
