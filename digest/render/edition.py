@@ -78,7 +78,7 @@ class SourceLine:
 
 
 @dataclass(frozen=True, slots=True)
-class Issue:
+class Masthead:
     """What templates see of the edition and its list; every text is one line of plain text."""
 
     name: str
@@ -109,7 +109,7 @@ class EditionRenderer:
         self._edition, self._announced = edition, len(candidates)
         self._letterhead = Letterhead(mailing_list)
         self._theme = Theme("daily", mailing_list.templates)
-        self._issue = issue_of(mailing_list, edition, len(candidates), sources)
+        self._masthead = masthead_of(mailing_list, edition, len(candidates), sources)
         self._nonce = secrets.token_hex(8)
         self._marks = Marks(self._nonce)
         self._stock = CardStock(
@@ -140,7 +140,7 @@ class EditionRenderer:
         """Runs every template on a full paper and a bare one. Raises TemplateError with file and line."""
         for template, slots in SLOTS.items():
             about_a_paper = template.startswith(("card.", "line."))
-            self._theme.check_names(template, ("issue", "slot", *(["card"] if about_a_paper else [])))
+            self._theme.check_names(template, ("edition", "slot", *(["card"] if about_a_paper else [])))
             for specimen in _SPECIMENS if about_a_paper else ():
                 self._render(template, card=card_of(specimen))
             if not about_a_paper:
@@ -237,7 +237,7 @@ class EditionRenderer:
 
     def _render(self, template: str, **names: object) -> str:
         slot = self._marks.slot(*SLOTS[template])
-        return self._theme.render(template, **{"issue": self._issue, "slot": slot} | names)
+        return self._theme.render(template, **{"edition": self._masthead, "slot": slot} | names)
 
     def _page(self, body: Markup) -> str:
         return self._render("edition.html", slot=self._marks.slot(*SLOTS["edition.html"]) | {"body": body})
@@ -247,9 +247,11 @@ class EditionRenderer:
             yield from inline_cards(self._page, group, self._nonce).cards
 
 
-def issue_of(mailing_list: MailingList, edition: Edition, announced: int, sources: Sequence[SourceSummary]) -> Issue:
+def masthead_of(
+    mailing_list: MailingList, edition: Edition, announced: int, sources: Sequence[SourceSummary]
+) -> Masthead:
     """What is said of the edition to everyone. Raises ConfigError if the list has no usable address."""
-    return Issue(
+    return Masthead(
         name=clip(plain(mailing_list.name), 120),
         date=long_date(edition.due_on),
         number=edition.number,

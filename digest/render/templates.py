@@ -3,14 +3,14 @@
 A template is looked for in the list's own folder first, then among the shipped ones, under the same path:
 `email/daily/card.html`. The list's templates run in a sandbox. What each template sees:
 
-    edition.html, edition.txt     issue, slot (summary, heading, body, follows, address; html: preheader)
-    card.html, card.txt           issue, card, slot (number, why; txt: read)
-    line.html                     issue, card, slot (number, why)
-    more.html                     issue, slot (names)
-    quiet.html, quiet.txt         issue
-    links.txt                     issue, slot (links)
+    edition.html, edition.txt     edition, slot (summary, heading, body, follows, address; html: preheader)
+    card.html, card.txt           edition, card, slot (number, why; txt: read)
+    line.html                     edition, card, slot (number, why)
+    more.html                     edition, slot (names)
+    quiet.html, quiet.txt         edition
+    links.txt                     edition, slot (links)
 
-`issue` is an `edition.Issue`, `card` a `cards.Card`. What is in `slot` differs from subscriber to subscriber and is
+`edition` is an `edition.Masthead`, `card` a `cards.Card`. What is in `slot` differs from subscriber to subscriber and is
 filled in later: a template shows it, and can do nothing else with it. Called by `edition.py` and `cards.py`.
 """
 
