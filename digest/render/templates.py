@@ -10,7 +10,7 @@ A template is looked for in the list's own folder first, then among the shipped 
     quiet.html, quiet.txt         edition
     links.txt                     edition, slot (links)
 
-`edition` is an `edition.Masthead`, `card` a `cards.Card`. What is in `slot` differs from subscriber to subscriber and is
+`edition` is an `edition.Masthead`, `card` a `cards.Card`. What is in `slot` differs from reader to reader and is
 filled in later: a template shows it, and can do nothing else with it. Called by `edition.py` and `cards.py`.
 """
 
