@@ -118,7 +118,23 @@ def test_a_path_that_is_not_there_has_the_line_of_what_is_around_it() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "\n\n", "# only a comment", "[[]", "= 3", '"""', "[a", "a = [1", "a = {b", '"\\x" = 1', "\x00"]
+    "text",
+    [
+        "",
+        "\n\n",
+        "# only a comment",
+        "[[]",
+        "= 3",
+        '"""',
+        "[a",
+        "a = [1",
+        "a = {b",
+        "a = [}",
+        "a = [1}]",
+        "a = {]",
+        '"\\x" = 1',
+        "\x00",
+    ],
 )
 def test_what_is_no_toml_ends_the_scan(text: str) -> None:
     """The scan ends on any text, valid or not, without an error: those are for the parser to tell."""

@@ -135,6 +135,7 @@ class _Scanner:
         self._skip(_BLANK)
         number = 0
         while self.at < len(self.text) and self.text[self.at] != closing:
+            before = self.at
             if closing == "]":
                 self._note((*path, number))
                 self._value((*path, number))
@@ -145,6 +146,8 @@ class _Scanner:
             if self.text.startswith(",", self.at):
                 self.at += 1
                 self._skip(_BLANK)
+            if self.at == before:  # the text is no TOML
+                self.at = len(self.text)
         self.at += 1
 
 
