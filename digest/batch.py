@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import Any
 
 from digest.errors import ConfigError, Problem
+from digest.ids import title_id
 from digest.model import Candidate, Paper, PaperId, Pick, Profile, Signal, Topic, Vote
-from digest.pull.ids import title_id
 from digest.rank import Ranker
 
 _PROFILE_KEYS = ("id", "topics", "authors", "categories", "examples", "liked", "disliked")

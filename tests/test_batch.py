@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from digest.batch import rank_files
 from digest.errors import ConfigError
-from digest.pull.ids import title_id
+from digest.ids import title_id
 from tests.factories import NOW
 
 VIDEO = {"id": "a", "title": "Video by diffusion", "abstract": "A diffusion model generates video."}

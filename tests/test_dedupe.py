@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from digest.ids import arxiv_id, arxiv_links, doi_link, find_arxiv_id, find_doi, paper_id, title_id
 from digest.model import Announcement, AnnounceType, Link, LinkKind, Paper, PaperId, Sighting, Signal
 from digest.pull.dedupe import merge
-from digest.pull.ids import arxiv_id, arxiv_links, doi_link, find_arxiv_id, find_doi, paper_id, title_id
 
 DAY = date(2026, 6, 10)
 EARLY = datetime(2026, 6, 10, 7, tzinfo=UTC)

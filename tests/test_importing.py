@@ -11,7 +11,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from digest.model import Address, Frequency, LinkKind, PaperId
-from digest.pull import ids
 from digest.subscribe import values
 from digest.subscribe.importing import COLUMNS, Imported, SubscriberRow, read_bibtex, read_subscribers
 
@@ -199,15 +198,6 @@ def test_what_names_no_paper_is_refused(written: str) -> None:
     """A mistyped id is not taken for one."""
     with pytest.raises(values.WrongValue):
         values.paper_id(written)
-
-
-@pytest.mark.parametrize(
-    ("title", "author"),
-    [("A Title: of Ünusual  form", "Jörg Å. Müller"), ("???", ""), ("ABC", "李明"), ("ﬁne\n", "O'X")],
-)
-def test_a_library_s_ids_are_those_of_the_sources(title: str, author: str) -> None:
-    """A paper known by title alone has one id, whether a source announced it or a library holds it."""
-    assert values.title_id(title, author) == ids.title_id(title, author)
 
 
 # --- BibTeX ---

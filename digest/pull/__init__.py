@@ -130,7 +130,7 @@ def _days(days: Sequence[date]) -> str:
 
 def _parse(body: bytes, source: Source, url: str, day: date | None, now: datetime) -> Parsed:
     """Read one answer. Runs in a thread: parsing is all CPU."""
-    from digest.pull import arxiv, feeds, huggingface  # late: whoever needs only `digest.pull.ids` need not wait
+    from digest.pull import arxiv, feeds, huggingface
 
     where = shown(url)
     match source.kind:

@@ -15,9 +15,9 @@ from datetime import date
 from typing import Any
 
 from digest.errors import SourceError
+from digest.ids import arxiv_id, arxiv_links, doi_link, find_arxiv_id, find_doi, paper_id
 from digest.model import Announcement, AnnounceType, Paper, Rejection, Source
 from digest.pull.clean import readable, split_authors
-from digest.pull.ids import arxiv_id, arxiv_links, doi_link, find_arxiv_id, find_doi, paper_id
 from digest.pull.parsed import Parsed, read_date
 from digest.pull.syndication import read_feed
 

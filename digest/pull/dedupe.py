@@ -12,8 +12,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
 
+from digest.ids import title_id
 from digest.model import Announcement, Candidate, Link, LinkKind, Paper, PaperId, Sighting, Signal
-from digest.pull.ids import title_id
 
 _ONE_OF_A_KIND = frozenset({LinkKind.ABS, LinkKind.PDF, LinkKind.HTML, LinkKind.HUGGINGFACE, LinkKind.DOI})
 _SHOWN = {kind: place for place, kind in enumerate(LinkKind)}

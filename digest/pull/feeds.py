@@ -13,9 +13,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, datetime
 from typing import Any
 
+from digest.ids import arxiv_links, doi_link, find_arxiv_id, find_doi, paper_id
 from digest.model import Announcement, AnnounceType, Link, LinkKind, Paper, Rejection, Source
 from digest.pull.clean import readable, split_authors
-from digest.pull.ids import arxiv_links, doi_link, find_arxiv_id, find_doi, paper_id
 from digest.pull.parsed import Parsed, in_utc, read_date, web_address
 from digest.pull.syndication import read_feed
 

@@ -16,9 +16,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from digest.errors import SourceError
+from digest.ids import arxiv_id, arxiv_links, paper_id
 from digest.model import Announcement, AnnounceType, Link, LinkKind, Paper, PaperId, Rejection, Signal, Source
 from digest.pull.clean import readable
-from digest.pull.ids import arxiv_id, arxiv_links, paper_id
 from digest.pull.parsed import Parsed, in_utc, read_date, web_address
 
 DAILY = "https://huggingface.co/api/daily_papers"

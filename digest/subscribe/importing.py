@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+from digest import ids
 from digest.errors import Problem
 from digest.model import Address, Frequency, Link, LinkKind, Paper, PaperId
 from digest.subscribe import values
@@ -227,7 +228,7 @@ def _paper(entry: Entry) -> Paper | None:
         links.append(Link(LinkKind.DOI, f"https://doi.org/{doi}"))
     category = fields.get("primaryclass", "").strip()
     return Paper(
-        id=arxiv or PaperId(f"doi:{doi}") if arxiv or doi else values.title_id(title, authors[0] if authors else ""),
+        id=arxiv or PaperId(f"doi:{doi}") if arxiv or doi else ids.title_id(title, authors[0] if authors else ""),
         title=title,
         abstract=_readable(fields.get("abstract", "")),
         authors=authors,

@@ -7,13 +7,13 @@ that one mistake gets one message. Every function raises `WrongValue`, which say
 from __future__ import annotations
 
 import difflib
-import hashlib
 import json
 import re
 import unicodedata
 from collections.abc import Iterable
 from zoneinfo import ZoneInfo, available_timezones
 
+from digest import ids
 from digest.model import Address, Frequency, PaperId
 
 
@@ -152,24 +152,8 @@ def paper_id(value: str) -> PaperId:
     """The id of a paper named by arXiv id or DOI, bare, with its prefix or as an address. Versions are one paper."""
     text = value.strip()
     if found := _ARXIV.fullmatch(text):
-        archive, slash, number = found[1].partition("/")
-        # math.GT/0309136 is math/0309136: the subject class never was a part of the number.
-        return PaperId(f"arxiv:{archive.partition('.')[0].lower()}/{number}" if slash else f"arxiv:{archive}")
+        arxiv = ids.arxiv_id(found[1])
+        return ids.paper_id(arxiv=arxiv[0] if arxiv else None)
     if found := _DOI.fullmatch(text):
-        return PaperId(f"doi:{found[1].lower()}")
+        return ids.paper_id(doi=found[1])
     raise WrongValue("must be an arXiv id such as `arxiv:2406.04325` or a DOI such as `doi:10.1038/nature14539`")
-
-
-def title_id(title: str, first_author: str) -> PaperId:
-    """The id of a paper known by neither: a hash of title and first author without case, accents and punctuation.
-
-    It must stay the one that the sources give to such a paper.
-    """
-    key = f"{_plain(title)}\n{_plain(first_author)}"
-    return PaperId(f"title:{hashlib.sha256(key.encode()).hexdigest()[:16]}")
-
-
-def _plain(text: str) -> str:
-    decomposed = unicodedata.normalize("NFKD", text).casefold()
-    words = "".join(c if c.isalnum() else " " for c in decomposed if not unicodedata.combining(c)).split()
-    return " ".join(words) or "".join(text.split())

@@ -1,7 +1,8 @@
 """What makes two announcements the same paper: arXiv ids, DOIs, and a hash of the title where there is neither.
 
-Pure. Called by every source module, by `dedupe.py`, and by whoever reads papers from elsewhere (the batch form of
-`digest rank`). Forms of arXiv ids: https://info.arxiv.org/help/arxiv_identifier.html; of DOIs: ISO 26324 and
+Pure. Called by every source module, by `dedupe.py`, and by whoever reads papers or their names from elsewhere: config
+files, BibTeX libraries, the batch form of `digest rank`. Forms of arXiv ids:
+https://info.arxiv.org/help/arxiv_identifier.html; of DOIs: ISO 26324 and
 https://www.crossref.org/blog/dois-and-matching-regular-expressions/.
 """
 
