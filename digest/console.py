@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -129,11 +128,6 @@ class SendProgress:
             self._terminal.say(f"  {outcome.status:<9} {claim.delivery.address}  {count}{reply}")
         elif not self._bar and self._done % 1000 == 0:
             self._terminal.say(f"  {self._done:,} of {self._total:,}")
-
-
-def progress_or_nothing(terminal: Terminal, total: int) -> AbstractContextManager[SendProgress | None]:
-    """A progress display, or none where JSON is wanted."""
-    return nullcontext() if terminal.as_json else terminal.progress(total)
 
 
 # --- pull -----------------------------------------------------------------------------------------------------------

@@ -5,7 +5,6 @@ DigestError
 ├── SourceError          one source could not be pulled: the edition goes on without it
 ├── StoreError           the database: not ours, of a newer schema, locked, full
 ├── TemplateError        a template is broken: file and line, before anything is sent
-├── ExtraMissingError    a feature needs an extra that is not installed: names it
 ├── SendError            the relay refuses us as a whole: nobody is marked
 └── LeaseLostError       a delivery is not ours any more: it is left alone
 """
@@ -58,15 +57,6 @@ class StoreError(DigestError):
 
 class TemplateError(DigestError):
     """A template cannot be rendered."""
-
-
-class ExtraMissingError(DigestError):
-    """A feature needs packages that are not installed."""
-
-    exit_code = 2
-
-    def __init__(self, feature: str, extra: str):
-        super().__init__(f"{feature} needs the extra `{extra}`: pip install 'papers-digest[{extra}]'")
 
 
 class SendError(DigestError):

@@ -19,7 +19,7 @@ from digest.console import Terminal, complain, counts_line
 from digest.errors import DigestError
 from digest.model import MailingList
 from digest.settings import ListConfig
-from digest.stopping import stop_on_signals, warn
+from digest.stopping import stop_on_signals
 
 if TYPE_CHECKING:
     from apscheduler.triggers.cron import CronTrigger
@@ -170,7 +170,7 @@ async def run_until_stopped(configs: Sequence[ListConfig], now: Callable[[], dat
     terminal = Terminal()
     scheduler = AsyncIOScheduler(job_defaults={"coalesce": True, "misfire_grace_time": None, "max_instances": 1})
     runners = [ListRunner(config, now, stop, terminal) for config in configs]
-    with stop_on_signals(stop, warn):
+    with stop_on_signals(stop, complain):
         for config, runner in zip(configs, runners, strict=True):
             scheduler.add_job(runner.send, trigger(config.mailing_list), id=f"send {config.mailing_list.id}")
             scheduler.add_job(runner.retry, IntervalTrigger(seconds=int(RETRY_EVERY.total_seconds())))

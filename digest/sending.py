@@ -20,7 +20,7 @@ from digest.console import (
 )
 from digest.errors import ConfigError
 from digest.model import Address, DeliveryStatus, Edition, SourceReport, SourceSummary
-from digest.stopping import stop_on_signals, warn
+from digest.stopping import stop_on_signals
 
 DONE, PARTLY, NOTHING = 0, 1, 3
 
@@ -61,7 +61,7 @@ async def _send(terminal: Terminal, app: App, to: Collection[str]) -> Sent:
     def edition_made(edition: Edition) -> None:
         terminal.say(f"  edition {edition.number} of {edition.due_on}")
 
-    with terminal.progress(len(app.config.subscribers)) as shown, stop_on_signals(stop, warn):
+    with terminal.progress(len(app.config.subscribers)) as shown, stop_on_signals(stop, complain):
         return await app.send(
             to, stop=stop, progress=Progress(on_report=reported, on_edition=edition_made, on_result=shown.result)
         )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -34,8 +33,3 @@ def stop_on_signals(stop: asyncio.Event, say: Callable[[str], None]) -> Iterator
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
-
-
-def warn(message: str) -> None:
-    """Says it on standard error."""
-    sys.stderr.write(message + "\n")

@@ -14,7 +14,6 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert
 
-from digest.errors import StoreError
 from digest.model import (
     Address,
     Announcement,
@@ -151,14 +150,6 @@ class Editions:
         )
         with self._database.read() as connection:
             return tuple(map(_edition, connection.execute(query)))
-
-    def get(self, edition_id: EditionId) -> Edition:
-        """The edition. Raises StoreError if there is none."""
-        with self._database.read() as connection:
-            row = connection.execute(sa.select(schema.editions).where(schema.editions.c.id == edition_id)).one_or_none()
-        if row is None:
-            raise StoreError(f"there is no edition with the id {edition_id}")
-        return _edition(row)
 
     def candidates(self, edition: Edition) -> tuple[Candidate, ...]:
         """The frozen candidates, in the order in which they were frozen."""
