@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import secrets
 from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import date, datetime
 from email.utils import parseaddr
 from pathlib import Path
 from types import TracebackType
@@ -84,9 +85,11 @@ class Proof:
         """Her email, as a person reads it."""
         return self.renderer.render(subscriber, selection.picks)
 
-    def compose(self, subscriber: Subscriber, selection: Selection, mailing_list: MailingList) -> bytes:
-        """Her email, as it goes over the wire."""
-        return self.renderer.compose(subscriber, _unrecorded(self.edition, subscriber, selection, mailing_list))
+    def compose(self, subscriber: Subscriber, selection: Selection, mailing_list: MailingList, salt: str = "") -> bytes:
+        """Her email, as it goes over the wire; salted, it has a Message-ID of its own."""
+        delivery = _unrecorded(self.edition, subscriber, selection, mailing_list)
+        salted = replace(delivery, message_id=delivery.message_id.replace("@", f".{salt}@")) if salt else delivery
+        return self.renderer.compose(subscriber, salted)
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +197,7 @@ class App:
         proof = await self.proof(to, progress)
         for subscriber, selection in proof.selections:
             addressed = Subscriber(subscriber.id, address, subscriber.name, subscriber.timezone, subscriber.profile)
-            message = proof.compose(addressed, selection, self.list)
+            message = proof.compose(addressed, selection, self.list, salt=secrets.token_hex(8))
             transport = self._transports()()
             try:
                 return await transport.submit(self._envelope(address), message, lambda: None)
@@ -203,33 +206,35 @@ class App:
         raise SendError(f"{self.config.path}: there is no subscriber whose edition could be sent")
 
     async def send(
-        self, only: Collection[str] = (), *, stop: asyncio.Event | None = None, progress: Progress = Progress()
+        self,
+        only: Collection[str] = (),
+        *,
+        due_on: date | None = None,
+        stop: asyncio.Event | None = None,
+        progress: Progress = Progress(),
     ) -> Sent:
-        """Makes today's edition unless it is made, and sends whatever is due, of earlier editions too.
+        """Makes the edition of the day `due_on`, today's by default, unless it is made, and sends whatever is due.
+
+        Earlier editions that are not finished are finished first.
 
         With `only`, everybody's delivery is queued and only those subscribers' are sent now.
         """
         stop = stop or asyncio.Event()
         people = self._synchronise(only)
-        today = self.editions.on(self.list.id, life.due_on(self.list, self._now()))
+        day = due_on or life.due_on(self.list, self._now())
+        today = self.editions.on(self.list.id, day)
         pulled: Pulled | None = None
         reason: str | None = None
         if not people:
             reason = f"{self.config.path} has no subscriber who may be sent to: add a [[subscribers]] table"
         elif today is None:
             pulled = await _unless_stopped(self.fetch(progress), stop)
-            today, reason = self._freeze(pulled) if pulled else (None, "stopped while the sources were fetched")
+            today, reason = self._freeze(pulled, day) if pulled else (None, "stopped while the sources were fetched")
         first = self.editions.latest(self.list.id) is None
         waiting = self.editions.unfinished(self.list.id)
         drained: DrainReport | None = None
         if waiting:
-            for edition in waiting:
-                if progress.on_edition:
-                    progress.on_edition(edition)
-                life.enqueue_all(
-                    self.list, edition, self.papers, self.editions, self._library, self._now(), stop.is_set
-                )
-            drained = await self.drain([s.address for s in people] if only else (), stop=stop, progress=progress)
+            drained = await self.resume([s.address for s in people] if only else (), stop=stop, progress=progress)
         elif today and not reason:
             reason = self._complete(self.editions.overview(today))
         shown = {e.id: e for e in (*waiting, *([today] if today else []))}
@@ -239,9 +244,19 @@ class App:
         expected = reason is not None and (first or not people)
         return Sent(pulled, overviews, drained, reason, expected_something=expected, stopped=stop.is_set())
 
-    async def drain(
-        self, only: Collection[Address] = (), *, stop: asyncio.Event | None = None, progress: Progress = Progress()
+    async def resume(
+        self, only: Collection[Address] = (), *, stop: asyncio.Event, progress: Progress = Progress()
     ) -> DrainReport:
+        """Finishes what earlier runs left: recipients without a delivery, then deliveries that are due."""
+        for edition in self.editions.unfinished(self.list.id):
+            if progress.on_edition:
+                progress.on_edition(edition)
+            await life.enqueue_all(
+                self.list, edition, self.papers, self.editions, self._library, self._now(), stop.is_set
+            )
+        return await self._drain(only, stop, progress)
+
+    async def _drain(self, only: Collection[Address], stop: asyncio.Event, progress: Progress) -> DrainReport:
         """Sends every due delivery of the list, and finishes the editions that are done."""
         relay = self.config.relay
         ledger = DeliveryLedger(
@@ -260,7 +275,7 @@ class App:
             lambda claim: self._compose(claim, renderers),
             connections=relay.connections if relay else 1,
             now=self._now,
-            stop=stop or asyncio.Event(),
+            stop=stop,
             limiter=Limiter(relay.rate, dict(relay.per_domain)) if relay else None,
             on_result=progress.on_result,
         )
@@ -268,14 +283,12 @@ class App:
             self.editions.finish(edition, self._now())
         return report
 
-    def _freeze(self, pulled: Pulled) -> tuple[Edition | None, str | None]:
-        """Today's edition of what was pulled, or why there is none."""
+    def _freeze(self, pulled: Pulled, day: date) -> tuple[Edition | None, str | None]:
+        """The day's edition of what was pulled, or why there is none."""
         if pulled.reports and all(report.error for report in pulled.reports):
             kept = "no edition was made, the next run tries again"
             raise SendError(f"every source of {self.config.path} failed: {kept}")
-        made = life.draft(
-            self.list, self.papers, self.editions.latest(self.list.id), pulled.reports, self._merge, self._now()
-        )
+        made = self._drafted(pulled, day)
         if not made.candidates and self.list.when_empty is WhenEmpty.SKIP:
             self.papers.record(self.list.id, pulled.reports, self._now())
             since = made.edition.since
@@ -298,9 +311,11 @@ class App:
 
     async def _draft(self, progress: Progress) -> Draft:
         pulled = await self.fetch(progress)
-        return life.draft(
-            self.list, self.papers, self.editions.latest(self.list.id), pulled.reports, self._merge, self._now()
-        )
+        return self._drafted(pulled, life.due_on(self.list, self._now()))
+
+    def _drafted(self, pulled: Pulled, day: date) -> Draft:
+        latest = self.editions.latest(self.list.id)
+        return life.draft(self.list, self.papers, latest, pulled.reports, self._merge, day, self._now())
 
     def _merge(self, announcements: Sequence[Announcement], signals: Sequence[Signal]) -> Sequence[Candidate]:
         return life.merge_wanted(merge, self.config.sources)(announcements, signals)
@@ -313,8 +328,11 @@ class App:
         candidates = {c.paper.id: c for c in self.editions.candidates(edition)}
         return EditionRenderer(self.list, edition, candidates, self.editions.sources(edition))
 
-    def _compose(self, claim: Claim, renderers: Mapping[EditionId, EditionRenderer]) -> tuple[Envelope, bytes]:
-        message = renderers[claim.delivery.edition_id].compose(claim.subscriber, claim.delivery)
+    def _compose(self, claim: Claim, renderers: dict[EditionId, EditionRenderer]) -> tuple[Envelope, bytes]:
+        edition_id = claim.delivery.edition_id
+        if edition_id not in renderers:  # an edition that was finished, and has a held delivery reopened
+            renderers[edition_id] = self._renderer(self.editions.get(edition_id))
+        message = renderers[edition_id].compose(claim.subscriber, claim.delivery)
         return self._envelope(claim.delivery.address), message
 
     def _envelope(self, recipient: Address) -> Envelope:
@@ -336,9 +354,11 @@ class App:
     def _people(self, only: Collection[str]) -> tuple[Subscriber, ...]:
         """The config's subscribers, with the ids of those whom the store knows; nothing is kept."""
         ids = {s.address.casefold(): s.id for s in self.subscribers.reachable(self.list.id)}
+        departed = self.subscribers.departed(self.list.id)
         people = tuple(
             Subscriber(ids.get(s.address.casefold(), SubscriberId(0)), s.address, s.name, s.timezone, s.profile)
             for s in self._configured()
+            if s.address.casefold() not in departed
         )
         return _named(people, only, self.config.path)
 

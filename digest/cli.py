@@ -7,12 +7,13 @@ failed; 2 config or usage; 3 nothing to do where something was expected.
 from __future__ import annotations
 
 import asyncio
+import io
 import os
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -57,6 +58,9 @@ ToOption = Annotated[
 
 def main() -> None:
     """Runs the command line; every foreseeable error is a line or two on standard error, never a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that lacks a letter must not break off a send
     try:
         cli()
     except DigestError as error:
@@ -90,6 +94,8 @@ def _clock(now: str | None) -> Callable[[], datetime]:
     except ValueError:
         raise ConfigError(f"--now {now}: not a time; write it as 2026-06-09T07:00Z") from None
     fixed = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    if not 1970 <= fixed.year <= 9000:
+        raise ConfigError(f"--now {now}: that is not a time of papers; write it as 2026-06-09T07:00Z")
     return lambda: fixed
 
 
@@ -128,7 +134,7 @@ def _each(
 ) -> None:
     """Does the work for every list; one list's failure never keeps the others from theirs. Exits with the worst."""
     from digest.app import App
-    from digest.console import complain
+    from digest.console import complain, explained
 
     chosen = [c for c in installation.lists if only is None or c.mailing_list.id == only]
     if not chosen:
@@ -141,7 +147,7 @@ def _each(
             with App(each, clock, keep=keep) as app:
                 codes.append(work(app))
         except DigestError as error:
-            complain(str(error))
+            complain(explained(error))
             codes.append(error.exit_code)
     worst = next((code for code in (USAGE, PARTLY, NOTHING) if code in codes), DONE)
     raise typer.Exit(worst)
@@ -206,7 +212,7 @@ def rank(
 
     With --papers and --profiles it ranks any documents, without a config: one JSON object a line in, one a line out.
     """
-    from digest.console import show_ranking
+    from digest.console import complain_of_sources, show_ranking
 
     if papers or profiles:
         _rank_files(papers, profiles, top, json, now)
@@ -215,13 +221,13 @@ def rank(
     def work(app: App) -> int:
         _heading(terminal, app)
         proof, rankings = asyncio.run(app.rankings(to or (), top))
-        _tell_failures(proof.summaries)
+        failed = complain_of_sources(app.list.id, proof.summaries)
         for (subscriber, selection), (_, ranking) in zip(proof.selections, rankings, strict=True):
             show_ranking(terminal, proof, subscriber, selection, ranking)
         if not proof.candidates:
             terminal.say("  nothing to rank: no new paper since the last edition")
             return NOTHING
-        return PARTLY if any(summary.error for summary in proof.summaries) else DONE
+        return PARTLY if failed else DONE
 
     _each(_load(config, verbose), now, work, keep=False)
 
@@ -245,14 +251,6 @@ def _rank_files(papers: Path | None, profiles: Path | None, top: int, json: bool
     raise typer.Exit(DONE)
 
 
-def _tell_failures(summaries: Any) -> None:
-    from digest.console import complain
-
-    for summary in summaries:
-        if summary.error:
-            complain(f"{summary.source}: {summary.error}")
-
-
 @cli.command(epilog="Example: digest preview --to ada@example.org --open")
 def preview(
     config: ConfigOption = None,
@@ -267,6 +265,7 @@ def preview(
 
     Nothing is sent, nothing is recorded.
     """
+    from digest.console import complain_of_sources
     from digest.preview import write_preview
 
     terminal = _terminal(json)
@@ -274,13 +273,13 @@ def preview(
     def work(app: App) -> int:
         _heading(terminal, app)
         proof = asyncio.run(app.proof(to or ()))
-        _tell_failures(proof.summaries)
+        failed = complain_of_sources(app.list.id, proof.summaries)
         pages = write_preview(proof, app.list, out, terminal)
         if open_ and pages:
             typer.launch(pages[0].resolve().as_uri())
         if not any(selection.picks for _, selection in proof.selections):
             return NOTHING
-        return PARTLY if any(summary.error for summary in proof.summaries) else DONE
+        return PARTLY if failed else DONE
 
     _each(_load(config, verbose), now, work, keep=False)
 

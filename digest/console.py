@@ -93,6 +93,19 @@ def complain(message: str) -> None:
     sys.stderr.write(message.rstrip() + "\n")
 
 
+def complain_of_sources(list_id: str, summaries: Sequence[SourceSummary]) -> bool:
+    """One line on standard error for each source that failed; whether there was one."""
+    failed = [summary for summary in summaries if summary.error]
+    for summary in failed:
+        complain(f"{list_id}: source {summary.source} failed: {summary.error}")
+    return bool(failed)
+
+
+def explained(error: BaseException) -> str:
+    """An error with what was noted on its way, such as the reply of a relay that could not be recorded."""
+    return "; ".join([str(error), *getattr(error, "__notes__", [])])
+
+
 class SendProgress:
     """A bar on a terminal, plain lines elsewhere: one a recipient for small editions, one a thousand for large."""
 

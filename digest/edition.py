@@ -11,6 +11,7 @@ works from the frozen deliveries alone.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -86,6 +87,7 @@ class EditionStore(Protocol):
         now: datetime,
         nothing_for: str | None,
     ) -> None: ...
+    def recipients_are_frozen(self, edition: Edition) -> bool: ...
     def close_recipients(self, edition: Edition, now: datetime) -> None: ...
 
 
@@ -144,16 +146,15 @@ def draft(
     latest: Edition | None,
     reports: Sequence[SourceReport],
     merge: Merge,
+    day: date,
     now: datetime,
 ) -> Draft:
-    """What the next edition would hold; nothing is kept."""
+    """What the edition of that day would hold; nothing is kept."""
     unseen = papers.unseen(mailing_list.id, (a for report in reports for a in report.announcements))
     pending, signals = papers.pending(mailing_list.id)
     observed = tuple(s for report in reports for s in report.signals)
     number = latest.number + 1 if latest else 1
-    edition = Edition(
-        EditionId(0), mailing_list.id, number, due_on(mailing_list, now), latest.cutoff if latest else None, now
-    )
+    edition = Edition(EditionId(0), mailing_list.id, number, day, latest.cutoff if latest else None, now)
     return Draft(edition, tuple(merge(pending + unseen, signals + observed)), summarise(reports, unseen))
 
 
@@ -204,7 +205,7 @@ def select_for(
         )
 
 
-def enqueue_all(
+async def enqueue_all(
     mailing_list: MailingList,
     edition: Edition,
     papers: PaperStore,
@@ -217,6 +218,8 @@ def enqueue_all(
 
     When `stopped` says so after a shard, the set is left open and the next run goes on from there.
     """
+    if editions.recipients_are_frozen(edition):
+        return
     candidates = editions.candidates(edition)
     by_id = {candidate.paper.id: candidate for candidate in candidates}
     nothing_for = None
@@ -230,6 +233,7 @@ def enqueue_all(
             for subscriber, selection in select_for(mailing_list, ranker, by_id, shard, sent)
         ]
         editions.enqueue(edition, selected, now, nothing_for)
+        await asyncio.sleep(0)  # ranking is all CPU: a signal is heard between shards
         if stopped():
             return
     editions.close_recipients(edition, now)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
+from urllib.parse import quote
 
 from digest.app import Proof
 from digest.console import Terminal, edition_json
@@ -46,5 +46,5 @@ def write_preview(proof: Proof, mailing_list: MailingList, out: Path, terminal: 
 
 
 def file_stem(address: Address | str) -> str:
-    """An address as a file name that no system objects to."""
-    return re.sub(r"[^\w.@+-]", "_", address) or "_"
+    """An address as a file name that no system objects to, and no two alike."""
+    return quote(address, safe="@+=")

@@ -1,8 +1,10 @@
-"""`digest run`: cron to edition, by APScheduler.
+"""`digest run`: a list's schedule to its editions, by APScheduler.
 
-Every list has one cron job in its own time zone; runs that fall together count once (`coalesce`), and no run is too
-late to be made (`misfire_grace_time=None`). A run that was missed while the program was down is made at the start: the
-edition covers everything since the last one's cutoff. Between runs, deferred deliveries are tried when they are due.
+Every list has one job on its schedule; runs that fall together count once (`coalesce`), and no run is too late to be
+made (`misfire_grace_time=None`). A run is owed from the moment it is due until its edition is made: one that was missed
+while the program was down is made at the start, one whose sources all failed is tried again, later and later. Between
+runs, deferred deliveries are tried when they are due; a relay that refuses everybody is left alone for a while. The
+config is read again for every piece of work.
 """
 
 from __future__ import annotations
@@ -10,83 +12,50 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING
-from zoneinfo import ZoneInfo
 
 from digest.app import App
-from digest.console import Terminal, complain, counts_line
-from digest.errors import DigestError
+from digest.console import Terminal, complain, complain_of_sources, counts_line, explained
+from digest.errors import ConfigError, DigestError
 from digest.model import MailingList
-from digest.settings import ListConfig
+from digest.schedule import read_schedule
+from digest.send.outbox import DrainReport, next_attempt
+from digest.settings import ListConfig, load
 from digest.stopping import stop_on_signals
 
 if TYPE_CHECKING:
-    from apscheduler.triggers.cron import CronTrigger
+    from apscheduler.triggers.base import BaseTrigger
 
 log = logging.getLogger("digest.scheduler")
 
-RETRY_EVERY = timedelta(minutes=1)
-"""How often deferred deliveries are looked at; each has its own time at which it is due."""
-LONGEST_GAP = timedelta(days=366)
-"""No schedule is looked back over further than this."""
-WEEKDAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat", "sun")
+TEND_EVERY = timedelta(minutes=1)
+"""How often it is looked whether anything is owed or deferred; each has its own time at which it is due."""
 
 
-def trigger(mailing_list: MailingList) -> CronTrigger:
-    """The list's schedule. APScheduler counts weekdays from Monday = 0, cron from Sunday = 0: numbers become names."""
-    from apscheduler.triggers.cron import CronTrigger
+def trigger(mailing_list: MailingList) -> BaseTrigger:
+    """The list's schedule for APScheduler, whose own cron counts weekdays otherwise and loses runs at clock changes."""
+    from apscheduler.triggers.base import BaseTrigger
 
-    minute, hour, day, month, weekday = mailing_list.schedule.split()
-    return CronTrigger(
-        minute=minute,
-        hour=hour,
-        day=day,
-        month=month,
-        day_of_week=named_weekdays(weekday),
-        timezone=ZoneInfo(mailing_list.timezone),
-    )
+    schedule = read_schedule(mailing_list.schedule, mailing_list.timezone)
 
+    class ScheduleTrigger(BaseTrigger):  # type: ignore[misc]
+        def get_next_fire_time(self, previous: datetime | None, now: datetime) -> datetime | None:
+            return schedule.after(previous or now)
 
-def named_weekdays(field: str) -> str:
-    """Cron's day-of-week field with names, ranges and steps unrolled: `1-5` becomes `mon,tue,wed,thu,fri`."""
-    if field == "*":
-        return field
-    days: list[str] = []
-    for part in field.lower().split(","):
-        span, _, step = part.partition("/")
-        first, _, last = span.partition("-")
-        if span == "*":
-            first, last = "0", "6"
-        start = _weekday(first)
-        end = _weekday(last) if last else (6 if step else start)
-        if end < start:
-            end += 7
-        days += [WEEKDAYS[n % 7] for n in range(start, end + 1, int(step or 1))]
-    return ",".join(dict.fromkeys(days))
-
-
-def _weekday(word: str) -> int:
-    return int(word) if word.isdigit() else WEEKDAYS.index(word[:3])
+    return ScheduleTrigger()
 
 
 def next_run(mailing_list: MailingList, now: datetime) -> str | None:
     """When the schedule next fires, in the list's own time, for a person."""
-    fires = trigger(mailing_list).get_next_fire_time(None, now)
+    fires = read_schedule(mailing_list.schedule, mailing_list.timezone).after(now)
     return f"{fires:%A %Y-%m-%d %H:%M %Z}" if fires else None
 
 
-def missed_run(mailing_list: MailingList, last_due: datetime | None, now: datetime) -> datetime | None:
-    """The newest time at which the schedule fired after `last_due` and up to now; None for a list without a past."""
-    if last_due is None:
-        return None
-    cron = trigger(mailing_list)
-    newest = None
-    fires = cron.get_next_fire_time(None, max(last_due + timedelta(microseconds=1), now - LONGEST_GAP))
-    while fires and fires <= now:
-        newest = fires
-        fires = cron.get_next_fire_time(fires, fires + timedelta(microseconds=1))
-    return newest
+def missed_run(mailing_list: MailingList, last_cutoff: datetime | None, now: datetime) -> date | None:
+    """The day of the newest run after `last_cutoff` and up to now; None for a list without a past."""
+    run = read_schedule(mailing_list.schedule, mailing_list.timezone).until(now)
+    return run.date() if run and last_cutoff and run > last_cutoff else None
 
 
 class ListRunner:
@@ -98,14 +67,22 @@ class ListRunner:
         self._stop = stop
         self._terminal = terminal
         self._busy = asyncio.Lock()
+        self._owed: date | None = None
+        self._failures = 0
+        self._quiet_until = now()
 
     async def send(self) -> None:
-        """Makes and sends the day's edition. A failure is told and does not end the program."""
-        await self._work("send", self._send)
+        """Makes and sends the edition of the run that is due. A failure is told and does not end the program."""
+        mailing_list = self._config.mailing_list
+        run = read_schedule(mailing_list.schedule, mailing_list.timezone).until(self._now())
+        self._owed = run.date() if run else None
+        self._succeeded()
+        await self._work("send", self._tend)
 
-    async def retry(self) -> None:
-        """Sends what is due of editions that are made already."""
-        await self._work("retry", self._retry)
+    async def tend(self) -> None:
+        """Makes an edition that is owed, and sends what is due of those that are made."""
+        if not self._busy.locked() and self._now() >= self._quiet_until:
+            await self._work("retry", self._tend)
 
     async def catch_up(self) -> None:
         """Makes the run that was missed while the program was down, if there was one."""
@@ -121,44 +98,67 @@ class ListRunner:
             if self._stop.is_set():
                 return
             try:
+                self._config = _read_again(self._config)
                 with App(self._config, self._now) as app:
                     await work(app)
             except DigestError as error:
-                complain(f"{self._config.mailing_list.id}: {what}: {error}")
+                self._failed(f"{what}: {explained(error)}")
             except Exception:  # one list's trouble must not end the others'
                 log.exception("%s: %s failed", self._config.mailing_list.id, what)
+                self._failed(f"{what} failed")
 
-    async def _send(self, app: App) -> None:
-        sent = await app.send(stop=self._stop)
-        for overview in sent.overviews:
-            self._say(app, f"edition {overview.edition.number} of {overview.edition.due_on}: {counts_line(overview)}")
-        if sent.nothing_because:
-            self._say(app, f"nothing to send: {sent.nothing_because}")
-        for summary in sent.pulled.summaries if sent.pulled else ():
-            if summary.error:
-                complain(f"{app.list.id}: source {summary.source} failed: {summary.error}")
-        if sent.drained and sent.drained.paused:
-            complain(f"{app.list.id}: paused: {sent.drained.paused}")
-
-    async def _retry(self, app: App) -> None:
-        if app.editions.unfinished(app.list.id):
-            drained = await app.drain(stop=self._stop)
-            if any(drained.counts.values()):
-                told = ", ".join(f"{count} {status}" for status, count in drained.counts.items() if count)
-                self._say(app, f"retried: {told}")
+    async def _tend(self, app: App) -> None:
+        if self._owed:
+            sent = await app.send(due_on=self._owed, stop=self._stop)
+            self._owed = self._owed if sent.stopped else None
+            for overview in sent.overviews:
+                edition = overview.edition
+                self._say(app, f"edition {edition.number} of {edition.due_on}: {counts_line(overview)}")
+            if sent.nothing_because:
+                self._say(app, f"nothing to send: {sent.nothing_because}")
+            complain_of_sources(app.list.id, sent.pulled.summaries if sent.pulled else ())
+            self._judge(sent.drained)
+        elif app.editions.unfinished(app.list.id):
+            drained = await app.resume(stop=self._stop)
+            if drained.counts:
+                told = ", ".join(f"{count} {status}" for status, count in drained.counts.items())
+                self._say(app, f"tried again: {told}")
+            self._judge(drained)
 
     async def _catch_up(self, app: App) -> None:
         latest = app.editions.latest(app.list.id)
         missed = missed_run(app.list, latest.cutoff if latest else None, self._now())
-        zone = ZoneInfo(app.list.timezone)
-        if missed and latest and missed.astimezone(zone).date() > latest.due_on:
-            self._say(app, f"the run of {missed:%Y-%m-%d %H:%M %Z} was missed: catching up")
-            await self._send(app)
+        if missed and latest and missed > latest.due_on:
+            self._say(app, f"the run of {missed} was missed: catching up")
+            self._owed = missed
+        await self._tend(app)
+
+    def _judge(self, drained: DrainReport | None) -> None:
+        if drained and drained.paused:
+            self._failed(f"paused: {drained.paused}")
         else:
-            await self._retry(app)
+            self._succeeded()
+
+    def _failed(self, told: str) -> None:
+        self._failures += 1
+        self._quiet_until = next_attempt(self._failures, self._now(), None) or self._now()
+        complain(f"{self._config.mailing_list.id}: {told}; next try at {self._quiet_until:%Y-%m-%d %H:%M} UTC")
+
+    def _succeeded(self) -> None:
+        self._failures = 0
+        self._quiet_until = self._now()
 
     def _say(self, app: App, text: str) -> None:
         self._terminal.say(f"{self._now():%Y-%m-%d %H:%M:%S} UTC  {app.list.id}: {text}")
+
+
+def _read_again(config: ListConfig) -> ListConfig:
+    """The list as its file has it now; as it was while the file is broken, which is told."""
+    try:
+        return load([config.path]).lists[0]
+    except ConfigError as error:
+        complain(f"{error}; the config as it was goes on")
+        return config
 
 
 async def run_until_stopped(configs: Sequence[ListConfig], now: Callable[[], datetime]) -> None:
@@ -173,7 +173,7 @@ async def run_until_stopped(configs: Sequence[ListConfig], now: Callable[[], dat
     with stop_on_signals(stop, complain):
         for config, runner in zip(configs, runners, strict=True):
             scheduler.add_job(runner.send, trigger(config.mailing_list), id=f"send {config.mailing_list.id}")
-            scheduler.add_job(runner.retry, IntervalTrigger(seconds=int(RETRY_EVERY.total_seconds())))
+            scheduler.add_job(runner.tend, IntervalTrigger(seconds=int(TEND_EVERY.total_seconds())))
             terminal.say(
                 f"{config.mailing_list.name} ({config.mailing_list.id}): next run "
                 f"{next_run(config.mailing_list, now()) or 'never'}"

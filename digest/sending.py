@@ -6,12 +6,13 @@ Each form shows what it does and returns the exit code. Called by `cli.py` and `
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 
 from digest.app import App, Progress, Sent
 from digest.console import (
     Terminal,
     complain,
+    complain_of_sources,
     edition_json,
     pick_lines,
     rejection_lines,
@@ -19,7 +20,7 @@ from digest.console import (
     show_sent,
 )
 from digest.errors import ConfigError
-from digest.model import Address, DeliveryStatus, Edition, SourceReport, SourceSummary
+from digest.model import Address, DeliveryStatus, Edition, SourceReport
 from digest.stopping import stop_on_signals
 
 DONE, PARTLY, NOTHING = 0, 1, 3
@@ -29,9 +30,7 @@ def send(terminal: Terminal, app: App, to: Collection[str]) -> int:
     """Makes and sends today's edition, or resumes it. Raises DigestError."""
     sent = asyncio.run(_send(terminal, app, to))
     show_sent(terminal, app.list.id, sent, app.way_out)
-    for summary in sent.pulled.summaries if sent.pulled else ():
-        if summary.error:
-            complain(f"{app.list.id}: source {summary.source} failed: {summary.error}")
+    complain_of_sources(app.list.id, sent.pulled.summaries if sent.pulled else ())
     if sent.drained and sent.drained.paused:
         complain(f"{app.list.id}: paused, {app.way_out}: {sent.drained.paused}; run the same command again to go on")
     return exit_code(sent)
@@ -70,7 +69,7 @@ async def _send(terminal: Terminal, app: App, to: Collection[str]) -> Sent:
 def rehearse(terminal: Terminal, app: App, to: Collection[str]) -> int:
     """Shows who would get what. Nothing is sent, nothing is recorded. Raises DigestError."""
     proof = asyncio.run(app.proof(to))
-    _tell(proof.summaries, app)
+    failed = complain_of_sources(app.list.id, proof.summaries)
     rows = []
     for subscriber, selection in proof.selections:
         rendered = proof.render(subscriber, selection)
@@ -85,7 +84,7 @@ def rehearse(terminal: Terminal, app: App, to: Collection[str]) -> int:
     terminal.emit({"list": app.list.id, "edition": edition_json(proof.edition), "would_send": rows})
     if not any(selection.picks for _, selection in proof.selections):
         return NOTHING
-    return PARTLY if any(summary.error for summary in proof.summaries) else DONE
+    return PARTLY if failed else DONE
 
 
 def send_test(terminal: Terminal, app: App, address: str, to: Collection[str]) -> int:
@@ -100,9 +99,3 @@ def send_test(terminal: Terminal, app: App, address: str, to: Collection[str]) -
         complain(f"{app.list.id}: test message to {address} {outcome.status}: {outcome.reply}")
     terminal.emit({"list": app.list.id, "test": address, "status": outcome.status, "reply": outcome.reply})
     return DONE if good else PARTLY
-
-
-def _tell(summaries: Sequence[SourceSummary], app: App) -> None:
-    for summary in summaries:
-        if summary.error:
-            complain(f"{app.list.id}: source {summary.source} failed: {summary.error}")

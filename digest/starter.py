@@ -66,8 +66,12 @@ def write_starter(path: Path, *, name: str, email: str, categories: Sequence[str
         email=_toml(email),
     )
     try:
-        with path.open("x", encoding="utf-8") as file:
-            file.write(text)
+        encoded = text.encode()
+    except UnicodeEncodeError:
+        raise ConfigError("the name, address or topic holds bytes that are no text: write them in UTF-8") from None
+    try:
+        with path.open("xb") as file:
+            file.write(encoded)
     except FileExistsError:
         raise ConfigError(f"{path} exists already: name another file, or move that one away") from None
     except OSError as error:

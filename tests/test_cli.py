@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -21,7 +22,11 @@ from unittest import mock
 import pytest
 
 from digest import __version__
+from digest.app import App
 from digest.cli import main
+from digest.model import ListId, Rate
+from digest.send.rate import Limiter
+from digest.settings import load
 from tests.lists import DAY_ONE, DAY_TWO, FEEDS, write_list
 from tests.servers.smtp import CollectingServer, rejects_rcpt_550
 
@@ -223,6 +228,37 @@ def test_send_fills_a_maildir_once(config: Path) -> None:
     next_day = run("send", "--config", str(config), "--now", DAY_TWO)
     assert next_day.returncode == 0
     assert len(mailbox.Maildir(config.parent / "outbox")) == 4
+
+
+def test_the_rates_of_the_config_are_kept(tmp_path: Path) -> None:
+    """Every message asks the limiter for its turn, by the rates of [smtp]."""
+    rates = 'rate = "6000/minute"\nper_domain = { "example.org" = "3000/minute" }\n'
+    with CollectingServer() as server, mock.patch("digest.app.Limiter", wraps=Limiter) as made:
+        config = write_list(tmp_path, port=server.port, extra=rates)
+        with mock.patch.object(Limiter, "acquire", autospec=True, side_effect=Limiter.acquire) as asked:
+            assert run("send", "--config", str(config), "--now", DAY_ONE).returncode == 0
+    made.assert_called_once_with(Rate(6000, 60), {"example.org": Rate(3000, 60)})
+    assert [call.args[1] for call in asked.call_args_list] == ["example.org"] * 2
+
+
+def test_previews_leave_out_what_was_sent_and_who_has_left(config: Path) -> None:
+    """A dry run of the next day knows what went out; a reader who unsubscribed is in no rehearsal."""
+    run("send", "--config", str(config), "--now", DAY_ONE)
+    with App(load([config], {}).lists[0], lambda: datetime.fromisoformat(DAY_TWO)) as app:
+        sent = {
+            p.paper_id
+            for d in app.editions.deliveries(app.editions.recent(ListId("lab"), 1)[0].edition)
+            for p in d.picks
+        }
+        app.subscribers.unsubscribe(app.list.id, app.config.subscribers[0].address)
+    (rehearsed,) = jsons(run("send", "--config", str(config), "--now", DAY_TWO, "--dry-run", "--json").stdout)
+    (only,) = rehearsed["would_send"]
+    assert only["to"] == "reader1@example.org"
+    assert not sent & set(only["picks"])
+    done = run("send", "--config", str(config), "--now", DAY_TWO)
+    assert done.returncode == 0
+    (row,) = jsons(run("status", "--config", str(config), "--json").stdout)
+    assert row["editions"][0]["recipients"] == 1
 
 
 def test_status_adds_up(config: Path) -> None:

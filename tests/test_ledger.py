@@ -235,3 +235,57 @@ def test_an_edition_is_finished_when_nothing_is_left_to_do(world: World) -> None
     overview = world.editions.overview(world.edition)
     assert (overview.counts, overview.recipients, overview.finished_at) == ({DeliveryStatus.SENT: 3}, 3, NOW)
     assert world.editions.unfinished(LAB) == ()
+
+
+def test_a_stale_claim_can_neither_be_sent_nor_released(world: World) -> None:
+    """When a lease has gone to another holder, the old one's token opens nothing."""
+    stale = world.ledger().claim(1)[0]
+    world.now += LEASE + timedelta(seconds=1)
+    fresh_ledger = world.ledger()
+    fresh = fresh_ledger.claim(1)[0]
+    assert fresh.delivery.id == stale.delivery.id
+    with pytest.raises(LeaseLostError):
+        world.ledger().mark_sending(stale)
+    world.ledger().release(stale)
+    fresh_ledger.mark_sending(fresh)
+    assert world.statuses()[0] is DeliveryStatus.SENDING
+
+
+def test_ones_own_claims_may_wait_long_for_their_turn(world: World) -> None:
+    """A slow rate holds claims beyond the lease: the process that holds them does not take them from itself."""
+    ledger = world.ledger()
+    held = ledger.claim(3)
+    world.now += LEASE * 3
+    assert ledger.claim(3) == ()
+    for claim in held:
+        ledger.mark_sending(claim)
+        ledger.record(claim, SENT, None)
+    assert world.statuses() == [DeliveryStatus.SENT] * 3
+
+
+def test_a_changed_mind_reopens_what_was_held(world: World) -> None:
+    """`resend` after `hold`: the edition is unfinished again and the held delivery due; an old one stays."""
+    held = world.ledger()
+    for claim, outcome in zip(held.claim(3), (UNKNOWN, SENT, SENT), strict=True):
+        held.mark_sending(claim)
+        held.record(claim, outcome, None)
+    assert world.editions.finish(world.edition, NOW)
+    world.now += timedelta(days=6)
+    assert world.ledger(OnUnknown.RESEND).claim(3) == ()
+    world.now = NOW + timedelta(hours=1)
+    (again,) = world.ledger(OnUnknown.RESEND).claim(3)
+    assert again.delivery.address == "reader1@example.org"
+    assert world.editions.unfinished(LAB) == (world.edition,)
+
+
+def test_nothing_is_claimed_before_all_recipients_are_known(database: Database) -> None:
+    """While an edition is being enqueued, nobody sends of it: its set of recipients is not final."""
+    editions, people = Editions(database), Subscribers(database)
+    people.synchronise(LAB, [subscriber(1)])
+    edition = editions.freeze(LAB, TODAY, NOW, [report(1)], merge, ())
+    (shard,) = editions.recipients(edition)
+    editions.enqueue(edition, [(shard[0], selection(1), "<1@example.org>")], NOW, None)
+    ledger = DeliveryLedger(database, LAB, lambda: NOW)
+    assert ledger.claim(1) == ()
+    editions.close_recipients(edition, NOW)
+    assert len(ledger.claim(1)) == 1

@@ -1,57 +1,77 @@
-"""The schedule: cron as cron means it, in the list's own time, and no run missed in silence."""
+"""`digest run`: what is owed is made, once, and what refuses everybody is left alone for a while."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+import asyncio
+import mailbox
+import re
+from collections.abc import Callable, Coroutine, Iterator
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
-from digest.scheduler import missed_run, named_weekdays, next_run, trigger
+from digest import scheduler
+from digest.app import App
+from digest.console import Terminal
+from digest.model import DeliveryStatus
+from digest.scheduler import ListRunner, missed_run, next_run, run_until_stopped, trigger
+from digest.settings import load
+from digest.store import EditionOverview
 from tests.factories import mailing_list
+from tests.lists import DAY_ONE, write_list
+from tests.servers.smtp import CollectingServer, rejects_data_554
+from tests.test_cli import run
 
 MONDAY = datetime(2026, 6, 8, tzinfo=UTC)
+AT_SEVEN = datetime(2026, 6, 9, 7, tzinfo=UTC)
 
 
-@pytest.mark.parametrize(
-    ("field", "names"),
-    [
-        ("*", "*"),
-        ("mon-fri", "mon,tue,wed,thu,fri"),
-        ("1-5", "mon,tue,wed,thu,fri"),
-        ("0", "sun"),
-        ("7", "sun"),
-        ("5-1", "fri,sat,sun,mon"),
-        ("fri-sun", "fri,sat,sun"),
-        ("1,3,5", "mon,wed,fri"),
-        ("*/2", "sun,tue,thu,sat"),
-        ("1-5/2", "mon,wed,fri"),
-        ("MON", "mon"),
-    ],
-)
-def test_weekday_numbers_are_crons_not_apschedulers(field: str, names: str) -> None:
-    """1 is Monday as in cron; APScheduler alone would take it for Tuesday."""
-    assert named_weekdays(field) == names
+class World:
+    """A list, its runner, and a clock to turn."""
+
+    def __init__(self, config: Path):
+        self.path = config
+        self.now = AT_SEVEN
+        self.loop = asyncio.Runner()
+        self.stop = asyncio.Event()
+        self.runner = ListRunner(load([config], {}).lists[0], lambda: self.now, self.stop, Terminal())
+
+    def overviews(self) -> tuple[EditionOverview, ...]:
+        with App(load([self.path], {}).lists[0], lambda: self.now) as app:
+            return app.editions.recent(app.list.id, 9)
+
+    def do(self, *work: Callable[[], Coroutine[None, None, None]]) -> None:
+        """Runs the work, one after the other; every time in the same loop, as in the program."""
+        for each in work:
+            self.loop.run(each())
+
+    @property
+    def copies(self) -> int:
+        return len(mailbox.Maildir(self.path.parent / "outbox"))
 
 
-@pytest.mark.parametrize("schedule", ["0 7 * * mon-fri", "0 7 * * 1-5"])
-def test_five_runs_a_week_on_working_days(schedule: str) -> None:
-    """Names and numbers give the same five mornings."""
-    cron = trigger(mailing_list(schedule=schedule, timezone="Europe/Berlin"))
-    fires, moment = [], MONDAY
-    for _ in range(6):
-        fired = cron.get_next_fire_time(None, moment)
-        fires.append(f"{fired:%a %H:%M}")
-        moment = fired + timedelta(seconds=1)
-    assert fires == ["Mon 07:00", "Tue 07:00", "Wed 07:00", "Thu 07:00", "Fri 07:00", "Mon 07:00"]
+@pytest.fixture
+def make() -> Iterator[Callable[[Path], World]]:
+    """Makes worlds, and ends their loops."""
+    worlds: list[World] = []
+
+    def made(config: Path) -> World:
+        worlds.append(World(config))
+        return worlds[-1]
+
+    yield made
+    for world in worlds:
+        world.loop.close()
 
 
-@pytest.mark.parametrize(
-    ("day", "utc_hour"), [(datetime(2026, 3, 27, tzinfo=UTC), 6), (datetime(2026, 3, 30, tzinfo=UTC), 5)]
-)
-def test_seven_stays_seven_across_the_change_of_clocks(day: datetime, utc_hour: int) -> None:
-    """Seven in Berlin is six in UTC in winter and five in summer."""
-    fired = trigger(mailing_list(timezone="Europe/Berlin")).get_next_fire_time(None, day)
-    assert fired.astimezone(UTC).hour == utc_hour
+def test_apscheduler_fires_by_the_lists_schedule() -> None:
+    """The trigger's runs are the schedule's: the next, and after each the following one."""
+    fires = trigger(mailing_list(timezone="Europe/Berlin"))
+    first = fires.get_next_fire_time(None, MONDAY)
+    second = fires.get_next_fire_time(first, first)
+    assert [f"{run:%a %H:%M %Z}" for run in (first, second)] == ["Mon 07:00 CEST", "Tue 07:00 CEST"]
 
 
 def test_the_next_run_is_told_in_the_lists_time() -> None:
@@ -60,16 +80,147 @@ def test_the_next_run_is_told_in_the_lists_time() -> None:
 
 
 @pytest.mark.parametrize(
-    ("last_due", "now", "missed"),
+    ("last_cutoff", "now", "missed"),
     [
         (None, MONDAY + timedelta(hours=9), None),
-        (MONDAY + timedelta(hours=7), MONDAY + timedelta(hours=9), None),
-        (MONDAY - timedelta(days=3) + timedelta(hours=7), MONDAY + timedelta(hours=6), None),
-        (MONDAY - timedelta(days=3) + timedelta(hours=7), MONDAY + timedelta(hours=9), MONDAY + timedelta(hours=7)),
-        (MONDAY - timedelta(days=800), MONDAY + timedelta(hours=9), MONDAY + timedelta(hours=7)),
+        (MONDAY + timedelta(hours=7, seconds=1), MONDAY + timedelta(hours=9), None),
+        (MONDAY - timedelta(days=2), MONDAY + timedelta(hours=6), None),
+        (MONDAY - timedelta(days=2), MONDAY + timedelta(hours=9), date(2026, 6, 8)),
+        (MONDAY - timedelta(days=800), MONDAY + timedelta(hours=9), date(2026, 6, 8)),
     ],
     ids=["no past", "just sent", "weekend only", "slept over it", "two years away"],
 )
-def test_only_the_newest_missed_run_is_made(last_due: datetime | None, now: datetime, missed: datetime | None) -> None:
+def test_only_the_newest_missed_run_is_made(last_cutoff: datetime | None, now: datetime, missed: date | None) -> None:
     """However many runs were missed, one is made: its edition covers everything since the last cutoff."""
-    assert missed_run(mailing_list(), last_due, now) == missed
+    assert missed_run(mailing_list(), last_cutoff, now) == missed
+
+
+def test_a_scheduled_run_makes_the_edition_of_its_own_day(tmp_path: Path, make: Callable[[Path], World]) -> None:
+    """A run of 23:59 that starts after midnight belongs to the day on which it was due."""
+    config = write_list(tmp_path)
+    config.write_text(config.read_text().replace("papers = 3", 'papers = 3\nschedule = "59 23 * * *"'))
+    world = make(config)
+    world.now = datetime(2026, 6, 9, 0, 1, tzinfo=UTC)
+    world.do(world.runner.send)
+    world.now = datetime(2026, 6, 10, 0, 2, tzinfo=UTC)
+    world.do(world.runner.send)
+    assert [o.edition.due_on for o in world.overviews()] == [date(2026, 6, 9), date(2026, 6, 8)]
+    assert world.copies == 4
+
+
+def test_a_run_whose_sources_all_failed_is_tried_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], make: Callable[[Path], World]
+) -> None:
+    """No edition is made, nothing is asked for again at once, and when the sources are back the edition goes out."""
+    config = write_list(tmp_path)
+    good = config.read_text()
+    config.write_text(re.sub(r'url = ".*/', 'url = "nowhere/', good))
+    world = make(config)
+    world.do(world.runner.send)
+    assert "every source" in capsys.readouterr().err
+    config.write_text(good)
+    world.do(world.runner.tend)
+    assert world.overviews() == ()
+    world.now += timedelta(minutes=7)
+    world.do(world.runner.tend)
+    assert world.copies == 2
+
+
+def test_what_a_crash_left_before_the_drain_is_finished(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make: Callable[[Path], World]
+) -> None:
+    """An edition that was frozen, and whose recipients were not, is taken up between runs."""
+    world = make(write_list(tmp_path))
+
+    async def crash(*_: object) -> None:
+        raise RuntimeError("the machine goes off")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("digest.edition.enqueue_all", crash)
+        world.do(world.runner.send)
+    assert [o.recipients for o in world.overviews()] == [None]
+    world.now += timedelta(minutes=7)
+    world.do(world.runner.tend)
+    assert [(o.recipients, o.counts) for o in world.overviews()] == [(2, {DeliveryStatus.SENT: 2})]
+
+
+def test_a_relay_that_refuses_everybody_is_left_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], make: Callable[[Path], World]
+) -> None:
+    """Five equal refusals pause the drain, and the minute job does not go on bouncing five by five."""
+    with CollectingServer(rejects_data_554) as server:
+        world = make(write_list(tmp_path, readers=20, port=server.port))
+        world.do(world.runner.send)
+        for _ in range(4):
+            world.now += timedelta(minutes=1)
+            world.do(world.runner.tend)
+    (overview,) = world.overviews()
+    assert overview.counts[DeliveryStatus.BOUNCED] == 5
+    assert overview.counts[DeliveryStatus.QUEUED] + overview.counts.get(DeliveryStatus.DEFERRED, 0) == 15
+    assert "paused" in capsys.readouterr().err
+
+
+def test_who_was_taken_out_of_the_config_gets_nothing_more(tmp_path: Path, make: Callable[[Path], World]) -> None:
+    """The config is read again for every run: no restart is needed to remove a reader."""
+    config = write_list(tmp_path, readers=2)
+    world = make(config)
+    config.write_text(config.read_text().rpartition("[[subscribers]]")[0])
+    world.do(world.runner.send)
+    assert [message["To"] for message in mailbox.Maildir(tmp_path / "outbox")] == ["reader0@example.org"]
+
+
+def test_a_config_that_breaks_meanwhile_is_told_and_the_old_one_goes_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], make: Callable[[Path], World]
+) -> None:
+    """A typo made while the program runs costs a line, not the edition."""
+    config = write_list(tmp_path)
+    world = make(config)
+    config.write_text(config.read_text().replace("papers = 3", "papres = 3"))
+    world.do(world.runner.send)
+    assert "papres" in capsys.readouterr().err
+    assert world.copies == 2
+
+
+def test_the_program_fires_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a schedule that comes due in a moment, the edition is made with nobody's help."""
+    config = load([write_list(tmp_path)], {}).lists[0]
+
+    class Soon:
+        def after(self, moment: datetime) -> datetime:
+            return moment + timedelta(milliseconds=200)
+
+        def until(self, moment: datetime) -> datetime:
+            return moment
+
+    monkeypatch.setattr(scheduler, "read_schedule", lambda *_: Soon())
+    offset = datetime.fromisoformat(DAY_ONE) - datetime.now(UTC)
+
+    async def watch() -> None:
+        running = asyncio.create_task(run_until_stopped([replace(config)], lambda: datetime.now(UTC) + offset))
+        for _ in range(600):
+            await asyncio.sleep(0.1)
+            if len(list((tmp_path / "outbox" / "new").glob("*"))) == 2:
+                break
+        signal_self()
+        await running
+
+    asyncio.run(watch())
+    assert len(mailbox.Maildir(tmp_path / "outbox")) == 2
+
+
+def signal_self() -> None:
+    """Ctrl-C, as the terminal sends it."""
+    import signal
+
+    signal.raise_signal(signal.SIGINT)
+
+
+def test_one_lists_failure_keeps_no_other_from_its_send(tmp_path: Path) -> None:
+    """A list whose sources all fail costs exit code 1; the other list is sent."""
+    good = write_list(tmp_path)
+    bad = re.sub(r'url = ".*/', 'url = "nowhere/', good.read_text()).replace('id = "lab"', 'id = "a-bad-one"')
+    (tmp_path / "bad.toml").write_text(bad)
+    answer = run("send", "--config", str(tmp_path), "--now", DAY_ONE)
+    assert answer.returncode == 1
+    assert "every source" in answer.stderr
+    assert len(mailbox.Maildir(tmp_path / "outbox")) == 2

@@ -92,7 +92,7 @@ def test_a_sender_is_written_as_mail_wants_it(config: Path, written: str, meant:
         ("0 7 * * 7,3", "0 7 * * wed,sun"),
         ("0 7 * * FRI-mon", "0 7 * * mon,fri,sat,sun"),
         ("0 7 * * */2", "0 7 * * tue,thu,sat,sun"),
-        ("0 7 1,15 jan-mar *", "0 7 1,15 jan-mar *"),
+        ("0 7 1,15 jan-mar *", "0 7 1,15 1,2,3 *"),
         ("0 7 29 2 *", "0 7 29 2 *"),
     ],
 )

@@ -185,6 +185,41 @@ def test_every_recipient_gets_exactly_one_delivery(database: Database) -> None:
     assert list(editions.recipients(edition)) == []
 
 
+def test_who_comes_after_the_close_is_not_added(database: Database) -> None:
+    """A process that was slower than another adds nobody to a closed edition: the counts go on adding up."""
+    editions, people = Editions(database), Subscribers(database)
+    people.synchronise(LAB, [subscriber(1)])
+    edition = freeze(database, 1)
+    people.synchronise(LAB, [subscriber(1), subscriber(2)])
+    (shard,) = editions.recipients(edition)
+    editions.enqueue(edition, [(shard[0], selection(1), "<a@x>")], NOW, None)
+    editions.close_recipients(edition, NOW)
+    editions.enqueue(edition, [(shard[1], selection(1), "<b@x>")], NOW, None)
+    editions.close_recipients(edition, NOW + timedelta(hours=1))
+    overview = editions.overview(edition)
+    assert (overview.recipients, overview.counts, overview.adds_up) == (1, {DeliveryStatus.QUEUED: 1}, True)
+
+
+def test_an_edition_that_does_not_add_up_says_so_and_is_not_finished(database: Database) -> None:
+    """A delivery that vanished breaks the invariant: it is seen, and the edition stays open."""
+    editions, people = Editions(database), Subscribers(database)
+    people.synchronise(LAB, [subscriber(1), subscriber(2)])
+    edition = freeze(database, 1)
+    (shard,) = editions.recipients(edition)
+    editions.enqueue(edition, [(s, selection(), f"<{s.id}@x>") for s in shard], NOW, "nothing today")
+    editions.close_recipients(edition, NOW)
+    with database.write() as connection:
+        connection.execute(sa.delete(schema.deliveries).where(schema.deliveries.c.subscriber_id == shard[0].id))
+    assert not editions.overview(edition).adds_up
+    assert not editions.finish(edition, NOW)
+
+
+def test_every_commit_is_durable(database: Database) -> None:
+    """The outbox relies on `synchronous=FULL`: what was committed survives the machine's going off."""
+    with database.write() as connection:
+        assert connection.exec_driver_sql("PRAGMA synchronous").scalar_one() == 2
+
+
 def test_someone_new_waits_for_the_next_edition(database: Database) -> None:
     """Once the recipients are frozen, a new subscriber is not among them."""
     editions, people = Editions(database), Subscribers(database)
@@ -216,6 +251,20 @@ def test_what_was_sent_is_known_in_whatever_version(database: Database) -> None:
     )
     sent = editions.already_sent(shard, editions.candidates(second), second)
     assert sent == {shard[0].id: frozenset({PaperId(paper(1).id)})}
+
+
+def test_what_never_arrived_may_come_again(database: Database) -> None:
+    """Papers of a bounced delivery were seen by nobody, and another list's sendings are no news of this one."""
+    editions, people = Editions(database), Subscribers(database)
+    people.synchronise(LAB, [subscriber(1)])
+    first = freeze(database, 1)
+    (shard,) = editions.recipients(first)
+    editions.enqueue(first, [(shard[0], selection(1), "<a@x>")], NOW, None)
+    with database.write() as connection:
+        connection.execute(sa.update(schema.deliveries).values(status=DeliveryStatus.BOUNCED))
+    again = [report(1, source="huggingface")]
+    second = editions.freeze(LAB, TODAY + timedelta(days=1), NOW + timedelta(days=1), again, merge, ())
+    assert editions.already_sent(shard, editions.candidates(second), second) == {}
 
 
 def test_a_failed_statement_names_the_file(database: Database) -> None:

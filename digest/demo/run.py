@@ -23,6 +23,7 @@ from digest.settings import ListConfig, load
 DAYS = (datetime(2026, 6, 9, 6, tzinfo=UTC), datetime(2026, 6, 10, 6, tzinfo=UTC))
 """When the demo's two editions are due: eight in the morning in Berlin."""
 SHIPPED = Path(__file__).parent
+MARKER = ".digest-demo"
 STATE = ("config.toml", "feeds", "digest.db", "digest.db-wal", "digest.db-shm", "inbox")
 """All that the demo ever puts into its folder."""
 
@@ -37,7 +38,7 @@ def run_demo(out: Path, *, restart: bool, terminal: Terminal) -> int:
 
 
 def _prepare(out: Path, restart: bool) -> None:
-    if out.exists() and any(out.iterdir()) and not (out / "feeds").is_dir():
+    if out.exists() and any(out.iterdir()) and not (out / MARKER).exists():
         raise ConfigError(f"{out} is not empty and not a demo's folder: choose another with --out")
     if restart:
         for name in STATE:
@@ -47,6 +48,7 @@ def _prepare(out: Path, restart: bool) -> None:
             else:
                 path.unlink(missing_ok=True)
     out.mkdir(parents=True, exist_ok=True)
+    (out / MARKER).touch()
     shutil.copyfile(SHIPPED / "config.toml", out / "config.toml")
     shutil.copytree(SHIPPED / "feeds", out / "feeds", dirs_exist_ok=True)
 

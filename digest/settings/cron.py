@@ -2,7 +2,7 @@
 
 Pure. The grammar is that of crontab(5): `*`, numbers, names, ranges, steps and lists. It is narrowed where it is
 ambiguous or where an edition could not follow: an edition is one per list and local day, so a schedule fires at most
-once a day; weekday numbers (0 is Sunday to cron, Monday to APScheduler) come out as names.
+once a day. What comes out is the form that `digest.schedule` reads: numbers in lists, weekdays as names from Monday on.
 """
 
 from __future__ import annotations
@@ -38,9 +38,14 @@ def schedule(line: str) -> str:
         )
     if min(days) > max(_longest(month) for month in months):
         raise WrongValue("must name a day that comes", "those months have no such day")
-    if fields[4] != "*":
-        fields[4] = _weekday_names(weekdays)
-    return " ".join(fields)
+    shown = [
+        str(*minutes),
+        str(*hours),
+        "*" if fields[2] == "*" else ",".join(map(str, sorted(days))),
+        "*" if fields[3] == "*" else ",".join(map(str, sorted(months))),
+        "*" if fields[4] == "*" else _weekday_names(weekdays),
+    ]
+    return " ".join(shown)
 
 
 def _values(name: str, field: str, low: int, high: int, names: Sequence[str] = ()) -> set[int]:

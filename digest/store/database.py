@@ -7,6 +7,8 @@ Sources: sqlite.org/pragma.html, sqlite.org/wal.html; the transaction recipe is 
 
 from __future__ import annotations
 
+import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -106,8 +108,22 @@ def _configure(connection: sa.engine.interfaces.DBAPIConnection, _record: Connec
     application = cursor.execute("PRAGMA application_id").fetchone()[0]
     # WAL is a property of the file: another program's file is left as it is, `open_database` refuses it in a moment.
     if application == APPLICATION_ID or not cursor.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-        cursor.execute("PRAGMA journal_mode=WAL")
+        _switch_to_wal(cursor)
     cursor.close()
+
+
+def _switch_to_wal(cursor: sa.engine.interfaces.DBAPICursor) -> None:
+    """SQLite's own waiting does not count here: two processes that open a new file at once collide."""
+    give_up = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > give_up:
+                raise
+            time.sleep(0.02)
+        else:
+            return
 
 
 def _begin(connection: sa.Connection) -> None:

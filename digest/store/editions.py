@@ -151,6 +151,12 @@ class Editions:
         with self._database.read() as connection:
             return tuple(map(_edition, connection.execute(query)))
 
+    def get(self, edition_id: EditionId) -> Edition:
+        """The edition with this id, which must exist."""
+        table = schema.editions
+        with self._database.read() as connection:
+            return _edition(connection.execute(sa.select(table).where(table.c.id == edition_id)).one())
+
     def candidates(self, edition: Edition) -> tuple[Candidate, ...]:
         """The frozen candidates, in the order in which they were frozen."""
         table = schema.edition_papers
@@ -200,19 +206,20 @@ class Editions:
         """Which of the candidates an earlier edition brought, or still may bring, each subscriber, in any version."""
         wanted = {c.paper.id for c in candidates}
         deliveries, editions, papers = schema.deliveries, schema.editions, schema.edition_papers
-        # Only editions that share a candidate with this one can have sent one of its papers.
-        shared = (
-            sa.select(papers.c.paper_id)
-            .where(papers.c.edition_id == until.id)
-            .intersect(sa.select(papers.c.paper_id).where(papers.c.edition_id != until.id))
-        )
-        earlier = (
-            sa.select(papers.c.edition_id)
-            .join(editions, editions.c.id == papers.c.edition_id)
-            .where(editions.c.list_id == until.list_id, papers.c.edition_id != until.id, papers.c.paper_id.in_(shared))
-        )
         sent: dict[SubscriberId, set[PaperId]] = {}
         with self._database.read() as connection:
+            # Only editions that share a candidate with this one can have brought one of its papers.
+            sharing: set[int] = set()
+            for some_ids in in_groups(sorted(wanted)):
+                sharing.update(
+                    connection.execute(
+                        sa.select(papers.c.edition_id)
+                        .join(editions, editions.c.id == papers.c.edition_id)
+                        .where(editions.c.list_id == until.list_id, papers.c.paper_id.in_(some_ids))
+                        .distinct()
+                    ).scalars()
+                )
+            earlier = sorted(sharing - {until.id})
             for some in in_groups([s.id for s in subscribers]):
                 rows = connection.execute(
                     sa.select(deliveries.c.subscriber_id, deliveries.c.picks).where(
@@ -257,6 +264,11 @@ class Editions:
             with self._database.write() as connection:
                 if not _closed(connection, edition):  # another process may have been quicker
                     connection.execute(insert(schema.deliveries).on_conflict_do_nothing(), rows)
+
+    def recipients_are_frozen(self, edition: Edition) -> bool:
+        """Whether everybody who gets the edition has a delivery."""
+        with self._database.read() as connection:
+            return _closed(connection, edition)
 
     def close_recipients(self, edition: Edition, now: datetime) -> None:
         """Freezes who gets the edition: everyone enqueued so far."""

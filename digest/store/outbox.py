@@ -13,6 +13,7 @@ import socket
 from collections.abc import Callable, Collection, Sequence
 from datetime import datetime, timedelta
 from functools import cache
+from itertools import count
 
 import sqlalchemy as sa
 
@@ -27,6 +28,9 @@ LEASE = timedelta(minutes=30)
 """Longer than the slowest conversation that RFC 5321's time-outs allow between claim and final reply."""
 RESEND_AFTER = timedelta(minutes=5)
 """Under `on_unknown = "resend"`: a relay that breaks off after every message is not asked again at once."""
+REOPEN_WITHIN = timedelta(days=5)
+"""Under `on_unknown = "resend"`: how old a held delivery may be to be sent after all."""
+_LEDGERS = count()
 CLOCK_STEP = 2.0
 """Seconds by which a process's start time may seem to move when the system clock is corrected."""
 
@@ -48,7 +52,7 @@ class DeliveryLedger:
         self._database = database
         self._now = now
         self._on_unknown = on_unknown
-        self._owner = _identity()
+        self._owner = f"{_identity()}/{next(_LEDGERS)}"
         editions = sa.select(schema.editions.c.id).where(
             schema.editions.c.list_id == list_id, schema.editions.c.recipients_frozen_at.is_not(None)
         )
@@ -158,7 +162,9 @@ class DeliveryLedger:
         held = table.c.status.in_([DeliveryStatus.ACTIVE, DeliveryStatus.SENDING])
         owners = connection.execute(sa.select(table.c.owner).where(*self._scope, held).distinct()).scalars().all()
         dead = [owner for owner in owners if not _may_live(owner)]
-        ended = sa.and_(*self._scope, sa.or_(table.c.lease_until < now, table.c.owner.in_(dead)))
+        # Our own claims may wait long for their turn; as long as we live they are ours.
+        late = sa.and_(table.c.lease_until < now, table.c.owner != self._owner)
+        ended = sa.and_(*self._scope, sa.or_(late, table.c.owner.in_(dead)))
         free = {"owner": None, "lease_until": None}
         connection.execute(
             sa.update(table).where(ended, table.c.status == DeliveryStatus.ACTIVE).values(status=_waiting(), **free)
@@ -175,11 +181,17 @@ class DeliveryLedger:
             )
         )
         if self._on_unknown is OnUnknown.RESEND:
-            connection.execute(
-                sa.update(table)
-                .where(*self._scope, table.c.status == DeliveryStatus.UNKNOWN)
-                .values(status=DeliveryStatus.DEFERRED, next_attempt_at=now, settled_at=None)
-            )
+            self._reopen(connection, now)
+
+    def _reopen(self, connection: sa.Connection, now: datetime) -> None:
+        held = sa.and_(*self._scope, table.c.status == DeliveryStatus.UNKNOWN, table.c.queued_at > now - REOPEN_WITHIN)
+        editions = sa.select(table.c.edition_id).where(held)
+        connection.execute(
+            sa.update(schema.editions).where(schema.editions.c.id.in_(editions)).values(finished_at=None)
+        )
+        connection.execute(
+            sa.update(table).where(held).values(status=DeliveryStatus.DEFERRED, next_attempt_at=now, settled_at=None)
+        )
 
 
 def _held(claim: Claim) -> list[sa.ColumnElement[bool]]:
@@ -197,7 +209,7 @@ def _host() -> str:
 
 
 def _identity() -> str:
-    """`host/pid/start time` of this process: a process id alone comes round again."""
+    """`host/pid/start time` of this process: a process id alone comes round again. A ledger adds its number."""
     import psutil
 
     return f"{_host()}/{os.getpid()}/{psutil.Process().create_time():.2f}"
@@ -207,7 +219,7 @@ def _may_live(owner: str) -> bool:
     """False only for a process of this host that is certainly gone."""
     import psutil
 
-    host, pid, started = owner.rsplit("/", 2)
+    host, pid, started = owner.split("/")[:3]
     if host != _host():
         return True
     try:

@@ -80,6 +80,16 @@ class Subscribers:
             query = reachable(list_id).order_by(schema.subscribers.c.id)
             return tuple(map(subscriber_of, connection.execute(query)))
 
+    def departed(self, list_id: ListId) -> frozenset[str]:
+        """The address keys of those who have unsubscribed from the list, or whose address is suppressed."""
+        table, gone = schema.subscribers, schema.suppressions
+        unsubscribed = sa.select(table.c.address_key).where(
+            table.c.list_id == list_id, table.c.subscription == Subscription.UNSUBSCRIBED
+        )
+        with self._database.read() as connection:
+            keys = connection.execute(unsubscribed.union(sa.select(gone.c.address_key))).scalars()
+            return frozenset(keys)
+
     def suppress(self, address: Address, reason: str, now: datetime) -> None:
         """No list sends to the address any more."""
         with self._database.write() as connection:
