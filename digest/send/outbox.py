@@ -57,6 +57,8 @@ GIVE_UP_AFTER = timedelta(days=5)
 RECONNECT_AFTER = (2.0, 10.0)
 """Seconds to wait before each further try of a relay that has passing trouble."""
 EQUAL_REFUSALS = 5
+RECORD_AFTER = (0.0, 5.0, 30.0)
+"""Seconds to wait before each further try to record a message that the relay has taken."""
 
 
 class Ledger(Protocol):
@@ -220,6 +222,7 @@ class _Drain:
         self._through = asyncio.Event()  # the first worker got through to the relay, or has ended
         self._halt = asyncio.Event()  # no further conversation begins
         self._working = 0
+        self._unrecorded: list[tuple[Claim, Outcome]] = []  # taken by the relay, and refused by the ledger
 
     async def run(self) -> DrainReport:
         watcher = asyncio.create_task(self._halt_on_stop())
@@ -229,6 +232,7 @@ class _Drain:
         finally:
             watcher.cancel()
             self._hand_back()
+            await self._record_late()
         for end in ends:
             if isinstance(end, BaseException):
                 raise end
@@ -240,6 +244,19 @@ class _Drain:
                 self.ledger.release(claim)
             except Exception as error:
                 log.warning("delivery %d stays claimed until its lease ends: %s", claim.delivery.id, error)
+
+    async def _record_late(self) -> None:
+        """A database that was locked or full for a moment must not put in doubt what is known to be sent."""
+        for claim, outcome in self._unrecorded:
+            for delay in RECORD_AFTER:
+                await self.sleep(delay)
+                try:
+                    self.ledger.record(claim, outcome, None)
+                except Exception as error:
+                    log.warning("delivery %d was sent and cannot be recorded: %s", claim.delivery.id, error)
+                else:
+                    self._counts[outcome.status] += 1
+                    break
 
     async def _halt_on_stop(self) -> None:
         await self.stop.wait()
@@ -368,6 +385,8 @@ class _Drain:
             return
         except Exception as error:
             error.add_note(f"delivery {claim.delivery.id} ended as {outcome.status}: {outcome.reply}")
+            if outcome.status is DeliveryStatus.SENT:
+                self._unrecorded.append((claim, outcome))
             raise
         self._counts[outcome.status] += 1
         if self.on_result is not None:
