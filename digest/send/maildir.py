@@ -66,11 +66,12 @@ class MaildirTransport:
         # In this order: a mail program may move the copy from `new` to `cur` in between, but never back.
         if not new.exists() and name not in self._names_in_cur():
             draft.rename(new)
-        folder = os.open(new.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        if os.name != "nt":  # Windows opens no folders; it writes a rename through by itself
+            folder = os.open(new.parent, os.O_RDONLY)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
         return new
 
     def _names_in_cur(self) -> frozenset[str]:
