@@ -230,7 +230,8 @@ class App:
         elif today is None:
             pulled = await _unless_stopped(self.fetch(progress), stop)
             today, reason = self._freeze(pulled, day) if pulled else (None, "stopped while the sources were fetched")
-        first = self.editions.latest(self.list.id) is None
+        latest = self.editions.latest(self.list.id)
+        self._ledger().reopen()
         waiting = self.editions.unfinished(self.list.id)
         drained: DrainReport | None = None
         if waiting:
@@ -241,7 +242,7 @@ class App:
         overviews = tuple(self.editions.overview(e) for e in shown.values())
         if drained and not (drained.counts or drained.paused or stop.is_set()):
             reason = _why_nothing_is_due(overviews)
-        expected = reason is not None and (first or not people)
+        expected = reason is not None and (latest is None or not people or _nobody_gets_a_paper(overviews))
         return Sent(pulled, overviews, drained, reason, expected_something=expected, stopped=stop.is_set())
 
     async def resume(
@@ -258,15 +259,7 @@ class App:
 
     async def _drain(self, only: Collection[Address], stop: asyncio.Event, progress: Progress) -> DrainReport:
         """Sends every due delivery of the list, and finishes the editions that are done."""
-        relay = self.config.relay
-        ledger = DeliveryLedger(
-            self._database,
-            self.list.id,
-            self._now,
-            # A Maildir knows its own copy of a message again, so there is never a doubt to hold.
-            on_unknown=relay.on_unknown if relay else OnUnknown.RESEND,
-            only=only,
-        )
+        ledger, relay = self._ledger(only), self.config.relay
         # Made before the first claim: a broken template is found before anything is sent.
         renderers = {e.id: self._renderer(e) for e in self.editions.unfinished(self.list.id)}
         report = await drain(
@@ -282,6 +275,11 @@ class App:
         for edition in self.editions.unfinished(self.list.id):
             self.editions.finish(edition, self._now())
         return report
+
+    def _ledger(self, only: Collection[Address] = ()) -> DeliveryLedger:
+        # A Maildir knows its own copy of a message again, so there is never a doubt to hold.
+        on_unknown = self.config.relay.on_unknown if self.config.relay else OnUnknown.RESEND
+        return DeliveryLedger(self._database, self.list.id, self._now, on_unknown=on_unknown, only=only)
 
     def _freeze(self, pulled: Pulled, day: date) -> tuple[Edition | None, str | None]:
         """The day's edition of what was pulled, or why there is none."""
@@ -363,8 +361,14 @@ class App:
         return _named(people, only, self.config.path)
 
 
+def _nobody_gets_a_paper(overviews: Sequence[EditionOverview]) -> bool:
+    return bool(overviews) and all(overview.counts.keys() == {DeliveryStatus.CANCELLED} for overview in overviews)
+
+
 def _why_nothing_is_due(overviews: Sequence[EditionOverview]) -> str | None:
     """What keeps unfinished editions waiting, where it is not this process."""
+    if _nobody_gets_a_paper(overviews):
+        return "no paper reached min_relevance for anybody: `digest rank` shows how near they came"
     for overview in overviews:
         if any(overview.counts.get(status) for status in (DeliveryStatus.ACTIVE, DeliveryStatus.SENDING)):
             return f"another process is sending edition {overview.edition.number}"

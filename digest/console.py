@@ -7,8 +7,10 @@ Errors go to standard error, one a line.
 from __future__ import annotations
 
 import json
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -51,7 +53,11 @@ class Terminal:
     def _rich(self) -> RichConsole:
         from rich.console import Console
 
-        return Console(highlight=False, soft_wrap=True)
+        class Steady(Console):
+            def on_broken_pipe(self) -> None:
+                raise BrokenPipeError  # rich would end the program
+
+        return Steady(highlight=False, soft_wrap=True)
 
     @property
     def is_interactive(self) -> bool:
@@ -61,12 +67,25 @@ class Terminal:
     def say(self, text: str = "", style: str | None = None) -> None:
         """One line for people."""
         if not self.as_json:
-            self._rich.print(text, style=style, markup=False)
+            with self._reader_may_leave():
+                self._rich.print(text, style=style, markup=False)
 
     def emit(self, value: object) -> None:
         """One JSON line for programs."""
         if self.as_json:
-            sys.stdout.write(json.dumps(value, ensure_ascii=False, default=str) + "\n")
+            with self._reader_may_leave():
+                sys.stdout.write(json.dumps(value, ensure_ascii=False, default=str) + "\n")
+
+    @contextmanager
+    def _reader_may_leave(self) -> Iterator[None]:
+        """A closed pipe or a full disk behind standard output must not break off a send: what follows goes nowhere."""
+        try:
+            yield
+            sys.stdout.flush()
+        except OSError:
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, sys.stdout.fileno())
+            os.close(nowhere)
 
     def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """A table for people: aligned columns without a frame, so that it can be cut and pasted."""
@@ -81,7 +100,8 @@ class Terminal:
         for row in rows:
             table.add_row(*row)
         width = self._rich.width if self._rich.is_terminal else 200
-        self._rich.print(table, width=width, soft_wrap=False)
+        with self._reader_may_leave():
+            self._rich.print(table, width=width, soft_wrap=False)
 
     def progress(self, total: int) -> SendProgress:
         """Shows how a send comes along."""

@@ -24,6 +24,8 @@ from digest.model import Address, DeliveryStatus, Edition, SourceReport
 from digest.stopping import stop_on_signals
 
 DONE, PARTLY, NOTHING = 0, 1, 3
+TROUBLE = (DeliveryStatus.DEFERRED, DeliveryStatus.BOUNCED, DeliveryStatus.EXPIRED, DeliveryStatus.UNKNOWN)
+"""With one of these, an edition that was worked on is not all that it should be."""
 
 
 def send(terminal: Terminal, app: App, to: Collection[str]) -> int:
@@ -41,7 +43,7 @@ def exit_code(sent: Sent) -> int:
     if sent.pulled and any(summary.error for summary in sent.pulled.summaries):
         return PARTLY
     if sent.drained:
-        troubled = any(n for status, n in sent.drained.counts.items() if status is not DeliveryStatus.SENT)
+        troubled = any(overview.counts.get(status) for overview in sent.overviews for status in TROUBLE)
         if sent.drained.paused or troubled:
             return PARTLY
     if sent.stopped or any(not overview.adds_up for overview in sent.overviews):

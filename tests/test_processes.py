@@ -8,12 +8,13 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.lists import DAY_ONE, write_list
-from tests.servers.smtp import CollectingServer
+from tests.servers.smtp import CollectingServer, resets_after_dot
 from tests.test_cli import jsons, run
 
 
@@ -63,3 +64,41 @@ def test_a_stopped_send_ends_tidily_and_goes_on_later(tmp_path: Path, number: si
         assert run("send", "--config", str(config), "--now", DAY_ONE).returncode == 0
         copies = Counter(message.recipients for message in server.messages)
     assert copies == {(f"reader{n}@example.org",): 1 for n in range(8)}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX pipes")
+def test_a_reader_of_the_output_who_leaves_breaks_off_nothing(tmp_path: Path) -> None:
+    """`digest send | head -1`: the pipe closes, every message goes out all the same, exactly once."""
+    with CollectingServer() as server:
+        config = write_list(tmp_path, readers=6, port=server.port)
+        process = subprocess.Popen(
+            [sys.executable, "-m", "digest", "send", "--config", str(config), "--now", DAY_ONE],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.readline()
+        process.stdout.close()
+        err = process.stderr.read()
+        process.stderr.close()
+        assert (process.wait(60), err) == (0, "")
+        assert Counter(message.recipients for message in server.messages) == {
+            (f"reader{n}@example.org",): 1 for n in range(6)
+        }
+
+
+def test_what_was_held_goes_out_when_the_policy_changes(tmp_path: Path) -> None:
+    """A message lost after the dot is held and told; with `resend` it is sent again under the same Message-ID."""
+    with CollectingServer(replace(resets_after_dot, only=b"reader0@", accepts=False, times=1, over_all=True)) as server:
+        config = write_list(tmp_path, port=server.port)
+        held = run("send", "--config", str(config), "--now", DAY_ONE)
+        assert held.returncode == 1
+        assert "1 sent, 1 unknown = 2 recipients" in held.stdout
+        config.write_text(config.read_text().replace("[smtp]", '[smtp]\non_unknown = "resend"'))
+        assert run("send", "--config", str(config), "--now", DAY_ONE).returncode == 0
+        assert Counter(message.recipients for message in server.messages) == {
+            (f"reader{n}@example.org",): 1 for n in range(2)
+        }
+    assert "2 sent = 2 recipients" in run("status", "--config", str(config)).stdout

@@ -54,6 +54,10 @@ class Database:
             yield
         except sa.exc.OperationalError as error:
             raise StoreError(f"{self._name}: {error.orig}; {_advice(str(error.orig))}") from error
+        except sa.exc.DatabaseError as error:
+            if "malformed" not in str(error.orig):
+                raise
+            raise StoreError(f"{self._name}: {error.orig}: the file is damaged, restore it from a backup") from error
 
 
 def _advice(message: str) -> str:

@@ -96,6 +96,12 @@ class DeliveryLedger:
             }
         return tuple(Claim(delivery_of(row), people[row.subscriber_id], row.token) for row in rows)
 
+    def reopen(self) -> None:
+        """Under `on_unknown = "resend"`, makes what is held due again, and its edition unfinished."""
+        if self._on_unknown is OnUnknown.RESEND:
+            with self._database.write() as connection:
+                self._reopen(connection, self._now())
+
     def mark_sending(self, claim: Claim) -> None:
         """Commits that the message is about to be handed over. Raises LeaseLostError if the claim is not ours now."""
         mine = sa.and_(*_held(claim), table.c.status == DeliveryStatus.ACTIVE)
