@@ -45,9 +45,8 @@ from digest.model import (
     SubscriberId,
     WhenEmpty,
 )
-from digest.pull import pull
 from digest.pull.dedupe import merge
-from digest.pull.http import Fetcher
+from digest.pulling import gather
 from digest.rank import Ranker
 from digest.render import EditionRenderer, Rendered, message_id
 from digest.send.maildir import MaildirTransport
@@ -147,9 +146,8 @@ class App:
     async def fetch(self, progress: Progress = Progress()) -> Pulled:
         """Fetches every source; keeps nothing."""
         now = self._now()
-        async with Fetcher() as fetcher:
-            window = life.window(self.list, self.editions.latest(self.list.id), now)
-            reports = await pull(self.config.sources, window, fetcher, now=now, on_report=progress.on_report)
+        window = life.window(self.list, self.editions.latest(self.list.id), now)
+        reports = await gather(self.config, self.papers, window, now, progress.on_report)
         unseen = self.papers.unseen(self.list.id, (a for report in reports for a in report.announcements))
         return Pulled(reports, life.summarise(reports, unseen))
 
@@ -283,7 +281,7 @@ class App:
 
     def _freeze(self, pulled: Pulled, day: date) -> tuple[Edition | None, str | None]:
         """The day's edition of what was pulled, or why there is none."""
-        if pulled.reports and all(report.error for report in pulled.reports):
+        if pulled.reports and all(report.error and not report.announcements for report in pulled.reports):
             kept = "no edition was made, the next run tries again"
             raise SendError(f"every source of {self.config.path} failed: {kept}")
         made = self._drafted(pulled, day)

@@ -20,6 +20,7 @@ from digest.model import (
     AnnounceType,
     Candidate,
     Claim,
+    Coverage,
     DeliveryStatus,
     Edition,
     Outcome,
@@ -175,8 +176,6 @@ def report_line(report: SourceReport, fresh: int | None = None) -> str:
         return f"  {report.source:<14} failed: {report.error}"
     parts = [f"{count} {word}" for word, count in _counts(report).items() if count]
     line = f"  {report.source:<14} {len(report.announcements)} received"
-    if report.expected is not None and report.expected != len(report.announcements):
-        line += f" of {report.expected}"
     line += f": {', '.join(parts)}" if parts else ""
     if report.rejected:
         line += f"; {len(report.rejected)} rejected"
@@ -213,12 +212,15 @@ def show_pulled(terminal: Terminal, list_id: str, pulled: Pulled) -> None:
                 {
                     "source": report.source,
                     "received": len(report.announcements),
-                    "expected": report.expected,
                     **_counts(report),
+                    "coverage": coverage_json(report.coverage),
+                    "announced": [day.isoformat() for day in report.announced],
+                    "skipped": report.skipped,
                     "duplicate": len(report.announcements) - fresh[report.source],
                     "rejected": [{"entry": r.entry, "reason": r.reason} for r in report.rejected],
                     "notes": report.notes,
                     "error": report.error,
+                    "look_again_at": report.look_again_at.isoformat() if report.look_again_at else None,
                 }
                 for report in pulled.reports
             ],
@@ -312,10 +314,19 @@ def summary_json(summary: SourceSummary) -> dict[str, Any]:
         "source": summary.source,
         "received": summary.received,
         "fresh": summary.fresh,
-        "expected": summary.expected,
+        "coverage": coverage_json(summary.coverage),
+        "announced": [day.isoformat() for day in summary.announced],
+        "skipped": summary.skipped,
+        "rejected": summary.rejected,
         "notes": summary.notes,
         "error": summary.error,
+        "look_again_at": summary.look_again_at.isoformat() if summary.look_again_at else None,
     }
+
+
+def coverage_json(coverage: Sequence[Coverage]) -> list[dict[str, Any]]:
+    """How complete each part of a source is."""
+    return [{"part": c.part, "received": c.received, "expected": c.expected} for c in coverage]
 
 
 def counts_line(overview: EditionOverview) -> str:

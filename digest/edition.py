@@ -117,9 +117,13 @@ def summarise(reports: Sequence[SourceReport], unseen: Sequence[Announcement]) -
             source=report.source,
             received=len(report.announcements),
             fresh=sum(1 for a in unseen if a.source == report.source),
-            expected=report.expected,
             notes=report.notes,
             error=report.error,
+            coverage=report.coverage,
+            announced=report.announced,
+            skipped=report.skipped,
+            rejected=len(report.rejected),
+            look_again_at=report.look_again_at,
         )
         for report in reports
     )

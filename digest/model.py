@@ -67,6 +67,13 @@ class Paper:
     comment: str | None = None
     published: datetime | None = None
     links: tuple[Link, ...] = ()
+    tldr: str | None = None
+    """One sentence about the paper, written by a program of the source's."""
+    keywords: tuple[str, ...] = ()
+    organisation: str | None = None
+    thumbnail: str | None = None
+    """The http(s) address of a picture."""
+    withdrawn: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +97,11 @@ class Sighting:
 
 @dataclass(frozen=True, slots=True)
 class Signal:
-    """An observed popularity figure (`upvotes`, `comments`, `stars`) with its time."""
+    """An observed popularity figure with its time.
+
+    `upvotes` and `comments` (Hugging Face), `stars` and `stars_per_day` (GitHub), `points` (Hacker News),
+    `citations` (Semantic Scholar).
+    """
 
     paper_id: PaperId
     name: str
@@ -121,6 +132,29 @@ class SourceKind(StrEnum):
     ARXIV = "arxiv"
     HUGGINGFACE = "huggingface"
     FEED = "feed"
+    SEMANTIC_SCHOLAR = "semanticscholar"
+    CROSSREF = "crossref"
+    OPENALEX = "openalex"
+    BIORXIV = "biorxiv"
+    MEDRXIV = "medrxiv"
+    PUBMED = "pubmed"
+    OPENREVIEW = "openreview"
+
+
+class SignalSource(StrEnum):
+    """Who is asked for figures about papers already pulled."""
+
+    GITHUB = "github"
+    HACKER_NEWS = "hacker_news"
+    CITATIONS = "citations"
+
+
+class Period(StrEnum):
+    """What one list of Daily Papers covers."""
+
+    DAY = "day"
+    WEEK = "week"
+    MONTH = "month"
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +165,34 @@ class Source:
     name: str
     url: str | None = None
     categories: tuple[str, ...] = ()
+    """arXiv: its categories. bioRxiv and medRxiv: names of their subject areas."""
     kinds: tuple[AnnounceType, ...] = (AnnounceType.NEW, AnnounceType.CROSS)
+    skip: tuple[str, ...] = ()
+    """Regular expressions; an entry in whose title one is found is no paper (corrections, editorials, careers)."""
+    period: Period = Period.DAY
+    """Hugging Face: by which lists it is asked."""
+    api_url: str | None = None
+    """arXiv: the search API that the announcements are reconciled with; None: they are not."""
+    deferral_days: tuple[date, ...] = ()
+    """arXiv: Eastern days on which it announces nothing although it usually would (holidays)."""
+    query: str | None = None
+    """Semantic Scholar, Crossref, OpenAlex, PubMed: what to search for, in their own language."""
+    journals: tuple[str, ...] = ()
+    """Crossref: ISSNs."""
+    venue: str | None = None
+    """OpenReview: a venue id, "ICLR.cc/2027/Conference"."""
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """How complete a part of a source is: of one arXiv category, or of a whole source that says its total."""
+
+    part: str
+    """The category; empty for the whole source."""
+    received: int
+    """Papers of the wanted announce types that we hold of what was announced in the window."""
+    expected: int | None
+    """Papers of these types that were announced; None: nobody could say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,11 +203,16 @@ class SourceReport:
     announcements: tuple[Announcement, ...] = ()
     signals: tuple[Signal, ...] = ()
     rejected: tuple[Rejection, ...] = ()
-    expected: int | None = None
-    """How many papers the source says it announced, where it says so."""
+    coverage: tuple[Coverage, ...] = ()
+    announced: tuple[date, ...] = ()
+    """The days of announcement that `coverage` covers, oldest first."""
+    skipped: int = 0
+    """Entries that are no papers, by the patterns of the source's `skip`."""
     notes: tuple[str, ...] = ()
-    """Remarks for a person: "feed is dated 3 days ago", "no file for 2026-06-07"."""
+    """Remarks for a person: "feed is of Wednesday", "no file for 2026-06-07". They can stand in an email's footer."""
     error: str | None = None
+    look_again_at: datetime | None = None
+    """When the source is likely to have what is missing now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -407,9 +473,34 @@ class SourceSummary:
     """Announcements read, of any type, seen before or not."""
     fresh: int
     """Of those, the ones that this edition is the first to see."""
-    expected: int | None = None
     notes: tuple[str, ...] = ()
     error: str | None = None
+    coverage: tuple[Coverage, ...] = ()
+    announced: tuple[date, ...] = ()
+    skipped: int = 0
+    rejected: int = 0
+    look_again_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SourceHealth:
+    """How a source was when it was last pulled, whether or not an edition was made of it."""
+
+    summary: SourceSummary
+    pulled_at: datetime
+    good_at: datetime | None
+    """When it last answered without an error; None: never."""
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """An address's last answer, kept to ask again conditionally (RFC 9110 section 13). `body` is unpacked."""
+
+    etag: str
+    last_modified: str
+    body: bytes
+    content_type: str
+    fetched_at: datetime
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,7 +52,7 @@ EDITION = Edition(
     datetime(2026, 6, 10, 6, tzinfo=UTC),
 )
 SOURCES = (
-    SourceSummary("arxiv", 123, 62, 123),
+    SourceSummary("arxiv", 123, 62),
     SourceSummary("huggingface", 45, 45),
     SourceSummary("journal", 0, 0, error="the server did not answer within 20 s"),
 )

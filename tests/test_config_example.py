@@ -78,7 +78,9 @@ def test_every_optional_key_can_be_taken_in(folder: Path) -> None:
     assert config.relay.rate == Rate(600, 60)
     assert config.relay.on_unknown is OnUnknown.HOLD
     assert config.mailing_list.templates == folder / "templates"
-    assert [s.name for s in config.sources] == ["arxiv", "huggingface", "nature.com"]
+    assert [s.name for s in config.sources] == [
+        "arxiv", "huggingface", "nature.com", "semanticscholar", "crossref", "biorxiv", "openreview",
+    ]  # fmt: skip
     ada, bob = config.subscribers
     assert [t.name for t in ada.profile.topics] == ["video-generation", "audio"]
     assert [p.title for p in ada.library] == ["Invented"]

@@ -29,7 +29,7 @@ class Shelf:
         self.answers = answers
         self.asked: list[str] = []
 
-    async def get(self, url: str, /) -> Response:
+    async def get(self, url: str, /, **_: object) -> Response:
         self.asked.append(url)
         await asyncio.sleep(0)
         answer = self.answers.get(url.rpartition("/")[2]) or self.answers[url.rpartition("/")[2].partition("?")[0]]
@@ -85,7 +85,7 @@ def test_reports_are_handed_out_as_they_are_finished() -> None:
     """`on_report` hears of each source once, the slow one last; the result keeps the order of the sources."""
 
     class SlowFirst(Shelf):
-        async def get(self, url: str, /) -> Response:
+        async def get(self, url: str, /, **_: object) -> Response:
             if url.endswith("slow"):
                 await quick_is_told.wait()
             return await super().get(url)

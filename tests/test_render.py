@@ -6,7 +6,7 @@ import dataclasses
 import os
 import re
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
@@ -19,6 +19,7 @@ from digest.model import (
     Address,
     AnnounceType,
     Candidate,
+    Coverage,
     Link,
     LinkKind,
     PaperId,
@@ -209,11 +210,23 @@ def test_a_quiet_day_has_its_own_reasons(papers: int, sources: Sequence[SourceSu
 def test_a_source_tells_how_complete_it_is() -> None:
     """Fewer papers than the source announced, a failure half-way and remarks are told."""
     sources = (
-        SourceSummary("arxiv", 120, 62, 123, notes=("the feed is dated 3 days ago",)),
+        SourceSummary(
+            "arxiv",
+            120,
+            62,
+            ("the feed is dated 3 days ago", "no file for 2026-06-08 in /srv/feeds/arxiv"),
+            coverage=(Coverage("cs.CV", 80, 81), Coverage("cs.LG", 40, 40), Coverage("stat.ML", 3, None)),
+            announced=(date(2026, 6, 8), date(2026, 6, 9)),
+        ),
+        SourceSummary("biorxiv", 7, 7, coverage=(Coverage("", 7, 9),), announced=(date(2026, 6, 9),)),
         SourceSummary("journal", 7, 7, error="cut off"),
     )
     text = words(EditionRenderer(LIST, EDITION, candidates(PAPERS), sources).render(ADA, picks(PAPERS)).text)
-    assert "arXiv: 120 of 123 announced, 62 new (the feed is dated 3 days ago)" in text
+    assert (
+        "arXiv: cs.CV 80 of 81 and cs.LG 40 of 40, announced Monday to Tuesday, 62 new (the feed is dated 3 days ago; "
+        "no file for 2026-06-08 in arxiv)"
+    ) in text
+    assert "biorxiv: 7 of 9, announced Tuesday" in text
     assert "journal: failed after 7 announcements: cut off" in text
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -11,9 +12,11 @@ from digest.model import (
     AnnounceType,
     Frequency,
     OnUnknown,
+    Period,
     Rate,
     Relay,
     Security,
+    SignalSource,
     Source,
     SourceKind,
     Topic,
@@ -42,7 +45,8 @@ def test_what_a_short_config_means(config: Path) -> None:
     assert found.mailing_list.from_ == "Lab <lab@example.org>"
     assert found.mailing_list.when_empty is WhenEmpty.SKIP
     assert found.mailing_list.frequency is Frequency.DAILY
-    assert found.sources == (Source(SourceKind.ARXIV, "arxiv", None, ("cs.CV",)),)
+    api = "https://export.arxiv.org/api/query"
+    assert found.sources == (Source(SourceKind.ARXIV, "arxiv", None, ("cs.CV",), api_url=api),)
     assert found.topics == (Topic("video", "video"),)
     assert found.relay == Relay("localhost", 587, Security.STARTTLS, on_unknown=OnUnknown.HOLD)
     assert (found.outbox, found.store_url) == (folder / "outbox", f"sqlite:///{folder}/digest.db")
@@ -342,3 +346,71 @@ def test_the_process_environment_is_the_default(config: Path, monkeypatch: pytes
     config.write_text(BASE)
     assert load([config]).lists[0].mailing_list.papers == 9
     assert load([config], {}).lists[0].mailing_list.papers == 12
+
+
+def test_how_sources_are_asked(config: Path) -> None:
+    """[pull] and [signals] are taken over; without them nobody is asked for figures and no private host."""
+    found = loaded(config, BASE).pulling
+    assert (found.contact, found.allow_private, found.signals, found.api_keys) == (None, False, (), {})
+    more = (
+        '[pull]\ncontact = "mailto:ada@example.org"\nallow_private = true\n[signals]\ngithub = true\ncitations = true\n'
+    )
+    found = loaded(config, BASE + more).pulling
+    assert (found.contact, found.allow_private) == ("ada@example.org", True)
+    assert found.signals == (SignalSource.GITHUB, SignalSource.CITATIONS)
+
+
+def test_tokens_come_from_the_file_or_from_the_variables_of_the_services(config: Path) -> None:
+    """DIGEST_PULL__… wins over the file, the file over the service's own variable; none is ever shown."""
+    services = {"GITHUB_TOKEN": "hunter2-a", "SEMANTIC_SCHOLAR_API_KEY": "hunter2-b", "NCBI_API_KEY": " "}
+    found = loaded(config, BASE, **services).pulling
+    assert found.github_token == "hunter2-a"
+    assert found.api_keys == {SourceKind.SEMANTIC_SCHOLAR: "hunter2-b"}
+    assert "hunter2" not in repr(found)
+    found = loaded(config, BASE + '[pull]\ngithub_token = "in-file"\n', **services).pulling
+    assert found.github_token == "in-file"
+    found = loaded(config, BASE + '[pull]\ngithub_token = "in-file"\n', DIGEST_PULL__GITHUB_TOKEN="in-env").pulling
+    assert found.github_token == "in-env"
+
+
+def test_sources_of_every_kind(config: Path) -> None:
+    """Each kind takes its own keys, and only arXiv's own feed is reconciled unless an API is named."""
+    more = """
+[[sources]]
+kind = "arxiv"
+name = "mirror"
+url = "mirror.xml"
+categories = ["cs.LG"]
+[[sources]]
+kind = "arxiv"
+name = "checked"
+url = "mirror.xml"
+api_url = "https://mirror.example.org/query"
+deferral_days = [2026-12-24, "2026-12-25"]
+categories = ["cs.LG"]
+[[sources]]
+kind = "arxiv"
+name = "trusted"
+reconcile = false
+categories = ["cs.LG"]
+[[sources]]
+kind = "medrxiv"
+subjects = ["epidemiology"]
+[[sources]]
+kind = "crossref"
+journals = ["0028-0836", "2434-561x"]
+[[sources]]
+kind = "huggingface"
+period = "week"
+[[sources]]
+kind = "feed"
+url = "https://www.journal.example.org/rss"
+skip = ["^Editorial"]
+"""
+    _, mirror, checked, trusted, medrxiv, crossref, daily, feed = loaded(config, BASE + more).sources
+    assert (mirror.api_url, trusted.api_url, checked.api_url) == (None, None, "https://mirror.example.org/query")
+    assert checked.deferral_days == (date(2026, 12, 24), date(2026, 12, 25))
+    assert (medrxiv.name, medrxiv.categories) == ("medrxiv", ("epidemiology",))
+    assert crossref.journals == ("0028-0836", "2434-561X")
+    assert daily.period is Period.WEEK
+    assert (feed.name, feed.skip) == ("journal.example.org", ("^Editorial",))

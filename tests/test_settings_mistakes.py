@@ -125,7 +125,8 @@ MISTAKES: list[tuple[str, int, str, str]] = [
     # [[sources]]
     (
         instead(5, 'kind = "arxv"'), 5, "sources[0].kind",
-        '`kind` of [[sources]] must be one of arxiv, huggingface, feed, not "arxv"; did you mean `arxiv`?',
+        ("`kind` of [[sources]] must be one of arxiv, huggingface, feed, semanticscholar, crossref, openalex, biorxiv, "
+        'medrxiv, pubmed, openreview, not "arxv"; did you mean `arxiv`?'),
     ),
     (instead(5), 4, "sources[0]", '`kind` of [[sources]] is missing: write e.g. `kind = "arxiv"`'),
     (
@@ -157,6 +158,44 @@ MISTAKES: list[tuple[str, int, str, str]] = [
         "`url` of [[sources]] is missing: a feed needs its http(s):// or file:// address",
     ),
     (
+        after(6, "reconcile = 1"), 7, "sources[0].reconcile",
+        "`reconcile` of [[sources]] must be true or false, not 1",
+    ),
+    (
+        after(6, 'url = "mirror"', "reconcile = true"), 8, "sources[0].reconcile",
+        "`reconcile` of [[sources]] with a `url` needs an `api_url` to reconcile with",
+    ),
+    (after(6, 'api_url = "export.arxiv.org"'), 7, "sources[0].api_url", "`api_url` of [[sources]] must be an address…"),
+    (
+        after(6, 'deferral_days = ["24.12."]'), 7, "sources[0].deferral_days[0]",
+        '`deferral_days` of [[sources]] must be a day such as 2026-12-24, not "24.12."',
+    ),
+    (
+        after(6, 'skip = ["Editorial"]'), 7, "sources[0].skip",
+        '`skip` of [[sources]] belongs to kind = "feed": arxiv has none',
+    ),
+    (
+        after(6, "[[sources]]", 'kind = "feed"', 'url = "x.xml"', 'skip = ["(Editorial"]'), 10, "sources[1].skip[0]",
+        ('`skip` of [[sources]] must be a regular expression, not "(Editorial"; missing ), unterminated subpattern at '
+        "character 1"),
+    ),
+    (
+        after(6, "[[sources]]", 'kind = "huggingface"', 'period = "daily"'), 9, "sources[1].period",
+        '`period` of [[sources]] must be one of day, week, month, not "daily"; did you mean `day`?',
+    ),
+    (
+        after(6, "[[sources]]", 'kind = "openalex"'), 7, "sources[1]",
+        '`query` or `url` of [[sources]] is missing: say what to search for, e.g. "video generation"',
+    ),
+    (
+        after(6, "[[sources]]", 'kind = "crossref"', 'journals = ["0028-0837"]'), 9, "sources[1].journals[0]",
+        '`journals` of [[sources]] must be an ISSN such as `0028-0836`, not "0028-0837"; its check digit is wrong',
+    ),
+    (
+        after(6, "[[sources]]", 'kind = "openreview"'), 7, "sources[1]",
+        "`venue` or `url` of [[sources]] is missing: OpenReview needs the id of a venue,…",
+    ),
+    (
         after(6, 'url = "ftp://example.org/x"'), 7, "sources[0].url",
         "`url` of [[sources]] must be an http://, https:// or file:// address, or a path beside this file",
     ),
@@ -174,6 +213,15 @@ MISTAKES: list[tuple[str, int, str, str]] = [
     (
         instead(4).replace('kind = "arxiv"\ncategories = ["cs.CV"]\n', ""), 1, "sources",
         "there is no [[sources]] table: say where new papers come from, e.g. `kind = \"arxiv\"`",
+    ),
+    # [pull], [signals]
+    (after(13, "[pull]", 'contact = "me"'), 15, "pull.contact", "`contact` of [pull] must be a mail address or…"),
+    (after(13, "[pull]", "allow_private = 1"), 15, "pull.allow_private", "…must be true or false, not 1"),
+    (after(13, "[pull]", "github_token = 7"), 15, "pull.github_token", "…must be text in quotation marks,…"),
+    (after(13, "[signals]", 'github = "yes"'), 15, "signals.github", '`github` of [signals] must be true or false,…'),
+    (
+        after(13, "[signals]", "max_requests = 0"), 15, "signals.max_requests",
+        "`max_requests` of [signals] must be a whole number from 1 to 1000, not 0",
     ),
     # [topics.NAME]
     (instead(8), 7, "topics.video", "[topics.video] has nothing to look for: give `text`, `keywords` or both"),
@@ -282,7 +330,7 @@ MISTAKES: list[tuple[str, int, str, str]] = [
     (
         after(13, "[zzz]"), 14, "zzz",
         ("`zzz` is not a key of the top of the file; its tables are [list], [[sources]], [topics.NAME], "
-        "[[subscribers]], [smtp], [store], [mailbox], [dkim], [web]"),
+        "[[subscribers]], [pull], [signals], [smtp], [store], [mailbox], [dkim], [web]"),
     ),
     ("", 1, "list", "[list] is missing:…"),
 ]  # fmt: skip

@@ -1,36 +1,37 @@
 """New abstracts in: every source of a list, fetched and read, each with a report of its own.
 
-`pull` is called by `digest.app`. It joins `http.py`, which fetches and knows no format, with the modules that read and
-fetch nothing: `arxiv.py`, `huggingface.py`, `feeds.py`. Whatever becomes of one source (a refusal, a stall, a page that
-is no feed, a bug of ours) is one line in its report and never touches another. `dedupe.py` makes candidates out of all
-that was announced. Nothing is decided here: reports hold every announce type, the edition takes what it wants.
+`pull` is called by `digest.app`. It joins `http.py`, which fetches and knows no format, with the source modules, which
+decide and read and fetch nothing (`conversation.py` says how). Whatever becomes of one source (a refusal, a stall, a
+page that is no feed, a bug of ours) is one line in its report and never touches another. `dedupe.py` makes candidates
+out of all that was announced. Nothing is decided here: reports hold every announce type, the edition takes what it
+wants.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
-from http import HTTPStatus
+from functools import partial
 from typing import Protocol
 from urllib.parse import urlsplit
 
 from digest.errors import SourceError
-from digest.model import Source, SourceKind, SourceReport, Window
-from digest.pull.http import Response, StatusError, dated_files, shown
-from digest.pull.parsed import Parsed
+from digest.model import PaperId, Source, SourceKind, SourceReport, Window
+from digest.pull.conversation import Ask, Conversation, Task, bug
+from digest.pull.http import Response, dated_files, shown
+from digest.pull.parsed import Parsed, joined
 
-__all__ = ["Gets", "pull"]
+__all__ = ["Gets", "hold", "pull"]
 
 _AT_ONCE = 8
 """Sources under way at the same time. Within a source, one request follows the other."""
-_NO_SUCH_DAY = frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND})
 
 
 class Gets(Protocol):
     """What `pull` needs of a fetcher; `digest.pull.http.Fetcher` is the one that there is."""
 
-    async def get(self, url: str, /) -> Response:
+    async def get(self, url: str, /, *, headers: Sequence[tuple[str, str]] = (), body: bytes | None = None) -> Response:
         """Return what stands at an address, or raise `SourceError`."""
         ...
 
@@ -41,17 +42,29 @@ async def pull(
     fetcher: Gets,
     *,
     now: datetime,
+    known: Mapping[str, Mapping[PaperId, date | None]] | None = None,
+    contact: str = "",
+    api_keys: Mapping[SourceKind, str] | None = None,
     on_report: Callable[[SourceReport], object] | None = None,
 ) -> tuple[SourceReport, ...]:
     """Fetch and read all sources; return their reports in the order of `sources`. Raises nothing of its own.
 
-    `now` is the time at which figures are observed. `on_report` is called with each report as it is finished.
+    `now` is the time at which figures are observed, `known` what earlier pulls had from each source, by its name.
+    `on_report` is called with each report as it is finished.
     """
     at_once = asyncio.Semaphore(_AT_ONCE)
 
     async def one(source: Source) -> SourceReport:
         async with at_once:
-            report = await _report(source, window, fetcher, now)
+            try:
+                files, notes = await _files(source, window)
+            except SourceError as error:
+                parsed = Parsed(error=str(error))
+            else:
+                api_key = (api_keys or {}).get(source.kind)
+                task = Task(source, window, now, (known or {}).get(source.name, {}), files, contact, api_key)
+                parsed = joined((Parsed(notes=notes), await hold(_conversation(task), fetcher, source.name)))
+        report = _report(source.name, parsed)
         if on_report:
             on_report(report)
         return report
@@ -59,62 +72,78 @@ async def pull(
     return tuple(await asyncio.gather(*(one(source) for source in sources)))
 
 
-async def _report(source: Source, window: Window, fetcher: Gets, now: datetime) -> SourceReport:
-    try:
-        requests, notes = await _requests(source, window)
-    except SourceError as error:
-        return SourceReport(source.name, error=str(error))
-    parts = [Parsed(notes=notes)]
-    for day, url in requests:
+async def hold(conversation: Conversation, fetcher: Gets, where: str) -> Parsed:
+    """Hold a conversation to its end: fetch what it asks for, one request after the other. Never raises.
+
+    An answer that a server says has not changed is noted. `where` names the source if the conversation has a bug.
+    """
+    notes: list[str] = []
+    step: Callable[[], Ask | Parsed] = partial(_next, conversation)
+    while True:
         try:
-            response = await fetcher.get(url)
-            parts.append(await asyncio.to_thread(_parse, response.body, source, url, day, now))
-        except StatusError as error:
-            missing = day is not None and error.status in _NO_SUCH_DAY
-            parts.append(Parsed(notes=(f"{error}: no list of that day",)) if missing else Parsed(error=str(error)))
-        except SourceError as error:
-            parts.append(Parsed(error=str(error)))
-        except Exception as error:  # a bug in one reader must not cost the edition its other sources
-            bug = f"{shown(url)} could not be read: {type(error).__name__}: {error} (a bug in digest, please report it)"
-            parts.append(Parsed(error=" ".join(bug.split())[:500]))
-    return _joined(source, parts)
+            wanted = await asyncio.to_thread(step)
+        except Exception as error:  # a bug in one module must not cost the edition its other sources
+            return Parsed(notes=tuple(notes), error=str(error) if isinstance(error, SourceError) else bug(where, error))
+        if isinstance(wanted, Parsed):
+            return joined((wanted, Parsed(notes=tuple(notes))))
+        try:
+            response = await fetcher.get(wanted.url, headers=wanted.headers, body=wanted.body)
+        except Exception as error:
+            step = partial(_fail, conversation, error)
+        else:
+            if response.unchanged_since:
+                notes.append(f"{shown(wanted.url)} has not changed since {response.unchanged_since:%Y-%m-%d %H:%M} UTC")
+            step = partial(_next, conversation, response)
 
 
-def _joined(source: Source, parts: Iterable[Parsed]) -> SourceReport:
-    parts = tuple(parts)
+def _next(conversation: Conversation, answer: Response | None = None) -> Ask | Parsed:
+    """Take one step; the end is a value, as no future can hold a StopIteration."""
+    try:
+        return next(conversation) if answer is None else conversation.send(answer)
+    except StopIteration as end:
+        return _result(end)
+
+
+def _fail(conversation: Conversation, error: Exception) -> Ask | Parsed:
+    try:
+        return conversation.throw(error)
+    except StopIteration as end:
+        return _result(end)
+
+
+def _result(end: StopIteration) -> Parsed:
+    result = end.value
+    if not isinstance(result, Parsed):
+        raise TypeError(f"a conversation ended with {type(result).__name__}")
+    return result
+
+
+def _report(source: str, parsed: Parsed) -> SourceReport:
     return SourceReport(
-        source=source.name,
-        announcements=tuple(announcement for part in parts for announcement in part.announcements),
-        signals=tuple(signal for part in parts for signal in part.signals),
-        rejected=tuple(rejection for part in parts for rejection in part.rejected),
-        notes=tuple(note for part in parts for note in part.notes),
-        error="; ".join(dict.fromkeys(part.error for part in parts if part.error)) or None,
+        source=source,
+        announcements=parsed.announcements,
+        signals=parsed.signals,
+        rejected=parsed.rejected,
+        coverage=parsed.coverage,
+        announced=parsed.announced,
+        skipped=parsed.skipped,
+        notes=parsed.notes,
+        error=parsed.error,
+        look_again_at=parsed.look_again_at,
     )
 
 
-async def _requests(source: Source, window: Window) -> tuple[list[tuple[date | None, str]], tuple[str, ...]]:
-    """Say what to fetch, oldest first: (the day it is of, or None; its address), and notes on what is not there."""
-    from digest.pull import arxiv, huggingface
-
+async def _files(source: Source, window: Window) -> tuple[tuple[tuple[date, str], ...] | None, tuple[str, ...]]:
+    """Find the window's files where a source is a folder of files by date; None where it is none. With notes."""
+    if not source.url or urlsplit(source.url).scheme.lower() != "file":
+        return None, ()
     dates = window.dates()
-    if source.url and urlsplit(source.url).scheme.lower() == "file":
-        suffixes = (".json",) if source.kind is SourceKind.HUGGINGFACE else (".xml", ".rss", ".atom", ".rdf")
-        files = await dated_files(source.url, dates, suffixes)
-        if files is None:
-            return [(None, source.url)], ()
-        missing = [day for day in dates if day not in {found for found, _ in files}]
-        notes = (f"no file for {_days(missing)} in {shown(source.url)}",) if missing else ()
-        return list(files), notes
-    match source.kind:
-        case SourceKind.ARXIV:
-            return [(None, arxiv.address(source))], ()
-        case SourceKind.HUGGINGFACE:
-            addresses = dict.fromkeys((huggingface.address(source, day), day) for day in dates)
-            return [(day, url) for url, day in addresses], ()
-        case SourceKind.FEED:
-            if not source.url:
-                raise SourceError(f"source {source.name!r} has no url: a feed needs one")
-            return [(None, source.url)], ()
+    is_xml = source.kind in (SourceKind.ARXIV, SourceKind.FEED, SourceKind.PUBMED)
+    files = await dated_files(source.url, dates, (".xml", ".rss", ".atom", ".rdf") if is_xml else (".json",))
+    if files is None:
+        return None, ()
+    missing = [day for day in dates if day not in {found for found, _ in files}]
+    return files, (f"no file for {_days(missing)} in {shown(source.url)}",) if missing else ()
 
 
 def _days(days: Sequence[date]) -> str:
@@ -128,15 +157,15 @@ def _days(days: Sequence[date]) -> str:
     return ", ".join(f"{run[0]}…{run[-1]}" if len(run) > 1 else str(run[0]) for run in runs)
 
 
-def _parse(body: bytes, source: Source, url: str, day: date | None, now: datetime) -> Parsed:
-    """Read one answer. Runs in a thread: parsing is all CPU."""
+def _conversation(task: Task) -> Conversation:
     from digest.pull import arxiv, feeds, huggingface
 
-    where = shown(url)
-    match source.kind:
+    match task.source.kind:
         case SourceKind.ARXIV:
-            return arxiv.parse(body, source, where=where, day=day)
+            return arxiv.converse(task)
         case SourceKind.HUGGINGFACE:
-            return huggingface.parse(body, source, where=where, now=now, day=day)
+            return huggingface.converse(task)
         case SourceKind.FEED:
-            return feeds.parse(body, source, where=where, day=day)
+            return feeds.converse(task)
+        case _:
+            raise SourceError(f"source {task.source.name!r}: there is no reader for {task.source.kind}")

@@ -18,6 +18,7 @@ from digest.errors import SourceError
 from digest.ids import arxiv_id, arxiv_links, doi_link, find_arxiv_id, find_doi, paper_id
 from digest.model import Announcement, AnnounceType, Paper, Rejection, Source
 from digest.pull.clean import readable, split_authors
+from digest.pull.conversation import Conversation, Task, ask_each
 from digest.pull.parsed import Parsed, read_date
 from digest.pull.syndication import read_feed
 
@@ -25,6 +26,13 @@ FEED = "https://rss.arxiv.org/rss/"
 
 _HEAD = re.compile(r"\s*arXiv:\S+\s+Announce Type:\s*(?P<type>[\w-]+)\s*(?:Abstract:)?\s*", re.I)
 _CATEGORY = re.compile(r"[a-z]+(?:-[a-z]+)*(?:\.[A-Za-z-]{2,})?")
+
+
+def converse(task: Task) -> Conversation:
+    """Ask for the feed, or for each of the folder's files."""
+    source = task.source
+    addresses = task.files if task.files is not None else [(None, address(source))]
+    return (yield from ask_each(addresses, lambda body, where, day: parse(body, source, where=where, day=day)))
 
 
 def address(source: Source) -> str:

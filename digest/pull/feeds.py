@@ -13,11 +13,22 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, datetime
 from typing import Any
 
+from digest.errors import SourceError
 from digest.ids import arxiv_links, doi_link, find_arxiv_id, find_doi, paper_id
 from digest.model import Announcement, AnnounceType, Link, LinkKind, Paper, Rejection, Source
 from digest.pull.clean import readable, split_authors
+from digest.pull.conversation import Conversation, Task, ask_each
 from digest.pull.parsed import Parsed, in_utc, read_date, web_address
 from digest.pull.syndication import read_feed
+
+
+def converse(task: Task) -> Conversation:
+    """Ask for the feed, or for each of the folder's files."""
+    source = task.source
+    if not source.url:
+        raise SourceError(f"source {source.name!r} has no url: a feed needs one")
+    addresses = task.files if task.files is not None else [(None, source.url)]
+    return (yield from ask_each(addresses, lambda body, where, day: parse(body, source, where=where, day=day)))
 
 
 def parse(body: bytes, source: Source, *, where: str, day: date | None = None) -> Parsed:

@@ -43,11 +43,12 @@ _SECRET = re.compile(r"((?:^|&)[^=&]*(?:token|key|secret|passw|auth|sig)[^=&]*=)
 
 
 class StatusError(SourceError):
-    """A server answered, but not with what was asked for. `status` is HTTP's number."""
+    """A server answered, but not with what was asked for. `status` is HTTP's number, `body` its words, 10 kB at most."""
 
-    def __init__(self, message: str, status: int):
+    def __init__(self, message: str, status: int, body: bytes = b""):
         super().__init__(message)
         self.status = status
+        self.body = body
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,8 @@ class Response:
     url: str
     body: bytes
     content_type: str = ""
+    unchanged_since: datetime | None = None
+    """The server said that nothing has changed since then (304), and the bytes are those of that time."""
 
 
 class _Retry(Exception):  # noqa: N818  not an error: the wish to try again
@@ -95,8 +98,11 @@ class Fetcher:
             await self._client.aclose()
             self._client = None
 
-    async def get(self, url: str) -> Response:
-        """Return what stands at an http(s) or `file://` address. Raises `SourceError`, for a refusal `StatusError`."""
+    async def get(self, url: str, *, headers: Sequence[tuple[str, str]] = (), body: bytes | None = None) -> Response:
+        """Return what stands at an http(s) or `file://` address. Raises `SourceError`, for a refusal `StatusError`.
+
+        With `body`, which is JSON, it is posted.
+        """
         scheme = _scheme(url)
         if scheme == "file":
             return await asyncio.to_thread(self._read_file, url)

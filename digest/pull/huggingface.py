@@ -19,12 +19,22 @@ from digest.errors import SourceError
 from digest.ids import arxiv_id, arxiv_links, paper_id
 from digest.model import Announcement, AnnounceType, Link, LinkKind, Paper, PaperId, Rejection, Signal, Source
 from digest.pull.clean import readable
+from digest.pull.conversation import Conversation, Task, ask_each
 from digest.pull.parsed import Parsed, in_utc, read_date, web_address
 
 DAILY = "https://huggingface.co/api/daily_papers"
 PAGE = "https://huggingface.co/papers/"
 _MOST = 100
 """Papers of one day; the API gives 50 when not asked for more, and days have reached that."""
+
+
+def converse(task: Task) -> Conversation:
+    """Ask for each day of the window, or for each of the folder's files."""
+    source, now = task.source, task.now
+    days = task.files
+    if days is None:
+        days = tuple((day, url) for url, day in {address(source, day): day for day in task.window.dates()}.items())
+    return (yield from ask_each(days, lambda body, where, day: parse(body, source, where=where, now=now, day=day)))
 
 
 def address(source: Source, day: date) -> str:

@@ -6,23 +6,47 @@ Pure. `Parsed` is put together into a `SourceReport` by `digest.pull.pull`; nobo
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
 
-from digest.model import Announcement, Rejection, Signal
+from digest.model import Announcement, Coverage, Rejection, Signal
 
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
-    """One answer of a source, read. With `error`, the announcements before the fault are kept."""
+    """One answer of a source, read, or several joined. With `error`, the announcements before the fault are kept.
+
+    The fields are those of `SourceReport`.
+    """
 
     announcements: tuple[Announcement, ...] = ()
     signals: tuple[Signal, ...] = ()
     rejected: tuple[Rejection, ...] = ()
     notes: tuple[str, ...] = ()
     error: str | None = None
+    coverage: tuple[Coverage, ...] = ()
+    announced: tuple[date, ...] = ()
+    skipped: int = 0
+    look_again_at: datetime | None = None
+
+
+def joined(parts: Iterable[Parsed]) -> Parsed:
+    """Put the answers of one source together, in their order; faults that repeat are told once."""
+    parts = tuple(parts)
+    return Parsed(
+        announcements=tuple(announcement for part in parts for announcement in part.announcements),
+        signals=tuple(signal for part in parts for signal in part.signals),
+        rejected=tuple(rejection for part in parts for rejection in part.rejected),
+        notes=tuple(dict.fromkeys(note for part in parts for note in part.notes)),
+        error="; ".join(dict.fromkeys(part.error for part in parts if part.error)) or None,
+        coverage=tuple(coverage for part in parts for coverage in part.coverage),
+        announced=tuple(sorted({day for part in parts for day in part.announced})),
+        skipped=sum(part.skipped for part in parts),
+        look_again_at=min((part.look_again_at for part in parts if part.look_again_at), default=None),
+    )
 
 
 _RFC822 = re.compile(

@@ -72,6 +72,11 @@ def listed(words: Sequence[str], joint: str = "and") -> str:
     return f" {joint} ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
 
 
+def weekday(day: date) -> str:
+    """`Wednesday`."""
+    return _WEEKDAYS[day.weekday()]
+
+
 def short_date(day: date) -> str:
     """`10 June`."""
     return f"{day.day} {_MONTHS[day.month - 1]}"
@@ -79,7 +84,7 @@ def short_date(day: date) -> str:
 
 def long_date(day: date) -> str:
     """`Wednesday, 10 June 2026`."""
-    return f"{_WEEKDAYS[day.weekday()]}, {short_date(day)} {day.year}"
+    return f"{weekday(day)}, {short_date(day)} {day.year}"
 
 
 def clock(moment: datetime, zone: ZoneInfo) -> str:

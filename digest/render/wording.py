@@ -6,12 +6,14 @@ layout is in the templates. Called by `edition.py`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from datetime import date
 from zoneinfo import ZoneInfo
 
-from digest.model import Edition, MailingList, Pick, Profile, SourceSummary
+from digest.model import Coverage, Edition, MailingList, Pick, Profile, SourceSummary
 from digest.render.cards import Card, source_name
-from digest.render.text import clip, clock, counted, listed, plain, short_date
+from digest.render.text import clip, clock, counted, listed, plain, short_date, weekday
 
 TRENDING = 0.6
 """From which trend score on a pick counts as trending: the usual figures of a day give about 0.5."""
@@ -108,15 +110,35 @@ def source_line(source: SourceSummary) -> str:
     name = source_name(source.source)
     if source.error:
         before = f" after {counted(source.received, 'announcement')}" if source.received else ""
-        return f"{name}: failed{before}: {clip(plain(source.error), 200)}"
-    if source.expected is not None and source.expected > source.received:
-        line = f"{name}: {source.received:,} of {source.expected:,} announced"
+        return f"{name}: failed{before}: {_told(source.error, 200)}"
+    complete = [f"{_part(c)}{c.received:,} of {c.expected:,}" for c in source.coverage if c.expected is not None]
+    if complete:
+        line = f"{name}: {listed(complete[:SHOWN])}{_on(source.announced)}"
     else:
         line = f"{name}: {source.received:,} announced"
     if source.fresh != source.received:
         line += f", {source.fresh:,} new"
-    notes = "; ".join(clip(plain(note), 120) for note in source.notes[:3])
+    notes = "; ".join(_told(note, 120) for note in source.notes[:3])
     return f"{line} ({notes})" if notes else line
+
+
+def _part(coverage: Coverage) -> str:
+    return f"{clip(plain(coverage.part), 40)} " if coverage.part else ""
+
+
+def _on(days: Sequence[date]) -> str:
+    if not days:
+        return ""
+    first, last = weekday(days[0]), weekday(days[-1])
+    return f", announced {first if len(days) == 1 else f'{first} to {last}'}"
+
+
+_PATH = re.compile(r"(?<![\w:/.])/(?:[^\s/:;,'\"()]+/)+(?=[^\s/])")
+
+
+def _told(text: str, room: int) -> str:
+    """A source's own words for its readers: a file goes by its name, its folder is the operator's business."""
+    return clip(_PATH.sub("", plain(text)), room)
 
 
 def window(mailing_list: MailingList, edition: Edition) -> str:

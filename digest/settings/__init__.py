@@ -67,7 +67,7 @@ def _load_one(document: Document, environ: Mapping[str, str]) -> ListConfig:
     if problems or reading.settings is None:
         raise ConfigError(*_in_file_order(problems, document.path))
     warnings = _in_file_order(remarks(reading.merged, people, places), document.path)
-    return list_config(document, reading.settings, people, [str(warning) for warning in warnings])
+    return list_config(document, reading.settings, people, [str(warning) for warning in warnings], environ)
 
 
 def _in_file_order(problems: Sequence[Problem], config: Path) -> list[Problem]:

@@ -5,10 +5,12 @@ Pure: it is given everything that was read. `load` calls it, for a config withou
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from email.utils import parseaddr
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
+
+from pydantic import SecretStr
 
 from digest.model import (
     Address,
@@ -19,17 +21,20 @@ from digest.model import (
     Profile,
     Relay,
     Security,
+    SignalSource,
     Source,
     SourceKind,
     Topic,
 )
 from digest.settings import files
 from digest.settings.document import Document
-from digest.settings.installation import ConfiguredSubscriber, ListConfig
+from digest.settings.installation import ConfiguredSubscriber, ListConfig, Pulling
 from digest.settings.models import (
     InlineTopic,
     ListTable,
+    PullTable,
     Settings,
+    SignalsTable,
     SmtpTable,
     SourceTable,
     StoreTable,
@@ -42,7 +47,19 @@ from digest.subscribe.importing import SubscriberRow
 _PORTS = {Security.STARTTLS: 587, Security.TLS: 465, Security.NONE: 25}
 
 
-def list_config(document: Document, settings: Settings, people: People, warnings: Sequence[str]) -> ListConfig:
+ARXIV_API = "https://export.arxiv.org/api/query"
+_TOKENS = {
+    "github_token": "GITHUB_TOKEN",
+    "semanticscholar_key": "SEMANTIC_SCHOLAR_API_KEY",
+    "openalex_key": "OPENALEX_API_KEY",
+    "ncbi_key": "NCBI_API_KEY",
+}
+"""Keys of [pull] and the variables under which the services' own tools know them."""
+
+
+def list_config(
+    document: Document, settings: Settings, people: People, warnings: Sequence[str], environ: Mapping[str, str]
+) -> ListConfig:
     """One config file as values."""
     folder = document.folder
     topics = {name: _topic(name, table) for name, table in settings.topics.items()}
@@ -52,6 +69,7 @@ def list_config(document: Document, settings: Settings, people: People, warnings
         path=document.path,
         mailing_list=_mailing_list(settings.list, folder),
         sources=_sources(settings.sources, folder),
+        pulling=_pulling(settings.pull or PullTable(), settings.signals or SignalsTable(), environ),
         topics=tuple(topics.values()),
         subscribers=(*written, *listed),
         relay=_relay(settings.smtp, folder) if settings.smtp else None,
@@ -87,8 +105,51 @@ def _sources(tables: Sequence[SourceTable], folder: Path) -> tuple[Source, ...]:
         url = files.source_url(folder, table.url) if table.url else None
         name = table.name or _unique(_source_name(table.kind, url), taken)
         taken.add(name)
-        sources.append(Source(table.kind, name, url, tuple(dict.fromkeys(table.categories)), table.kinds))
+        sources.append(
+            Source(
+                kind=table.kind,
+                name=name,
+                url=url,
+                categories=tuple(dict.fromkeys(table.categories or table.subjects)),
+                kinds=table.kinds,
+                skip=table.skip,
+                period=table.period,
+                api_url=_api_url(table),
+                deferral_days=table.deferral_days,
+                query=table.query,
+                journals=table.journals,
+                venue=table.venue,
+            )
+        )
     return tuple(sources)
+
+
+def _api_url(table: SourceTable) -> str | None:
+    """ArXiv's own feed is reconciled with its own API, another's or a file only with an API that is named."""
+    if table.kind is not SourceKind.ARXIV or table.reconcile is False:
+        return None
+    return table.api_url or (None if table.url else ARXIV_API)
+
+
+def _pulling(pull: PullTable, signals: SignalsTable, environ: Mapping[str, str]) -> Pulling:
+    tokens = {key: _token(getattr(pull, key), environ.get(name, "")) for key, name in _TOKENS.items()}
+    api_keys = {
+        SourceKind.SEMANTIC_SCHOLAR: tokens["semanticscholar_key"],
+        SourceKind.OPENALEX: tokens["openalex_key"],
+        SourceKind.PUBMED: tokens["ncbi_key"],
+    }
+    return Pulling(
+        contact=pull.contact,
+        allow_private=pull.allow_private,
+        api_keys={kind: key for kind, key in api_keys.items() if key},
+        signals=tuple(kind for kind in SignalSource if getattr(signals, kind.value)),
+        max_requests=signals.max_requests,
+        github_token=tokens["github_token"],
+    )
+
+
+def _token(configured: SecretStr | None, usual: str) -> str | None:
+    return configured.get_secret_value() if configured else usual.strip() or None
 
 
 def _source_name(kind: SourceKind, url: str | None) -> str:

@@ -9,8 +9,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from datetime import date, datetime
 from email.headerregistry import Address as Mailbox
-from typing import TypeVar
+from typing import NoReturn, TypeVar
 from urllib.parse import urlsplit
 
 from digest.model import Address, Rate
@@ -87,6 +88,52 @@ def number(low: float, high: float, must: str) -> Callable[[object], float]:
     return check
 
 
+def flag(value: object) -> bool:
+    """True or false; in the environment also 1 and 0."""
+    words = {"true": True, "1": True, "false": False, "0": False}
+    if isinstance(value, EnvText) and value.strip().lower() in words:
+        return words[value.strip().lower()]
+    if not isinstance(value, bool):
+        raise WrongValue("must be true or false")
+    return value
+
+
+def day(value: object) -> date:
+    """A calendar day, as TOML's own date or as text."""
+    if isinstance(value, date) and not isinstance(value, datetime):
+        return value
+    try:
+        return date.fromisoformat(value.strip()) if isinstance(value, str) else _no_day()
+    except ValueError:
+        return _no_day()
+
+
+def _no_day() -> NoReturn:
+    raise WrongValue("must be a day such as 2026-12-24")
+
+
+def pattern(value: object) -> str:
+    """A regular expression of Python's `re`."""
+    found = long_text(value)
+    try:
+        re.compile(found, re.I)
+    except re.error as error:
+        where = "" if error.pos is None else f" at character {error.pos + 1}"
+        raise WrongValue("must be a regular expression", f"{error.msg}{where}") from None
+    return found
+
+
+def issn(value: object) -> str:
+    """An ISSN, `0028-0836` (ISO 3297), with its check digit right."""
+    found = text(value).upper()
+    if not re.fullmatch(r"\d{4}-\d{3}[\dX]", found):
+        raise WrongValue("must be an ISSN such as `0028-0836`")
+    digits = [10 if c == "X" else int(c) for c in found.replace("-", "")]
+    if sum(digit * (8 - place) for place, digit in enumerate(digits)) % 11:
+        raise WrongValue("must be an ISSN such as `0028-0836`", "its check digit is wrong")
+    return found
+
+
 share = number(0, 1, "must be a number from 0 to 1")
 weight = number(1e-6, 1e6, "must be a number greater than 0")
 
@@ -134,6 +181,20 @@ def _from_json(value: object) -> object:
         except (ValueError, RecursionError):
             return value
     return value
+
+
+def contact(value: object) -> str:
+    """Where the operator of a server that we ask can turn to: a mail address or a page."""
+    found = text(value).removeprefix("mailto:")
+    if found.startswith(("http://", "https://")):
+        return web_address(found)
+    try:
+        address = values.email_address(found)
+    except WrongValue as error:
+        raise WrongValue("must be a mail address or the address of a page", error.hint) from None
+    if not address.isascii():
+        raise WrongValue("must be written with ASCII letters: it is sent in a header of every request")
+    return address
 
 
 def list_id(value: object) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from digest.model import SourceKind
 from digest.settings.models import keys_of
 from digest.settings.toml_lines import KeyPath
 from digest.subscribe.values import did_you_mean, show
@@ -33,6 +34,30 @@ def _tables(value: object) -> list[Mapping[str, Any]]:
     return [_table(item) for item in value] if isinstance(value, list | tuple) else []
 
 
+_ONLY_FOR = {
+    "categories": ("arxiv",),
+    "kinds": ("arxiv",),
+    "api_url": ("arxiv",),
+    "reconcile": ("arxiv",),
+    "deferral_days": ("arxiv",),
+    "period": ("huggingface",),
+    "skip": ("feed",),
+    "query": ("semanticscholar", "crossref", "openalex", "pubmed"),
+    "journals": ("crossref",),
+    "subjects": ("biorxiv", "medrxiv"),
+    "venue": ("openreview",),
+}
+"""Keys of [[sources]] that some kinds only have."""
+_NEEDS = (
+    (("categories",), ("arxiv",), 'arXiv needs some, e.g. ["cs.CV", "cs.LG"]'),
+    (("url",), ("feed",), "a feed needs its http(s):// or file:// address"),
+    (("query", "url"), ("semanticscholar", "openalex", "pubmed"), 'say what to search for, e.g. "video generation"'),
+    (("query", "journals", "url"), ("crossref",), 'say what to search for, or the ISSNs of journals, ["0028-0836"]'),
+    (("venue", "url"), ("openreview",), 'OpenReview needs the id of a venue, e.g. "ICLR.cc/2027/Conference"'),
+)
+"""What a kind cannot do without: one of these keys, the kinds, and what to write."""
+
+
 def _sources(data: Mapping[str, Any]) -> Found:
     if data.get("sources", []) == []:
         yield ("sources",), 'there is no [[sources]] table: say where new papers come from, e.g. `kind = "arxiv"`'
@@ -40,14 +65,17 @@ def _sources(data: Mapping[str, Any]) -> Found:
     for number, source in enumerate(_tables(data.get("sources"))):
         path = ("sources", number)
         kind = source.get("kind")
-        if kind == "arxiv" and not source.get("categories"):
-            at: KeyPath = (*path, "categories") if "categories" in source else path
-            yield at, '`categories` of [[sources]] is missing: arXiv needs some, e.g. ["cs.CV", "cs.LG"]'
-        if kind == "feed" and "url" not in source:
-            yield path, "`url` of [[sources]] is missing: a feed needs its http(s):// or file:// address"
-        for key in ("categories", "kinds"):
-            if key in source and kind in ("huggingface", "feed"):
-                yield (*path, key), f'`{key}` of [[sources]] belongs to kind = "arxiv": {kind} has none'
+        for key, kinds in _ONLY_FOR.items():
+            if key in source and kind in tuple(SourceKind) and kind not in kinds:
+                belongs = " or ".join(f'"{one}"' for one in kinds)
+                yield (*path, key), f"`{key}` of [[sources]] belongs to kind = {belongs}: {kind} has none"
+        for keys, needing, advice in _NEEDS:
+            if kind in needing and not any(source.get(key) for key in keys):
+                at: KeyPath = (*path, keys[0]) if keys[0] in source else path
+                missing = " or ".join(f"`{key}`" for key in keys)
+                yield at, f"{missing} of [[sources]] is missing: {advice}"
+        if source.get("reconcile") is True and "url" in source and "api_url" not in source:
+            yield (*path, "reconcile"), "`reconcile` of [[sources]] with a `url` needs an `api_url` to reconcile with"
         if source.get("kinds") == []:
             yield (*path, "kinds"), '`kinds` of [[sources]] is empty: leave it out for ["new", "cross"]'
         name = source.get("name")

@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from digest.model import Address, Frequency, MailingList, Paper, Profile, Relay, Source, Topic
+from digest.model import (
+    Address,
+    Frequency,
+    MailingList,
+    Paper,
+    Profile,
+    Relay,
+    SignalSource,
+    Source,
+    SourceKind,
+    Topic,
+)
 
 
 @dataclass(frozen=True)
@@ -23,12 +35,28 @@ class ConfiguredSubscriber:
 
 
 @dataclass(frozen=True)
+class Pulling:
+    """How sources are asked, and who else is asked for figures: the tables `[pull]` and `[signals]`."""
+
+    contact: str | None = None
+    """A mail address or a page; None: the program's own page."""
+    allow_private: bool = False
+    """Whether sources may lie on this machine or in this network."""
+    api_keys: Mapping[SourceKind, str] = field(default_factory=dict, repr=False)
+    signals: tuple[SignalSource, ...] = ()
+    max_requests: int = 40
+    """At most, for each of `signals`, in one pull."""
+    github_token: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True)
 class ListConfig:
     """One config file: one mailing list with its sources, topics and people, and the way its mail goes out."""
 
     path: Path
     mailing_list: MailingList
     sources: tuple[Source, ...]
+    pulling: Pulling
     topics: tuple[Topic, ...]
     subscribers: tuple[ConfiguredSubscriber, ...]
     relay: Relay | None

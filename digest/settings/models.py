@@ -8,6 +8,7 @@ values. They do not leave this package. A key's rule is a function of `checks.py
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import date
 from typing import Annotated
 
 from pydantic import (
@@ -22,7 +23,17 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from digest.model import AnnounceType, Frequency, OnUnknown, PaperId, Rate, Security, SourceKind, WhenEmpty
+from digest.model import (
+    AnnounceType,
+    Frequency,
+    OnUnknown,
+    PaperId,
+    Period,
+    Rate,
+    Security,
+    SourceKind,
+    WhenEmpty,
+)
 from digest.settings import checks, cron
 from digest.subscribe import values
 
@@ -42,6 +53,7 @@ Example = Annotated[PaperId, BeforeValidator(checks.of_text(values.paper_id))]
 Often = Annotated[Frequency, BeforeValidator(_word(*Frequency))]
 Protection = Annotated[Security, BeforeValidator(_word(*Security))]
 Port = Annotated[int, BeforeValidator(checks.whole_number(1, 65535))]
+Flag = Annotated[bool, BeforeValidator(checks.flag)]
 UpToHundred = Annotated[int, BeforeValidator(checks.whole_number(1, 100))]
 Share = Annotated[float, BeforeValidator(checks.share)]
 Host = Annotated[str, BeforeValidator(checks.host)]
@@ -88,6 +100,22 @@ class SourceTable(Table):
         tuple[Annotated[AnnounceType, BeforeValidator(_word(*AnnounceType))], ...],
         BeforeValidator(checks.sequence('["new", "cross"]')),
     ] = (AnnounceType.NEW, AnnounceType.CROSS)
+    api_url: Annotated[str, BeforeValidator(checks.web_address)] | None = None
+    reconcile: Flag | None = None
+    deferral_days: Annotated[
+        tuple[Annotated[date, PlainValidator(checks.day)], ...], BeforeValidator(checks.sequence("[2026-12-24]"))
+    ] = ()
+    period: Annotated[Period, BeforeValidator(_word(*Period))] = Period.DAY
+    skip: Annotated[
+        tuple[Annotated[str, BeforeValidator(checks.pattern)], ...],
+        BeforeValidator(checks.sequence('["^Author Correction", "^Editorial"]')),
+    ] = ()
+    query: LongText | None = None
+    journals: Annotated[
+        tuple[Annotated[str, BeforeValidator(checks.issn)], ...], BeforeValidator(checks.sequence('["0028-0836"]'))
+    ] = ()
+    subjects: Annotated[tuple[Text, ...], BeforeValidator(checks.sequence('["neuroscience"]'))] = ()
+    venue: Text | None = None
 
 
 class TopicTable(Table):
@@ -154,6 +182,26 @@ class StoreTable(Table):
     url: Annotated[str, BeforeValidator(checks.store_url)] = "sqlite:///digest.db"
 
 
+class PullTable(Table):
+    """`[pull]`: how sources are asked."""
+
+    contact: Annotated[str, BeforeValidator(checks.contact)] | None = None
+    allow_private: Flag = False
+    github_token: Secret | None = None
+    semanticscholar_key: Secret | None = None
+    openalex_key: Secret | None = None
+    ncbi_key: Secret | None = None
+
+
+class SignalsTable(Table):
+    """`[signals]`: figures about papers already pulled."""
+
+    github: Flag = False
+    hacker_news: Flag = False
+    citations: Flag = False
+    max_requests: Annotated[int, BeforeValidator(checks.whole_number(1, 1000))] = 40
+
+
 class MailboxTable(Table):
     """`[mailbox]`: IMAP, for what comes back. Accepted, without effect yet."""
 
@@ -201,6 +249,8 @@ class Settings(BaseSettings):
         BeforeValidator(checks.table("topics.NAME")),
     ] = Field(default_factory=dict)
     subscribers: Annotated[tuple[SubscriberTable, ...], BeforeValidator(checks.many_tables("subscribers"))] = ()
+    pull: Annotated[PullTable, BeforeValidator(checks.table("pull"))] | None = None
+    signals: Annotated[SignalsTable, BeforeValidator(checks.table("signals"))] | None = None
     smtp: Annotated[SmtpTable, BeforeValidator(checks.table("smtp"))] | None = None
     store: Annotated[StoreTable, BeforeValidator(checks.table("store"))] | None = None
     mailbox: Annotated[MailboxTable, BeforeValidator(checks.table("mailbox"))] | None = None
@@ -215,6 +265,8 @@ TABLES: dict[str, type[BaseModel]] = {
     "topics": TopicTable,
     "subscribers": SubscriberTable,
     "subscribers.topics": InlineTopic,
+    "pull": PullTable,
+    "signals": SignalsTable,
     "smtp": SmtpTable,
     "store": StoreTable,
     "mailbox": MailboxTable,

@@ -1,14 +1,17 @@
 """The store: what digest remembers, in one SQL database.
 
 `database.py` opens it (SQLite in WAL mode, migrated by Alembic), `schema.py` names its tables, and one module per
-aggregate holds the statements: `papers.py`, `editions.py`, `subscribers.py`, `outbox.py`. All statements go through
+aggregate holds the statements: `papers.py`, `editions.py`, `subscribers.py`, `outbox.py`, and for pulling `fetches.py`
+and `sources.py`. All statements go through
 SQLAlchemy Core. Nothing outside this package writes SQL, and nothing in it decides what is sent.
 """
 
 from digest.store.database import Database, database_exists, open_database
 from digest.store.editions import EditionOverview, Editions
+from digest.store.fetches import Fetches
 from digest.store.outbox import DeliveryLedger
 from digest.store.papers import Papers
+from digest.store.sources import Sources
 from digest.store.subscribers import Subscribers
 
 __all__ = [
@@ -16,7 +19,9 @@ __all__ = [
     "DeliveryLedger",
     "EditionOverview",
     "Editions",
+    "Fetches",
     "Papers",
+    "Sources",
     "Subscribers",
     "database_exists",
     "open_database",

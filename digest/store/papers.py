@@ -7,7 +7,7 @@ Called by `app.py` (after a pull) and by `editions.py` (inside the transaction t
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import TypeVar
 
 import sqlalchemy as sa
@@ -50,6 +50,25 @@ class Papers:
         with self._database.read() as connection:
             known = _known_keys(connection, list_id, {key[1] for key in distinct})
         return tuple(a for key, a in reversed(distinct.items()) if key not in known)
+
+    def announced(self, list_id: ListId, since: datetime) -> dict[str, dict[PaperId, date | None]]:
+        """What pulls since then had from each source, by its name: papers with their latest day of announcement."""
+        table = schema.announcements
+        query = (
+            sa.select(table.c.source, table.c.paper_id, sa.func.max(table.c.announced_on, type_=sa.Date))
+            .where(table.c.list_id == list_id, table.c.first_seen_at >= since)
+            .group_by(table.c.source, table.c.paper_id)
+        )
+        known: dict[str, dict[PaperId, date | None]] = {}
+        with self._database.read() as connection:
+            for source, paper_id, day in connection.execute(query):
+                known.setdefault(source, {})[PaperId(paper_id)] = day
+        return known
+
+    def signals(self, ids: Collection[PaperId]) -> tuple[Signal, ...]:
+        """All observations of the papers, oldest first."""
+        with self._database.read() as connection:
+            return signals_of(connection, ids)
 
     def pending(self, list_id: ListId) -> tuple[tuple[Announcement, ...], tuple[Signal, ...]]:
         """The announcements that no edition of the list has used yet, with all signals known of their papers."""

@@ -16,6 +16,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     String,
     Table,
@@ -27,7 +28,7 @@ from sqlalchemy import (
 
 APPLICATION_ID = 0x44475354
 """SQLite's `PRAGMA application_id` of our files: "DGST"."""
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """`PRAGMA user_version`; equals the number of the newest migration."""
 
 
@@ -82,6 +83,15 @@ announcements = Table(
     # NULL until an edition has taken it among its candidates: each announcement is used once per list.
     Column("edition_id", ForeignKey("editions.id"), index=True),
     UniqueConstraint("list_id", "source", "paper_id", "announce_type", "version"),
+    Index("ix_announcements_list_id_first_seen_at", "list_id", "first_seen_at"),
+)
+
+# Under which names a paper may be met again: the same paper may come by its DOI on Monday, by its arXiv id on Tuesday.
+paper_keys = Table(
+    "paper_keys",
+    metadata,
+    Column("key", String, primary_key=True),
+    Column("paper_id", String, primary_key=True, index=True),
 )
 
 signals = Table(
@@ -91,6 +101,32 @@ signals = Table(
     Column("name", String, primary_key=True),
     Column("observed_at", UtcTime, primary_key=True),
     Column("value", Float, nullable=False),
+)
+
+# The last answer of each address, to ask conditionally (RFC 9110 section 13). `body` is compressed (zlib).
+fetches = Table(
+    "fetches",
+    metadata,
+    Column("url", String, primary_key=True),
+    Column("etag", String, nullable=False),
+    Column("last_modified", String, nullable=False),
+    Column("content_type", String, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("fetched_at", UtcTime, nullable=False),
+    Column("used_at", UtcTime, nullable=False),
+)
+
+# How each source of a list was when it was last pulled, whether or not an edition was made of it.
+source_health = Table(
+    "source_health",
+    metadata,
+    Column("list_id", String, primary_key=True),
+    Column("source", String, primary_key=True),
+    Column("position", Integer, nullable=False),
+    Column("pulled_at", UtcTime, nullable=False),
+    # NULL: it never worked.
+    Column("good_at", UtcTime),
+    Column("summary", Text, nullable=False),
 )
 
 editions = Table(
