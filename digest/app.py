@@ -54,7 +54,16 @@ from digest.send.outbox import DrainReport, Transport, drain
 from digest.send.rate import Limiter
 from digest.send.smtp import transports
 from digest.settings import ListConfig
-from digest.store import DeliveryLedger, EditionOverview, Editions, Papers, Subscribers, database_exists, open_database
+from digest.store import (
+    DeliveryLedger,
+    EditionOverview,
+    Editions,
+    Papers,
+    Sources,
+    Subscribers,
+    database_exists,
+    open_database,
+)
 
 T = TypeVar("T")
 
@@ -126,6 +135,7 @@ class App:
         self._database = open_database("sqlite://" if in_memory else config.store_url)
         self.papers = Papers(self._database)
         self.editions = Editions(self._database)
+        self.sources = Sources(self._database)
         self.subscribers = Subscribers(self._database)
         self._library: dict[PaperId, Paper] = {p.id: p for s in config.subscribers for p in s.library}
 
@@ -154,6 +164,7 @@ class App:
     async def pull(self, progress: Progress = Progress()) -> Pulled:
         """Fetches every source and keeps what they gave for the next edition."""
         pulled = await self.fetch(progress)
+        self.sources.record(self.list.id, pulled.summaries, self._now())
         self.papers.record(self.list.id, pulled.reports, self._now())
         return pulled
 
@@ -227,6 +238,8 @@ class App:
             reason = f"{self.config.path} has no subscriber who may be sent to: add a [[subscribers]] table"
         elif today is None:
             pulled = await _unless_stopped(self.fetch(progress), stop)
+            if pulled:
+                self.sources.record(self.list.id, pulled.summaries, self._now())
             today, reason = self._freeze(pulled, day) if pulled else (None, "stopped while the sources were fetched")
         latest = self.editions.latest(self.list.id)
         self._ledger().reopen()

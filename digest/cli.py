@@ -337,7 +337,8 @@ def status(
 
     def work(app: App) -> int:
         overviews = app.editions.recent(app.list.id, editions)
-        show_status(terminal, app.list.id, app.list.name, overviews, next_run(app.list, clock()))
+        health = app.sources.health(app.list.id)
+        show_status(terminal, app.list.id, app.list.name, overviews, health, next_run(app.list, clock()))
         return DONE if all(o.adds_up or not o.finished_at for o in overviews) else PARTLY
 
     _each(_load(config, verbose), now, work, keep=False)

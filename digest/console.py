@@ -11,6 +11,7 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import date
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,7 @@ from digest.model import (
     Outcome,
     Pick,
     Selection,
+    SourceHealth,
     SourceReport,
     SourceSummary,
     Subscriber,
@@ -177,6 +179,8 @@ def report_line(report: SourceReport, fresh: int | None = None) -> str:
     parts = [f"{count} {word}" for word, count in _counts(report).items() if count]
     line = f"  {report.source:<14} {len(report.announcements)} received"
     line += f": {', '.join(parts)}" if parts else ""
+    if report.skipped:
+        line += f"; {report.skipped} skipped"
     if report.rejected:
         line += f"; {len(report.rejected)} rejected"
     if fresh is not None and fresh < len(report.announcements):
@@ -185,16 +189,36 @@ def report_line(report: SourceReport, fresh: int | None = None) -> str:
 
 
 def rejection_lines(report: SourceReport) -> list[str]:
-    """Every entry that could not be read, and every remark."""
-    return [f"    rejected: {r.entry}: {r.reason}" for r in report.rejected] + [f"    {note}" for note in report.notes]
+    """How complete each part is, every entry that could not be read, and every remark."""
+    lines = [f"    {line}" for line in coverage_lines(report.coverage, report.announced)]
+    lines += [f"    rejected: {r.entry}: {r.reason}" for r in report.rejected]
+    lines += [f"    {note}" for note in report.notes]
+    if report.look_again_at:
+        lines.append(f"    look again at {report.look_again_at:%Y-%m-%d %H:%M} UTC")
+    return lines
+
+
+def coverage_lines(coverage: Sequence[Coverage], announced: Sequence[date]) -> list[str]:
+    """How complete each part of a source is: "cs.CV 239 of 239, announced 2026-06-09"."""
+    days = f", announced {_span(announced)}" if announced else ""
+    return [
+        f"{f'{c.part} ' if c.part else ''}{c.received:,} of {'?' if c.expected is None else f'{c.expected:,}'}{days}"
+        for c in coverage
+    ]
+
+
+def _span(days: Sequence[date]) -> str:
+    return f"{days[0]}" if len(days) == 1 else f"{days[0]} to {days[-1]}"
 
 
 def _counts(report: SourceReport) -> dict[str, int]:
     kinds = [a.announce_type for a in report.announcements]
+    withdrawn = sum(1 for a in report.announcements if a.paper.withdrawn)
     return {
         "new": kinds.count(AnnounceType.NEW),
         "cross": kinds.count(AnnounceType.CROSS),
         "replaced": kinds.count(AnnounceType.REPLACE) + kinds.count(AnnounceType.REPLACE_CROSS),
+        "withdrawn": withdrawn,
     }
 
 
@@ -360,7 +384,12 @@ def show_sent(terminal: Terminal, list_id: str, sent: Sent, way_out: str) -> Non
 
 
 def show_status(
-    terminal: Terminal, list_id: str, name: str, overviews: Sequence[EditionOverview], next_run: str | None
+    terminal: Terminal,
+    list_id: str,
+    name: str,
+    overviews: Sequence[EditionOverview],
+    sources: Sequence[SourceHealth],
+    next_run: str | None,
 ) -> None:
     """The answer of `digest status` for one list."""
     terminal.say(f"{name} ({list_id})", style="bold")
@@ -382,15 +411,41 @@ def show_status(
     for overview in overviews:
         for status, reply, count in overview.replies:
             terminal.say(f"  edition {overview.edition.number}: {count:,} {status}: {reply}")
-    for summary in overviews[0].sources if overviews else ():
-        health = f"failed: {summary.error}" if summary.error else "ok"
-        notes = "".join(f"; {note}" for note in summary.notes)
-        terminal.say(f"  {summary.source:<14} {summary.received} received, {summary.fresh} fresh; {health}{notes}")
+    for source in sources:
+        for line in health_lines(source):
+            terminal.say(line)
     if next_run:
         terminal.say(f"  next run by `digest run`: {next_run}")
     terminal.emit(
-        {"list": list_id, "editions": [overview_json(overview) for overview in overviews], "next_run": next_run}
+        {
+            "list": list_id,
+            "editions": [overview_json(overview) for overview in overviews],
+            "sources": [
+                {
+                    **summary_json(source.summary),
+                    "pulled_at": source.pulled_at.isoformat(),
+                    "good_at": source.good_at.isoformat() if source.good_at else None,
+                }
+                for source in sources
+            ],
+            "next_run": next_run,
+        }
     )
+
+
+def health_lines(source: SourceHealth) -> list[str]:
+    """How a source was when it was last pulled."""
+    summary, at = source.summary, f"{source.pulled_at:%Y-%m-%d %H:%M} UTC"
+    if summary.error:
+        good = f"last good {source.good_at:%Y-%m-%d %H:%M} UTC" if source.good_at else "never good yet"
+        lines = [f"  {summary.source:<14} failed at {at} ({good}): {summary.error}"]
+    else:
+        lines = [f"  {summary.source:<14} {summary.received} received, {summary.fresh} fresh; ok at {at}"]
+    lines += [f"    {line}" for line in coverage_lines(summary.coverage, summary.announced)]
+    lines += [f"    {note}" for note in summary.notes]
+    if summary.look_again_at:
+        lines.append(f"    look again at {summary.look_again_at:%Y-%m-%d %H:%M} UTC")
+    return lines
 
 
 def _plural(count: int, noun: str) -> str:

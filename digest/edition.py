@@ -136,10 +136,11 @@ def wanted(announcements: Iterable[Announcement], sources: Sequence[Source]) -> 
 
 
 def merge_wanted(merge: Merge, sources: Sequence[Source]) -> Merge:
-    """`merge` over the wanted announcements alone, with the signals of theirs."""
+    """`merge` over the wanted announcements alone, with the signals of theirs; what is withdrawn is no news."""
 
     def merged(announcements: Sequence[Announcement], signals: Sequence[Signal]) -> Sequence[Candidate]:
-        return merge(wanted(announcements, sources), signals)
+        candidates = merge(wanted(announcements, sources), signals)
+        return tuple(candidate for candidate in candidates if not candidate.paper.withdrawn)
 
     return merged
 

@@ -11,13 +11,28 @@ from threading import Barrier, Thread
 
 import pytest
 import sqlalchemy as sa
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
 
+from digest import store
 from digest.errors import StoreError
-from digest.model import AnnounceType, DeliveryStatus, Edition, ListId, PaperId, Signal, SourceSummary
+from digest.model import (
+    AnnounceType,
+    Coverage,
+    DeliveryStatus,
+    Edition,
+    ListId,
+    PaperId,
+    Remembered,
+    Signal,
+    SourceHealth,
+    SourceReport,
+    SourceSummary,
+)
 from digest.pull.dedupe import merge
-from digest.store import Database, Editions, Papers, Subscribers, open_database, schema
+from digest.store import Database, Editions, Fetches, Papers, Sources, Subscribers, open_database, schema
 from tests.factories import NOW, TODAY, announcement, paper, report, selection, subscriber
 
 LAB = ListId("lab")
@@ -271,3 +286,78 @@ def test_a_failed_statement_names_the_file(database: Database) -> None:
     """Trouble of the database is a StoreError with the file's name and advice."""
     with pytest.raises(StoreError, match=r"digest\.db: no such table: nowhere; "), database.read() as connection:
         connection.execute(sa.text("SELECT * FROM nowhere"))
+
+
+def test_a_database_of_the_first_schema_is_brought_up_to_date(tmp_path: Path) -> None:
+    """What an earlier digest wrote is still there after the migration, in the present schema."""
+    path = tmp_path / "digest.db"
+    config = Config()
+    config.set_main_option("script_location", str(Path(store.__file__).parent / "migrations"))
+    engine = sa.create_engine(f"sqlite:///{path}")
+    with engine.begin() as connection:
+        connection.exec_driver_sql(f"PRAGMA application_id = {schema.APPLICATION_ID}")
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+        connection.exec_driver_sql("PRAGMA user_version = 1")
+        connection.exec_driver_sql(
+            "INSERT INTO editions (id, list_id, number, due_on, cutoff, sources) VALUES (1, 'lab', 1, '2026-06-08', "
+            """'2026-06-08T07:00:00.000000+00:00', '[{"source":"arxiv","received":3,"fresh":2,"expected":4}]')"""
+        )
+    engine.dispose()
+    database = open_database(f"sqlite:///{path}")
+    with database.read() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), schema.metadata) == []
+    edition = Editions(database).latest(LAB)
+    assert edition
+    assert Editions(database).sources(edition) == (SourceSummary("arxiv", 3, 2),)
+    database.close()
+
+
+def test_a_sources_papers_are_known_to_the_next_pull(database: Database) -> None:
+    """Each source's papers of late, with their latest day; other lists' and old ones are not among them."""
+    papers = Papers(database)
+    papers.record(LAB, [report(1, 2)], NOW)
+    papers.record(LAB, [report(9)], NOW - timedelta(days=40))
+    papers.record(ListId("other"), [report(3)], NOW)
+    again = announcement(1, announce_type=AnnounceType.REPLACE, announced_on=TODAY + timedelta(days=1))
+    papers.record(LAB, [SourceReport("arxiv", (again,)), report(4, source="journal")], NOW)
+    assert papers.announced(LAB, NOW - timedelta(days=14)) == {
+        "arxiv": {paper(1).id: TODAY + timedelta(days=1), paper(2).id: TODAY},
+        "journal": {paper(4).id: TODAY},
+    }
+
+
+def test_the_last_answer_of_an_address_is_remembered(database: Database) -> None:
+    """A new answer takes the place of the old one; what nobody asked for in a month is dropped; readers add nothing."""
+    later = NOW + timedelta(days=40)
+    first, second = (Remembered(f'"{n}"', "", b"feed" * n, "text/xml", NOW) for n in (1, 2))
+    fetches = Fetches(database, lambda: NOW)
+    assert fetches.recall("https://a.example/x") is None
+    fetches.remember("https://a.example/x", first)
+    fetches.remember("https://a.example/x", second)
+    assert fetches.recall("https://a.example/x") == second
+    Fetches(database, lambda: later, keep=False).remember("https://b.example/", first)
+    assert fetches.recall("https://b.example/") is None
+    Fetches(database, lambda: later).remember("https://b.example/", first)
+    assert fetches.recall("https://a.example/x") is None
+    assert fetches.recall("https://b.example/") == first
+
+
+def test_how_each_source_was_is_known_without_an_edition(database: Database) -> None:
+    """The last pull counts; a failure remembers when the source was last good; a source that is gone is forgotten."""
+    sources, later = Sources(database), NOW + timedelta(hours=1)
+    good, bad = (
+        SourceSummary("b", 3, 2, coverage=(Coverage("cs.CV", 2, 3),), announced=(TODAY,)),
+        SourceSummary("a", 0, 0),
+    )
+    sources.record(LAB, [good, bad, SourceSummary("gone", 1, 1)], NOW)
+    assert [h.summary.source for h in sources.health(LAB)] == ["b", "a", "gone"]
+    failed = SourceSummary("b", 0, 0, error="answered 503", look_again_at=later)
+    new = SourceSummary("new", 0, 0, error="no such host")
+    sources.record(LAB, [failed, bad, new], later)
+    assert sources.health(LAB) == (
+        SourceHealth(failed, later, NOW),
+        SourceHealth(bad, later, later),
+        SourceHealth(new, later, None),
+    )
+    assert sources.health(ListId("other")) == ()
