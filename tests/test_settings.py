@@ -414,3 +414,9 @@ skip = ["^Editorial"]
     assert crossref.journals == ("0028-0836", "2434-561X")
     assert daily.period is Period.WEEK
     assert (feed.name, feed.skip) == ("journal.example.org", ("^Editorial",))
+
+
+def test_a_category_that_arxiv_does_not_have_is_doubted(config: Path) -> None:
+    """arXiv may add categories, so an unknown one is a warning with the nearest that is known."""
+    (warning,) = loaded(config, instead(6, 'categories = ["cs.CV", "cs.XX", "math"]')).warnings
+    assert warning.startswith('config.toml:6: `categories` of [[sources]]: arXiv is not known to have "cs.XX"; did you')

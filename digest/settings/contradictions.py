@@ -30,7 +30,8 @@ def _table(value: object) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
 
 
-def _tables(value: object) -> list[Mapping[str, Any]]:
+def tables(value: object) -> list[Mapping[str, Any]]:
+    """An array of tables; nothing where it is something else, as JSON from the environment is."""
     return [_table(item) for item in value] if isinstance(value, list | tuple) else []
 
 
@@ -62,7 +63,7 @@ def _sources(data: Mapping[str, Any]) -> Found:
     if data.get("sources", []) == []:
         yield ("sources",), 'there is no [[sources]] table: say where new papers come from, e.g. `kind = "arxiv"`'
     names: dict[str, int] = {}
-    for number, source in enumerate(_tables(data.get("sources"))):
+    for number, source in enumerate(tables(data.get("sources"))):
         path = ("sources", number)
         kind = source.get("kind")
         for key, kinds in _ONLY_FOR.items():
@@ -101,7 +102,7 @@ _INTERESTS = ("topics", "authors", "categories", "examples", "library")
 
 def _subscribers(data: Mapping[str, Any]) -> Found:
     topics = _table(data.get("topics"))
-    for number, person in enumerate(_tables(data.get("subscribers"))):
+    for number, person in enumerate(tables(data.get("subscribers"))):
         path = ("subscribers", number)
         if not any(person.get(key) for key in _INTERESTS) and ("topics" in person or not topics):
             yield (

@@ -10,10 +10,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from digest.errors import Problem
+from digest.settings.contradictions import tables
 from digest.settings.explain import Places
 from digest.settings.people import People
 from digest.settings.toml_lines import KeyPath
 from digest.subscribe.importing import SubscriberRow
+from digest.subscribe.taxonomy import ARCHIVES, CATEGORIES
+from digest.subscribe.values import did_you_mean, show
 
 _YET = "has no effect in this version yet"
 _UNUSED = {
@@ -53,7 +56,21 @@ def _in_config(merged: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:
             ("list", "base_url"),
             f"`base_url` of [list] {_YET}: links to unsubscribe are mailto:, no pages are served",
         )
+    yield from _about_categories(merged)
     yield from _about_relay(merged.get("smtp", {}))
+
+
+def _about_categories(merged: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:
+    for table in ("sources", "subscribers"):
+        for number, item in enumerate(tables(merged.get(table))):
+            categories = item.get("categories")
+            for place, category in enumerate(categories if isinstance(categories, list | tuple) else ()):
+                if category not in CATEGORIES | ARCHIVES:
+                    near = did_you_mean(category, sorted(CATEGORIES)) or "see https://arxiv.org/category_taxonomy"
+                    yield (
+                        (table, number, "categories", place),
+                        f"`categories` of [[{table}]]: arXiv is not known to have {show(category)}; {near}",
+                    )
 
 
 def _about_relay(smtp: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:
