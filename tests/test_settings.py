@@ -417,6 +417,6 @@ skip = ["^Editorial"]
 
 
 def test_a_category_that_arxiv_does_not_have_is_doubted(config: Path) -> None:
-    """arXiv may add categories, so an unknown one is a warning with the nearest that is known."""
+    """As arXiv may add categories, so an unknown one is a warning with the nearest that is known."""
     (warning,) = loaded(config, instead(6, 'categories = ["cs.CV", "cs.XX", "math"]')).warnings
     assert warning.startswith('config.toml:6: `categories` of [[sources]]: arXiv is not known to have "cs.XX"; did you')
