@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -220,6 +221,9 @@ def test_authors_categories_and_figures_are_named() -> None:
         ("trend", "1,412 upvotes"),
     ]
     assert ("trend", "1 upvote") in reasons(Profile(), candidate(1, upvotes=1))
+    starred = candidate(1)
+    starred = replace(starred, signals=(Signal(starred.paper.id, "stars_per_day", 12.5, NOW),))
+    assert ("trend", "12.5 stars a day") in reasons(Profile(), starred)
 
 
 def test_missing_figures_are_named_where_others_have_them() -> None:

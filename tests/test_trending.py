@@ -100,3 +100,9 @@ def test_trend_lies_between_0_and_1_and_is_its_parts(days: list[tuple[dict[str, 
     total = sum(trend.evidence.values(), np.zeros(len(days)))
     assert np.all((trend.trend >= 0) & (trend.trend <= 1))
     np.testing.assert_allclose(trend.trend, 1 - np.exp(-total), atol=1e-12)
+
+
+def test_a_rate_is_the_same_at_any_age() -> None:
+    """Stars a day are not made riper for a young paper: they do not add up with time."""
+    young, old = trends(candidate(1, hours=3, stars_per_day=10), candidate(2, hours=700, stars_per_day=10))
+    assert young == old == pytest.approx(0.15)

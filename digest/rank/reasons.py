@@ -185,4 +185,5 @@ def _written(wording: _Wording, phrase: Sequence[str]) -> str:
 
 def _figure(value: float, name: str) -> str:
     number = f"{value:,.0f}" if value == np.floor(value) else f"{value:,.1f}"
-    return f"{number} {name.removesuffix('s') if value == 1 else name}"
+    thing, per, unit = name.partition("_per_")
+    return f"{number} {thing.removesuffix('s') if value == 1 else thing}{' a ' if per else ''}{unit}"
