@@ -58,6 +58,7 @@ from digest.store import (
     DeliveryLedger,
     EditionOverview,
     Editions,
+    Fetches,
     Papers,
     Sources,
     Subscribers,
@@ -74,6 +75,18 @@ class Pulled:
 
     reports: tuple[SourceReport, ...]
     summaries: tuple[SourceSummary, ...]
+    figures: tuple[SourceReport, ...] = ()
+    """What others said about the papers: signals alone."""
+
+    @property
+    def all_reports(self) -> tuple[SourceReport, ...]:
+        """What is to be kept."""
+        return self.reports + self.figures
+
+    @property
+    def health(self) -> tuple[SourceSummary, ...]:
+        """How everyone who was asked did."""
+        return self.summaries + life.summarise(self.figures, ())
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +149,7 @@ class App:
         self.papers = Papers(self._database)
         self.editions = Editions(self._database)
         self.sources = Sources(self._database)
+        self._fetches = Fetches(self._database, now, keep=keep)
         self.subscribers = Subscribers(self._database)
         self._library: dict[PaperId, Paper] = {p.id: p for s in config.subscribers for p in s.library}
 
@@ -157,15 +171,15 @@ class App:
         """Fetches every source; keeps nothing."""
         now = self._now()
         window = life.window(self.list, self.editions.latest(self.list.id), now)
-        reports = await gather(self.config, self.papers, window, now, progress.on_report)
-        unseen = self.papers.unseen(self.list.id, (a for report in reports for a in report.announcements))
-        return Pulled(reports, life.summarise(reports, unseen))
+        found = await gather(self.config, self.papers, self._fetches, window, now, progress.on_report)
+        unseen = self.papers.unseen(self.list.id, (a for report in found.reports for a in report.announcements))
+        return Pulled(found.reports, life.summarise(found.reports, unseen), found.figures)
 
     async def pull(self, progress: Progress = Progress()) -> Pulled:
         """Fetches every source and keeps what they gave for the next edition."""
         pulled = await self.fetch(progress)
-        self.sources.record(self.list.id, pulled.summaries, self._now())
-        self.papers.record(self.list.id, pulled.reports, self._now())
+        self.sources.record(self.list.id, pulled.health, self._now())
+        self.papers.record(self.list.id, pulled.all_reports, self._now())
         return pulled
 
     async def proof(self, only: Collection[str] = (), progress: Progress = Progress()) -> Proof:
@@ -239,7 +253,7 @@ class App:
         elif today is None:
             pulled = await _unless_stopped(self.fetch(progress), stop)
             if pulled:
-                self.sources.record(self.list.id, pulled.summaries, self._now())
+                self.sources.record(self.list.id, pulled.health, self._now())
             today, reason = self._freeze(pulled, day) if pulled else (None, "stopped while the sources were fetched")
         latest = self.editions.latest(self.list.id)
         self._ledger().reopen()
@@ -299,13 +313,13 @@ class App:
             raise SendError(f"every source of {self.config.path} failed: {kept}")
         made = self._drafted(pulled, day)
         if not made.candidates and self.list.when_empty is WhenEmpty.SKIP:
-            self.papers.record(self.list.id, pulled.reports, self._now())
+            self.papers.record(self.list.id, pulled.all_reports, self._now())
             since = made.edition.since
             after = f" since {since:%Y-%m-%d %H:%M} UTC" if since else ""
             return None, f'no new paper{after}, and when_empty = "skip"'
         return (
             self.editions.freeze(
-                self.list.id, made.edition.due_on, made.edition.cutoff, pulled.reports, self._merge, made.summaries
+                self.list.id, made.edition.due_on, made.edition.cutoff, pulled.all_reports, self._merge, made.summaries
             ),
             None,
         )
@@ -324,7 +338,7 @@ class App:
 
     def _drafted(self, pulled: Pulled, day: date) -> Draft:
         latest = self.editions.latest(self.list.id)
-        return life.draft(self.list, self.papers, latest, pulled.reports, self._merge, day, self._now())
+        return life.draft(self.list, self.papers, latest, pulled.reports, pulled.figures, self._merge, day, self._now())
 
     def _merge(self, announcements: Sequence[Announcement], signals: Sequence[Signal]) -> Sequence[Candidate]:
         return life.merge_wanted(merge, self.config.sources)(announcements, signals)

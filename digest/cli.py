@@ -192,7 +192,7 @@ def pull(
         _heading(terminal, app)
         pulled = asyncio.run(app.pull())
         show_pulled(terminal, app.list.id, pulled)
-        return PARTLY if any(report.error for report in pulled.reports) else DONE
+        return PARTLY if any(report.error for report in pulled.all_reports) else DONE
 
     _each(_load(config, verbose), now, work)
 

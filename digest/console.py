@@ -177,6 +177,9 @@ def report_line(report: SourceReport, fresh: int | None = None) -> str:
     if report.error and not report.announcements:
         return f"  {report.source:<14} failed: {report.error}"
     parts = [f"{count} {word}" for word, count in _counts(report).items() if count]
+    if report.signals and not report.announcements:
+        line = f"  {report.source:<14} {_plural(len(report.signals), 'figure')}"
+        return f"{line}; failed: {report.error}" if report.error else line
     line = f"  {report.source:<14} {len(report.announcements)} received"
     line += f": {', '.join(parts)}" if parts else ""
     if report.skipped:
@@ -225,8 +228,8 @@ def _counts(report: SourceReport) -> dict[str, int]:
 def show_pulled(terminal: Terminal, list_id: str, pulled: Pulled) -> None:
     """The answer of `digest pull`."""
     fresh = {summary.source: summary.fresh for summary in pulled.summaries}
-    for report in pulled.reports:
-        terminal.say(report_line(report, fresh[report.source]), style="red" if report.error else None)
+    for report in pulled.all_reports:
+        terminal.say(report_line(report, fresh.get(report.source)), style="red" if report.error else None)
         for line in rejection_lines(report):
             terminal.say(line)
     terminal.emit(
@@ -240,13 +243,14 @@ def show_pulled(terminal: Terminal, list_id: str, pulled: Pulled) -> None:
                     "coverage": coverage_json(report.coverage),
                     "announced": [day.isoformat() for day in report.announced],
                     "skipped": report.skipped,
-                    "duplicate": len(report.announcements) - fresh[report.source],
+                    "duplicate": len(report.announcements) - fresh.get(report.source, 0),
+                    "figures": len(report.signals),
                     "rejected": [{"entry": r.entry, "reason": r.reason} for r in report.rejected],
                     "notes": report.notes,
                     "error": report.error,
                     "look_again_at": report.look_again_at.isoformat() if report.look_again_at else None,
                 }
-                for report in pulled.reports
+                for report in pulled.all_reports
             ],
         }
     )
@@ -342,6 +346,7 @@ def summary_json(summary: SourceSummary) -> dict[str, Any]:
         "announced": [day.isoformat() for day in summary.announced],
         "skipped": summary.skipped,
         "rejected": summary.rejected,
+        "figures": summary.figures,
         "notes": summary.notes,
         "error": summary.error,
         "look_again_at": summary.look_again_at.isoformat() if summary.look_again_at else None,
@@ -440,7 +445,10 @@ def health_lines(source: SourceHealth) -> list[str]:
         good = f"last good {source.good_at:%Y-%m-%d %H:%M} UTC" if source.good_at else "never good yet"
         lines = [f"  {summary.source:<14} failed at {at} ({good}): {summary.error}"]
     else:
-        lines = [f"  {summary.source:<14} {summary.received} received, {summary.fresh} fresh; ok at {at}"]
+        gave = f"{summary.received} received, {summary.fresh} fresh"
+        if summary.figures and not summary.received:
+            gave = _plural(summary.figures, "figure")
+        lines = [f"  {summary.source:<14} {gave}; ok at {at}"]
     lines += [f"    {line}" for line in coverage_lines(summary.coverage, summary.announced)]
     lines += [f"    {note}" for note in summary.notes]
     if summary.look_again_at:

@@ -123,6 +123,7 @@ def summarise(reports: Sequence[SourceReport], unseen: Sequence[Announcement]) -
             announced=report.announced,
             skipped=report.skipped,
             rejected=len(report.rejected),
+            figures=len(report.signals),
             look_again_at=report.look_again_at,
         )
         for report in reports
@@ -150,14 +151,15 @@ def draft(
     papers: PaperStore,
     latest: Edition | None,
     reports: Sequence[SourceReport],
+    figures: Sequence[SourceReport],
     merge: Merge,
     day: date,
     now: datetime,
 ) -> Draft:
-    """What the edition of that day would hold; nothing is kept."""
+    """What the edition of that day would hold; nothing is kept. `figures` are signals alone, of no source."""
     unseen = papers.unseen(mailing_list.id, (a for report in reports for a in report.announcements))
     pending, signals = papers.pending(mailing_list.id)
-    observed = tuple(s for report in reports for s in report.signals)
+    observed = tuple(s for report in (*reports, *figures) for s in report.signals)
     number = latest.number + 1 if latest else 1
     edition = Edition(EditionId(0), mailing_list.id, number, day, latest.cutoff if latest else None, now)
     return Draft(edition, tuple(merge(pending + unseen, signals + observed)), summarise(reports, unseen))

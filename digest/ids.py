@@ -11,9 +11,10 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
+from collections.abc import Iterable
 from urllib.parse import unquote
 
-from digest.model import Link, LinkKind, PaperId
+from digest.model import Link, LinkKind, Paper, PaperId
 
 _ID = r"(?P<id>\d{4}\.\d{4,5}|[a-z]+(?:-[a-z]+)?(?:\.[A-Z]{2})?/\d{7})(?:v(?P<version>\d{1,3}))?"
 _ARXIV = re.compile(rf"(?:oai:)*+(?:arxiv(?:\.org)?:)*+(?:oai:arxiv\.org:)?{_ID}", re.I)
@@ -59,10 +60,76 @@ def find_doi(text: str) -> str | None:
     return doi.lower() if doi.partition("/")[2] else None
 
 
+_VERSION = re.compile(r"[./]v\d{1,2}$|(?<=chemrxiv-\d{4}-[a-z0-9]{5})-v\d{1,2}$")
+"""What Research Square, Preprints.org, ChemRxiv and others add to the DOI of each version of a preprint."""
+
+
+def doi_id(doi: str) -> PaperId:
+    """Return `doi:` and the DOI in lower case, without the version of a preprint: all versions are one paper."""
+    return PaperId(f"doi:{_VERSION.sub('', doi.lower())}")
+
+
 def title_id(title: str, first_author: str = "") -> PaperId:
     """Return `title:` and 16 hex digits, a hash of title and first author without case, accents and punctuation."""
-    digest = hashlib.sha256(f"{_plain(title)}\n{_plain(first_author)}".encode()).hexdigest()
-    return PaperId(f"title:{digest[:16]}")
+    return PaperId("title:" + _hash(_plain(title), _plain(first_author)))
+
+
+def _hash(title: str, author: str) -> str:
+    return hashlib.sha256(f"{title}\n{author}".encode()).hexdigest()[:16]
+
+
+def keys_of(paper: Paper) -> frozenset[str]:
+    """Return all keys under which the same paper may be met again: its id, its DOI's, its title's with first author.
+
+    `same` tells from two papers' keys whether they are one; without a shared key they are not.
+    """
+    keys = {str(paper.id)}
+    if paper.doi:
+        keys.add(doi_id(paper.doi))
+    if paper.authors:
+        keys.add(title_id(paper.title, paper.authors[0]))
+        if key := title_key(paper.title, paper.authors[0]):
+            keys.add(key)
+    return frozenset(keys)
+
+
+def same(one: Iterable[str], other: Iterable[str]) -> bool:
+    """Say whether two papers with these keys are one: by arXiv id if both have one, else by DOI, else by title.
+
+    A short title (no key `titled:`) is enough only where one of them is known by nothing else.
+    """
+    one, other = frozenset(one), frozenset(other)
+    for kind in ("arxiv:", "doi:"):
+        these, those = ({key for key in keys if key.startswith(kind)} for keys in (one, other))
+        if these and those:
+            return not these.isdisjoint(those)
+    bare = any(not any(key.startswith(("arxiv:", "doi:")) for key in keys) for keys in (one, other))
+    return any(bare or key.startswith("titled:") for key in one & other)
+
+
+_FEWEST_WORDS = 4
+"""Shorter titles ("Editorial", "In this issue") are given to many papers, by one author too."""
+
+
+def title_key(title: str, first_author: str) -> str | None:
+    """Return what two records of one paper share although one gives its arXiv id and the other its DOI.
+
+    That is the title without case, accents and punctuation, and the first author's surname and initial, as some write
+    "Ann Lee", others "A. Lee" or "Lee A". None where this is too little to tell papers apart.
+    """
+    plain = _plain(title)
+    author = _surname_and_initial(first_author)
+    if not author or len(plain.split()) < _FEWEST_WORDS:
+        return None
+    return "titled:" + _hash(plain, author)
+
+
+def _surname_and_initial(name: str) -> str:
+    names = name.split()
+    if len(names) > 1 and names[-1].isupper() and len(names[-1]) <= 3 and not names[0].isupper():
+        names = [names[-1], *names[:-1]]  # Lee A
+    surname = _plain(names[-1]) if names else ""
+    return f"{surname} {_plain(names[0])[:1]}" if surname else ""
 
 
 def _plain(text: str) -> str:
@@ -79,7 +146,7 @@ def paper_id(*, arxiv: str | None = None, doi: str | None = None, title: str = "
     if arxiv:
         return PaperId(f"arxiv:{arxiv}")
     if doi:
-        return PaperId(f"doi:{doi.lower()}")
+        return doi_id(doi)
     return title_id(title, first_author)
 
 

@@ -479,6 +479,8 @@ class SourceSummary:
     announced: tuple[date, ...] = ()
     skipped: int = 0
     rejected: int = 0
+    figures: int = 0
+    """Signals observed."""
     look_again_at: datetime | None = None
 
 

@@ -329,7 +329,10 @@ def test_a_bad_source_costs_one_clear_line(tmp_path: Path, content: bytes | None
 def test_an_unreachable_server_costs_one_clear_line(tmp_path: Path) -> None:
     """A source whose server is not there is named with its address; the others go on."""
     config = write_list(tmp_path, extra='\n[[sources]]\nkind = "feed"\nname = "far"\nurl = "http://127.0.0.1:9/feed"\n')
-    answer = run("send", "--config", str(config), "--now", DAY_ONE)
+    refused = run("pull", "--config", str(config), "--now", DAY_ONE)
+    assert refused.returncode == 1
+    assert "127.0.0.1 is no public address: refused; if this source is meant to be on this" in refused.stdout
+    answer = run("send", "--config", str(config), "--now", DAY_ONE, DIGEST_PULL__ALLOW_PRIVATE="true")
     assert answer.returncode == 1
     assert re.fullmatch(
         r"lab: source far failed: could not connect to 127\.0\.0\.1:9: connection refused.*\n", answer.stderr

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from digest.ids import arxiv_id, arxiv_links, doi_link, find_arxiv_id, find_doi, paper_id, title_id
+from digest.ids import arxiv_id, arxiv_links, doi_id, doi_link, find_arxiv_id, find_doi, paper_id, title_id, title_key
 from digest.model import Announcement, AnnounceType, Link, LinkKind, Paper, PaperId, Sighting, Signal
-from digest.pull.dedupe import merge
+from digest.pull.dedupe import keys_of, merge, same
 
 DAY = date(2026, 6, 10)
 EARLY = datetime(2026, 6, 10, 7, tzinfo=UTC)
@@ -100,6 +100,99 @@ def test_a_paper_with_nothing_but_its_title_meets_the_one_with_an_id() -> None:
     assert [c.paper.id for c in candidates] == [ARXIV.id, other.id]
 
 
+LONG = "Short walks on very long graphs"
+
+
+def journal(doi: str = "10.1/x", title: str = LONG, author: str = "Ann Lee") -> Paper:
+    """A paper as its publisher knows it."""
+    return Paper(id=doi_id(doi), title=title, doi=doi, authors=(author,))
+
+
+def preprint(number: int = 1, title: str = LONG, author: str = "Ann Lee", doi: str | None = None) -> Paper:
+    """A paper as arXiv knows it."""
+    return Paper(id=PaperId(f"arxiv:2606.0000{number}"), title=title, doi=doi, authors=(author,))
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "are_one"),
+    [
+        (preprint(), journal(title="SHORT walks on very-long graphs."), True),
+        (preprint(), journal(author="A. Lee"), True),
+        (preprint(), journal(author="Lee A"), True),
+        (preprint(), journal(author="Bo Lee"), False),
+        (preprint(), journal(author="Ann Li"), False),
+        (preprint(title="VBench"), journal(title="VBench"), False),
+        (
+            preprint(title="VBench: many tests of moving pictures"),
+            journal(title="VBench++: many tests of moving pictures II"),
+            False,
+        ),
+        (preprint(doi="10.1/x"), journal(title="Other words"), True),
+        (preprint(doi="10.1/y"), journal(), False),
+        (journal("10.1/x"), journal("10.1/y"), False),
+        (journal("10.1/x", "Letter to the editor"), journal("10.1/y", "Letter to the editor"), False),
+        (preprint(1), preprint(2), False),
+        (preprint(1, doi="10.1/x"), preprint(2, doi="10.1/x"), False),
+        (journal("10.26434/chemrxiv-2026-a1b2c/v1"), journal("10.26434/chemrxiv-2026-a1b2c/v2"), True),
+        (Paper(title_id(LONG, "Ann Lee"), LONG, authors=("Ann Lee",)), journal(author="A. Lee"), True),
+        (Paper(title_id("VBench", "Ann Lee"), "VBench", authors=("Ann Lee",)), preprint(title="VBench"), True),
+        (Paper(title_id("VBench", "Ann Lee"), "VBench", authors=("Ann Lee",)), preprint(title="VBench++ II"), False),
+        (Paper(title_id("VBench"), "VBench"), preprint(title="VBench"), False),
+    ],
+)
+def test_what_makes_two_records_one_paper(one: Paper, other: Paper, are_one: bool) -> None:
+    """The best kind of key that both have decides, in one edition as across editions."""
+    assert same(keys_of(one), keys_of(other)) is are_one
+    assert same(keys_of(other), keys_of(one)) is are_one
+    for order in permutations([one, other]):
+        assert len(merge(seen(paper) for paper in order)) == (1 if are_one else 2)
+
+
+def test_a_preprint_takes_one_doi_by_its_title() -> None:
+    """Of two journals' records with its title an arXiv paper takes the first, and then knows its DOI."""
+    candidates = merge([seen(preprint()), seen(journal("10.1/x")), seen(journal("10.1/y"))])
+    assert [(c.paper.id, c.paper.doi) for c in candidates] == [("arxiv:2606.00001", "10.1/x"), ("doi:10.1/y", "10.1/y")]
+
+
+def test_a_paper_is_known_again_on_another_day() -> None:
+    """What was sent by its DOI on Monday has a key in common with arXiv's record of Tuesday and with both merged."""
+    monday, tuesday = journal(), preprint()
+    (both,) = merge([seen(monday), seen(tuesday)])
+    for paper in (monday, tuesday):
+        assert same(keys_of(both.paper), keys_of(paper))
+
+
+def test_a_merged_paper_has_what_either_record_had() -> None:
+    """Summary, keywords, organisation and picture of one record are the paper's."""
+    daily = replace(
+        DAILY, tldr="It walks.", keywords=("walks",), organisation="Exam", thumbnail="https://x.example/1.png"
+    )
+    (candidate,) = merge([seen(ARXIV), seen(daily, "Daily")])
+    paper = candidate.paper
+    assert (paper.tldr, paper.keywords, paper.organisation) == ("It walks.", ("walks",), "Exam")
+    assert paper.thumbnail == "https://x.example/1.png"
+
+
+@pytest.mark.parametrize(
+    ("versions", "withdrawn"),
+    [
+        ([(1, False), (2, True)], True),
+        ([(1, True), (2, False)], False),
+        ([(2, False), (None, True)], True),
+        ([(2, True), (2, False)], True),
+        ([(1, False), (None, False)], False),
+    ],
+)
+def test_the_newest_record_says_whether_a_paper_is_withdrawn(
+    versions: list[tuple[int | None, bool]], withdrawn: bool
+) -> None:
+    """A withdrawn paper stays, marked if any newest record or one without a version says so."""
+    records = [replace(ARXIV, version=version, withdrawn=marked) for version, marked in versions]
+    for order in permutations(records):
+        (candidate,) = merge(seen(paper) for paper in order)
+        assert candidate.paper.withdrawn is withdrawn
+
+
 def test_near_equal_titles_stay_two() -> None:
     """VBench and VBench++ are two papers."""
     pair = [Paper(id=title_id(t, "Z. Huang"), title=t, authors=("Z. Huang",)) for t in ("VBench", "VBench II")]
@@ -126,26 +219,40 @@ def test_nothing_makes_nothing() -> None:
     assert merge([], [Signal(ARXIV.id, "stars", 3, EARLY)]) == ()
 
 
+def record(kind: str, number: int, title: str, author: str | None, doi: str | None, version: int | None) -> Paper:
+    """A record of a paper as some source could have it."""
+    authors = (author,) if author else ()
+    doi = f"10.1/{number}" if kind == "doi" else doi if kind == "arxiv" else None
+    identifier = {"arxiv": PaperId(f"arxiv:{number}"), "doi": PaperId(f"doi:10.1/{number}")}.get(kind)
+    return Paper(id=identifier or title_id(title, author or ""), title=title, authors=authors, doi=doi, version=version)
+
+
 PAPERS = st.builds(
-    Paper,
-    id=st.sampled_from(["arxiv:1", "arxiv:2", "doi:10.1/x", "doi:10.1/y", title_id("A", "B")]).map(PaperId),
-    title=st.sampled_from(["A", "C"]),
-    authors=st.sampled_from([(), ("B",)]),
-    doi=st.sampled_from([None, "10.1/x", "10.1/Y"]),
-    version=st.sampled_from([None, 1, 2]),
+    record,
+    st.sampled_from(["arxiv", "doi", "title"]),
+    st.sampled_from([1, 2]),
+    st.sampled_from(["Walks", LONG, LONG.upper()]),
+    st.sampled_from([None, "Ann Lee", "A. Lee"]),
+    st.sampled_from([None, "10.1/1", "10.1/2"]),
+    st.sampled_from([None, 1, 2]),
 )
 
 
 @settings(deadline=None)
-@given(st.lists(st.builds(seen, PAPERS, st.sampled_from("xyz"))))
+@given(PAPERS, PAPERS)
+def test_two_records_merge_if_they_are_the_same(one: Paper, other: Paper) -> None:
+    """Within an edition holds what holds across editions."""
+    assert (len(merge([seen(one), seen(other)])) == 1) is same(keys_of(one), keys_of(other))
+
+
+@settings(deadline=None)
+@given(st.lists(st.builds(seen, PAPERS, st.sampled_from("xyz")), max_size=12))
 def test_merging_loses_and_doubles_nothing(announcements: list[Announcement]) -> None:
-    """Ids are unique, every source that announced something is seen; with ids only, the merged merge to themselves."""
+    """Ids are unique, and every source that announced something is seen."""
     candidates = merge(announcements)
     ids = [c.paper.id for c in candidates]
     assert len(ids) == len(set(ids))
     assert {s.source for c in candidates for s in c.sightings} == {a.source for a in announcements}
-    if not any(a.paper.id.startswith("title:") for a in announcements):
-        assert [c.paper for c in merge(seen(c.paper) for c in candidates)] == [c.paper for c in candidates]
 
 
 def test_twenty_thousand_papers_merge_while_one_waits() -> None:
@@ -211,3 +318,14 @@ def test_ids_in_order_of_trust() -> None:
     assert paper_id(doi="10.1/X", title="T") == "doi:10.1/x"
     assert paper_id(title="Ünï, codé!", first_author="A") == title_id("uni code", "a")
     assert title_id("T", "A") != title_id("T", "B")
+    assert paper_id(doi="10.21203/rs.3.rs-1/v3") == "doi:10.21203/rs.3.rs-1"
+    assert paper_id(doi="10.26434/chemrxiv-2026-a1b2c-v2") == "doi:10.26434/chemrxiv-2026-a1b2c"
+    assert paper_id(doi="10.20944/preprints202606.0001.v1") == "doi:10.20944/preprints202606.0001"
+    assert paper_id(doi="10.1/abc-v2") == "doi:10.1/abc-v2"
+
+
+def test_a_title_is_a_key_only_if_it_tells_papers_apart() -> None:
+    """Short titles and titles without an author are no key."""
+    assert title_key("Four words are enough", "Ann Lee") == title_key("FOUR words—are enough!", "Lee A")
+    assert title_key("Three are not", "Ann Lee") is None
+    assert title_key("Four words are enough", "") is None

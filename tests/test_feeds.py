@@ -1,5 +1,6 @@
 """Publishers' feeds, read."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -65,6 +66,12 @@ def test_an_article_with_prism_and_dublin_core() -> None:
             "<link>https://x.example/doi/10.1234/abc/99/Title</link><description>A. DOI: 10.1234/abc, B</description>",
             "10.1234/abc",
         ),
+        (
+            "<link>https://j.example/10.9999/x</link><description>A.&lt;br/&gt;DOI: 10.1234/abc</description>",
+            "10.1234/abc",
+        ),
+        ("<link>https://j.example/doi/10.1234/ABC/1288875/On-walks</link>", "10.1234/abc"),
+        ("<link>https://j.example/doi/10.1234/journal/1288875</link>", "10.1234/journal/1288875"),
         ("<description>Our data are at https://doi.org/10.5281/zenodo.1</description>", None),
         ("<link>https://journal.example/10.html</link>", None),
     ],
@@ -101,6 +108,13 @@ def test_an_arxiv_paper_in_another_feed_is_arxivs(field: str) -> None:
             "We did it.",
         ),
         ("Volume 7, Issue 6, Page 1-2, June 2026.", ""),
+        ("<p><b>Edge Article</b> — 10 June 2026</p><p>Ann Lee; Bo Li</p><p>DOI: 10.1234/2</p>", ""),
+        ("<div><cite>J. Exam.</cite></div><div>DOI: 10.1234/2</div>", "J. Exam."),
+        ("<div><cite>Exam J</cite></div><div>DOI: 10.1234/2</div>", ""),
+        ("We did it. <a>HTML</a> <a>XML</a> <a>PDF</a>", "We did it."),
+        ("Ann LEE;Bo LI;</br>We did it.", "We did it."),
+        ("N/A", ""),
+        ("No abstract available.", ""),
         ("<p>Publication date: June 2026</p><p><b>Source:</b> J</p><p>Author(s): Ann Lee, Bo Li</p>", ""),
         ("A title", ""),
         ("Summary statistics are new. We did it.", "Summary statistics are new. We did it."),
@@ -123,6 +137,20 @@ def test_the_longest_of_several_abstracts_counts() -> None:
         ("<dc:creator>Ann Lee, Bo Li and Jo Day</dc:creator>", ("Ann Lee", "Bo Li", "Jo Day")),
         ("<author>ann@example.org (Ann Lee)</author>", ("Ann Lee",)),
         ("<dc:creator>Lee, A., Li, B.,</dc:creator>", ("A. Lee", "B. Li")),
+        (
+            "<dc:creator>Lee, Ann</dc:creator><dc:creator>de la Cruz, Bo X.</dc:creator>",
+            ("Ann Lee", "Bo X. de la Cruz"),
+        ),
+        ("<dc:creator>Lee, Ann</dc:creator>", ("Ann Lee",)),
+        ("<dc:creator>Ann Lee, Bo Li</dc:creator>", ("Ann Lee", "Bo Li")),
+        ("<dc:creator>Ann Lee, PhD</dc:creator><dc:creator>Bo Li, Jr.</dc:creator>", ("Ann Lee, PhD", "Bo Li, Jr.")),
+        ("<dc:creator>李安,王波</dc:creator>", ("李安", "王波")),
+        ("<dc:creator>Ann Lee&lt;sup&gt;1,2&lt;/sup&gt;, Bo Li*</dc:creator>", ("Ann Lee", "Bo Li")),
+        ("<description>Ann LEE;Bo LI;&lt;/br&gt;We did it.</description>", ("Ann LEE", "Bo LI")),
+        (
+            "<description>&lt;b&gt;Lee, Ann; Li, Bo&lt;/b&gt;&lt;br/&gt;Abstract: It.</description>",
+            ("Ann Lee", "Bo Li"),
+        ),
         ("<description>&lt;p&gt;Author(s): Ann Lee, Bo Li&lt;/p&gt;</description>", ("Ann Lee", "Bo Li")),
         ('<dc:creator>&lt;a href="https://x.example"&gt;Ann Lee&lt;/a&gt;, Bo Li</dc:creator>', ("Ann Lee", "Bo Li")),
     ],
@@ -161,11 +189,31 @@ def test_dates_are_read_or_left_out(text: str, moment: str | None) -> None:
     assert (read.isoformat() if read else None) == moment
 
 
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("2021/10/16 9:23:28", "2021-10-16T09:23:28+00:00"),
+        ("2021/11/9", "2021-11-09T00:00:00+00:00"),
+        ("2021/13/09", None),
+        ("09/11/2021", None),
+        ("Mi, 30 Jun 2021 00:00:00 +0000", "2021-06-30T00:00:00+00:00"),
+        ("Do, 07 Okt 2021 19:15:22 +0200", "2021-10-07T17:15:22+00:00"),
+        ("Mo, 01 Mär 2021 00:00:00 +0000", "2021-03-01T00:00:00+00:00"),
+        ("Do, 31 Feb 2021 00:00:00 +0000", None),
+        ("mié, 30 fév 2021 00:00:00 +0000", None),
+        ("Thu, 02 Dec 2021 14:37:34 HST", "2021-12-03T00:37:34+00:00"),
+        ("Thu, 02 Dec 2021 14:37:34 IST", None),
+    ],
+)
+def test_dates_written_otherwise(text: str, moment: str | None) -> None:
+    """Dates with the year first, German ones and Hawaii's are read, as they can mean one day only; others are not."""
+    published = paper(f"<title>T</title><pubDate>{text}</pubDate>").published
+    assert (published.isoformat() if published else None) == moment
+
+
 def test_an_entry_without_a_date_takes_the_day_of_its_file() -> None:
     """Where an entry has no date to trust, its day is the one asked for, and it has no date of publication."""
-    (announcement,) = parse(
-        "<title>T</title><pubDate>2021/10/16 9:23:28</pubDate>", day=date(2026, 6, 10)
-    ).announcements
+    (announcement,) = parse("<title>T</title><pubDate>10/06/2021</pubDate>", day=date(2026, 6, 10)).announcements
     assert (announcement.announced_on, announcement.paper.published) == (date(2026, 6, 10), None)
 
 
@@ -174,7 +222,7 @@ def test_an_entry_without_a_title_is_rejected_by_name() -> None:
     parsed = parse(
         "<guid>g-1</guid>",
         "<title> </title><link>https://x.example/2</link>",
-        "<description>d</description>",
+        "<description> </description>",
         "<title>T</title>",
     )
     assert [(r.entry, r.reason) for r in parsed.rejected] == [
@@ -183,6 +231,47 @@ def test_an_entry_without_a_title_is_rejected_by_name() -> None:
         ("entry 3", "has no title"),
     ]
     assert len(parsed.announcements) == 1
+
+
+@pytest.mark.parametrize(
+    ("description", "title"),
+    [
+        ("We walk on graphs. The walks are short.", "We walk on graphs."),
+        ("&lt;p&gt;No end in sight", "No end in sight"),
+        ("word " * 100, "word " * 23 + "word…"),
+    ],
+)
+def test_an_entry_without_a_title_takes_its_first_sentence(description: str, title: str) -> None:
+    """Where there is a text but no title, the first sentence stands for it, cut at a word if it is long."""
+    assert paper(f"<description>{description}</description>").title == title
+
+
+def test_entries_that_are_no_papers_are_skipped() -> None:
+    """A pattern of the source's `skip` is looked for in title, section, category and DOI, whatever the case."""
+    source = replace(SOURCE, skip=("^author correction", "^editorial$", "d41586", "corrigend"))
+    items = [
+        "<title>Author Correction: T</title>",
+        "<title>In this volume</title><prism:section>EDITORIAL</prism:section>",
+        "<title>Career advice</title><prism:doi>10.1038/d41586-026-1</prism:doi>",
+        "<title>On walks</title><category>Corrigenda</category>",
+        "<title>The author correction of walks</title><prism:section>Editorial methods</prism:section>",
+    ]
+    body = HEAD + "".join(f"<item>{item}</item>" for item in items) + TAIL
+    parsed = feeds.parse(body.encode(), source, where="feed")
+    assert parsed.skipped == 4
+    assert [a.paper.title for a in parsed.announcements] == ["The author correction of walks"]
+    assert not parsed.rejected
+
+
+def test_a_retracted_article_is_marked() -> None:
+    """A publisher's mark in the title marks the paper; the notice of the retraction is another paper."""
+    assert paper("<title>RETRACTED ARTICLE: On walks</title>").withdrawn
+    assert not paper("<title>Retraction Note: On walks</title>").withdrawn
+
+
+def test_the_mark_of_acs_is_no_part_of_a_title() -> None:
+    """The American Chemical Society's `[ASAP]` goes, so that the title is the article's."""
+    assert paper("<title>[ASAP] On walks</title>").title == "On walks"
 
 
 def test_markup_of_a_title_is_text() -> None:
@@ -215,10 +304,11 @@ def test_only_web_addresses_become_links(address: str | None, link: str | None) 
 
 
 def test_a_cut_feed_keeps_what_came_before() -> None:
-    """The entries before the cut are kept and the report has an error."""
+    """The entries before the cut are kept, the half one is named, and the report has an error."""
     body = (HEAD + "<item><title>One</title></item><item><title>Two</title><descr").encode()
     parsed = feeds.parse(body, SOURCE, where="feed")
     assert [a.paper.title for a in parsed.announcements] == ["One"]
+    assert [(r.entry, r.reason) for r in parsed.rejected] == [("Two", "is cut off")]
     assert "breaks off after 1 entries" in (parsed.error or "")
 
 

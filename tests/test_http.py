@@ -4,7 +4,6 @@ import asyncio
 import gzip
 import socket
 import zlib
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,103 +12,42 @@ import pytest
 import digest
 from digest.errors import SourceError
 from digest.pull.http import Fetcher, Response, StatusError, shown
-
-Writer = asyncio.StreamWriter
-Misbehaviour = Callable[["Server", Writer], Awaitable[None]]
-
-
-class Server:
-    """An HTTP/1.1 server that answers each path by the function of that name, and remembers the requests."""
-
-    def __init__(self, **paths: Misbehaviour):
-        self.paths = paths
-        self.requests: list[str] = []
-        self.url = ""
-
-    async def __aenter__(self) -> "Server":
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
-        self.url = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}/"
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        self._server.close()
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: Writer) -> None:
-        try:
-            request = (await reader.readuntil(b"\r\n\r\n")).decode()
-            self.requests.append(request)
-            await self.paths[request.split()[1].strip("/").partition("?")[0]](self, writer)
-            await writer.drain()
-        except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
-            pass
-        finally:
-            writer.close()
-
-
-def says(status: str, body: bytes = b"", *headers: str) -> Misbehaviour:
-    async def answer(_: Server, writer: Writer) -> None:
-        lines = [f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", "Connection: close", *headers]
-        writer.write("\r\n".join([*lines, "", ""]).encode() + body)
-
-    return answer
-
-
-def in_turn(*answers: Misbehaviour) -> Misbehaviour:
-    left = list(answers)
-
-    async def answer(server: Server, writer: Writer) -> None:
-        await (left.pop(0) if len(left) > 1 else left[0])(server, writer)
-
-    return answer
-
-
-async def stalls(_: Server, writer: Writer) -> None:
-    await asyncio.sleep(60)
-
-
-async def drips(_: Server, writer: Writer) -> None:
-    writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
-    while True:
-        writer.write(b".")
-        await writer.drain()
-        await asyncio.sleep(0.02)
-
-
-async def resets(_: Server, writer: Writer) -> None:
-    writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
-    writer.transport.abort()
-
-
-async def lies_about_its_length(_: Server, writer: Writer) -> None:
-    writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\nConnection: close\r\n\r\n<rss>")
-
-
-async def speaks_no_http(_: Server, writer: Writer) -> None:
-    writer.write(b"220 mail.example ESMTP\r\n")
-
-
-async def never_ends(_: Server, writer: Writer) -> None:
-    writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
-    while True:
-        writer.write(b"x" * 65536)
-        await writer.drain()
-
-
-def goes_to(target: str) -> Misbehaviour:
-    async def answer(server: Server, writer: Writer) -> None:
-        await says("302 Found", b"", f"Location: {target.format(server.url)}")(server, writer)
-
-    return answer
+from digest.pull.manners import Manners
+from tests.servers.http import (
+    Misbehaviour,
+    Server,
+    drips,
+    goes_to,
+    in_turn,
+    lies_about_its_length,
+    never_ends,
+    resets,
+    says,
+    speaks_no_http,
+    stalls,
+)
 
 
 class Pauses:
-    """A clock's sleep that only remembers."""
+    """A clock whose sleep only remembers."""
 
     def __init__(self) -> None:
         self.waits: list[float] = []
+        self.now = 0.0
+
+    def clock(self) -> float:
+        return self.now
 
     async def __call__(self, seconds: float) -> None:
         self.waits.append(seconds)
+        self.now += seconds
+
+
+def fetcher_of(pauses: Pauses, **options: Any) -> Fetcher:
+    """A fetcher that may ask this machine and waits for nothing."""
+    manners = Manners(clock=pauses.clock, sleep=pauses)
+    usual: dict[str, Any] = {"sleep": pauses, "jitter": lambda: 0.5, "manners": manners, "allow_private": True}
+    return Fetcher(**(usual | options))
 
 
 def fetch(path: str, /, *, fetcher: dict[str, Any] | None = None, **paths: Misbehaviour) -> tuple[Any, Server, Pauses]:
@@ -117,7 +55,7 @@ def fetch(path: str, /, *, fetcher: dict[str, Any] | None = None, **paths: Misbe
     server, pauses = Server(**paths), Pauses()
 
     async def work() -> Any:
-        async with server, Fetcher(sleep=pauses, jitter=lambda: 0.5, **(fetcher or {})) as client:
+        async with server, fetcher_of(pauses, **(fetcher or {})) as client:
             try:
                 return await client.get(server.url + path)
             except SourceError as error:
@@ -223,7 +161,7 @@ def test_nobody_listens() -> None:
         port = free.getsockname()[1]
 
     async def work() -> None:
-        async with Fetcher(sleep=Pauses()) as client:
+        async with fetcher_of(Pauses()) as client:
             await client.get(f"http://127.0.0.1:{port}/a")
 
     with pytest.raises(
@@ -282,7 +220,7 @@ def test_addresses_that_are_none(url: str) -> None:
     """Other schemes and broken addresses are refused in one line."""
 
     async def work() -> None:
-        async with Fetcher(sleep=Pauses(), seconds=3) as client:
+        async with fetcher_of(Pauses(), seconds=3) as client:
             await client.get(url)
 
     with pytest.raises(SourceError) as caught:

@@ -19,10 +19,11 @@ from urllib.parse import urlsplit
 from digest.errors import SourceError
 from digest.model import PaperId, Source, SourceKind, SourceReport, Window
 from digest.pull.conversation import Ask, Conversation, Task, bug
-from digest.pull.http import Response, dated_files, shown
+from digest.pull.files import dated_files
+from digest.pull.http import Response, shown
 from digest.pull.parsed import Parsed, joined
 
-__all__ = ["Gets", "hold", "pull"]
+__all__ = ["Gets", "hold", "pull", "report_of"]
 
 _AT_ONCE = 8
 """Sources under way at the same time. Within a source, one request follows the other."""
@@ -64,7 +65,7 @@ async def pull(
                 api_key = (api_keys or {}).get(source.kind)
                 task = Task(source, window, now, (known or {}).get(source.name, {}), files, contact, api_key)
                 parsed = joined((Parsed(notes=notes), await hold(_conversation(task), fetcher, source.name)))
-        report = _report(source.name, parsed)
+        report = report_of(source.name, parsed)
         if on_report:
             on_report(report)
         return report
@@ -118,7 +119,8 @@ def _result(end: StopIteration) -> Parsed:
     return result
 
 
-def _report(source: str, parsed: Parsed) -> SourceReport:
+def report_of(source: str, parsed: Parsed) -> SourceReport:
+    """Return what a conversation gave as the report of whom it was held with."""
     return SourceReport(
         source=source,
         announcements=parsed.announcements,

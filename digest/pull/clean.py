@@ -120,6 +120,8 @@ def _without_comments(text: str) -> str:
     return " ".join([*kept, text[at:]])
 
 
+_MARKS = re.compile(r"<sup\b[^<>]{0,100}>[^<>]{0,100}</sup>|&lt;sup&gt;[^<>&]{0,100}&lt;/sup&gt;", re.I)
+"""Numbers of affiliations."""
 _PARENTHESES = re.compile(r"\s*\((?:[^()]|\([^()]*\)){0,500}\)")
 _ET_AL = re.compile(r"[\s,;]*\bet\.? al\b\.?|[\s,;]*\band others\b", re.I)
 _AND = re.compile(r"(?:^|\s+)(?:and|und|et|&)\s+")
@@ -133,7 +135,7 @@ def split_authors(text: str) -> tuple[str, ...]:
     Takes arXiv's "A B, C D and E F, Jr.", with affiliations in parentheses, "Surname, I.; Surname, I." and bioRxiv's
     "Surname, I., Surname, I.,". TeX accents and HTML are turned first, affiliations dropped.
     """
-    text = _ET_AL.sub("", _BY.sub("", _PARENTHESES.sub("", readable(text))))
+    text = _ET_AL.sub("", _BY.sub("", _PARENTHESES.sub("", readable(_MARKS.sub("", text[:LONGEST])))))
     if ";" in text:
         return _names([_first_name_first(part) for part in text.split(";")])
     parts = [part.strip() for part in _AND.sub(", ", text).split(",")]
@@ -156,16 +158,19 @@ def split_authors(text: str) -> tuple[str, ...]:
 
 
 def _is_initials(part: str) -> bool:
-    """Say whether `part` is "M.", "J.-P." or "ABC" rather than a name."""
-    return all(c.isupper() or c in ". -" for c in part) and 1 <= sum(c.isupper() for c in part) <= 4
+    """Say whether `part` is "M.", "J.-P.", "ABC" or "a." rather than a name."""
+    letters = [c for c in part if c not in ". -"]
+    return 1 <= len(letters) <= 4 and all(c.isupper() or (c.isalpha() and f"{c}." in part) for c in letters)
 
 
 def _first_name_first(name: str) -> str:
     last, comma, first = name.partition(",")
-    return f"{first.strip()} {last.strip()}" if comma and "," not in first and first.strip() else name
+    if not comma or "," in first or not first.strip() or _SUFFIX.fullmatch(first.strip()):
+        return name
+    return f"{first.strip()} {last.strip()}"
 
 
 def _names(names: Sequence[str]) -> tuple[str, ...]:
     """Drop empty names, repetitions and what holds no letter."""
-    tidy = (" ".join(name.split()).strip(" ;,*") for name in names)
+    tidy = (" ".join(name.split()).strip(" ;,*†‡§¶0123456789⁰¹²³⁴⁵⁶⁷⁸⁹") for name in names)
     return tuple(dict.fromkeys(name for name in tidy if any(c.isalpha() for c in name)))

@@ -1,9 +1,10 @@
 """The only place of `pull` that touches the world: http(s) addresses and `file://` ones to bytes, within limits.
 
-Called by `digest.pull.pull`. It knows no feed and no format. Every fault is a `SourceError` of one line that says what
+Called by `digest.pull`. It knows no feed and no format. Every fault is a `SourceError` of one line that says what
 happened and where; a server's refusal is a `StatusError`, which carries the number. Limits hold for all of it together:
-30 s with all tries and redirects, 10 MB after decompression, 5 redirects, 3 tries. HTTP: RFC 9110; Retry-After: its
-section 10.2.3; a body that is itself gzip (`feed.xml.gz`) is unpacked whatever its headers say.
+30 s with all tries and redirects, 10 MB after decompression, 5 redirects, 3 tries; the wait for one's turn with a host
+(`manners.py`) does not count. Private addresses are refused (`guard.py`). What has been read before is asked for
+conditionally. HTTP: RFC 9110; conditional requests: its section 13; Retry-After: its section 10.2.3.
 """
 
 from __future__ import annotations
@@ -16,18 +17,19 @@ import random
 import re
 import socket
 import ssl
-import zlib
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, unquote, urljoin, urlsplit, urlunsplit
+from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import unquote, urljoin, urlsplit, urlunsplit
 
 import digest
 from digest.errors import SourceError
+from digest.model import Remembered
+from digest.pull.manners import PATIENCE, Manners
+from digest.pull.unpack import ENCODINGS, TooLongError, UnpackError, gunzip, unpacker
 
 if TYPE_CHECKING:
     import httpx2
@@ -36,14 +38,30 @@ MAX_SECONDS = 30.0
 MAX_BYTES = 10_000_000
 MAX_REDIRECTS = 5
 TRIES = 3
+MAX_WORDS = 10_000
+"""Bytes kept of what a server says when it refuses."""
 CONTACT = "https://pypi.org/project/papers-digest/"
+MANNERS = Manners()
+"""One for the whole process: lists that are pulled at once are one visitor to a host."""
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _SECRET = re.compile(r"((?:^|&)[^=&]*(?:token|key|secret|passw|auth|sig)[^=&]*=)[^&]*", re.I)
 
 
+class Memory(Protocol):
+    """What keeps last answers; `digest.store.Fetches` is the one that there is."""
+
+    def recall(self, url: str) -> Remembered | None:
+        """Return the last answer of an address, if it can be asked for conditionally."""
+        ...
+
+    def remember(self, url: str, remembered: Remembered) -> None:
+        """Keep an answer."""
+        ...
+
+
 class StatusError(SourceError):
-    """A server answered, but not with what was asked for. `status` is HTTP's number, `body` its words, 10 kB at most."""
+    """A server answered, but not with what was asked for. `status` is HTTP's number, `body` its words (10 kB)."""
 
     def __init__(self, message: str, status: int, body: bytes = b""):
         super().__init__(message)
@@ -62,12 +80,47 @@ class Response:
     """The server said that nothing has changed since then (304), and the bytes are those of that time."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """What is asked for, and what goes only to the host that it was meant for."""
+
+    url: str
+    headers: tuple[tuple[str, str], ...]
+    body: bytes | None
+
+    @property
+    def may_be_remembered(self) -> bool:
+        return self.body is None and not self.headers
+
+
+@dataclass(frozen=True, slots=True)
+class _Redirect:
+    target: str
+
+
 class _Retry(Exception):  # noqa: N818  not an error: the wish to try again
     """A fault that may pass: what happened, and how long the server asks to wait, in seconds."""
 
     def __init__(self, error: SourceError, wait: float | None = None):
         self.error = error
         self.wait = wait
+
+
+class _Budget:
+    """The seconds that are left for one `get`. Time spent waiting for one's turn is not counted."""
+
+    def __init__(self, seconds: float):
+        self.left = seconds
+
+    @contextlib.asynccontextmanager
+    async def counted(self) -> Any:
+        clock = asyncio.get_running_loop().time
+        start = clock()
+        try:
+            async with asyncio.timeout(self.left):
+                yield
+        finally:
+            self.left -= clock() - start
 
 
 class Fetcher:
@@ -77,13 +130,22 @@ class Fetcher:
         self,
         *,
         contact: str = CONTACT,
+        memory: Memory | None = None,
+        allow_private: bool = False,
+        manners: Manners = MANNERS,
         seconds: float = MAX_SECONDS,
         max_bytes: int = MAX_BYTES,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
         jitter: Callable[[], float] = random.random,
     ):
-        """`contact` is the address or mailbox that a server's operator can turn to; `seconds` limits one `get`."""
+        """`contact` is the address or mailbox that a server's operator can turn to; `seconds` limits one `get`.
+
+        With `allow_private`, hosts of one's own network may be asked, and the environment's proxies are used.
+        """
         self._agent = f"papers-digest/{digest.__version__} (+{contact})"
+        self._memory = memory
+        self._allow_private = allow_private
+        self._manners = manners
         self._seconds = seconds
         self._max_bytes = max_bytes
         self._sleep = sleep
@@ -101,108 +163,149 @@ class Fetcher:
     async def get(self, url: str, *, headers: Sequence[tuple[str, str]] = (), body: bytes | None = None) -> Response:
         """Return what stands at an http(s) or `file://` address. Raises `SourceError`, for a refusal `StatusError`.
 
-        With `body`, which is JSON, it is posted.
+        With `body`, which is JSON, it is posted. `headers` go to the address's own host only, not where it redirects.
         """
         scheme = _scheme(url)
         if scheme == "file":
-            return await asyncio.to_thread(self._read_file, url)
+            from digest.pull.files import read_file
+
+            try:
+                return Response(url, await asyncio.to_thread(read_file, url, self._max_bytes))
+            except TooLongError:
+                raise self._too_long(url) from None
         if scheme not in ("http", "https"):
             raise SourceError(f"{shown(url)}: only http://, https:// and file:// addresses can be pulled")
         try:
-            async with asyncio.timeout(self._seconds):
-                return await self._get_with_retries(url)
+            return await self._get_with_retries(_Request(url, tuple(headers), body))
         except TimeoutError:
             raise SourceError(f"{shown(url)} answered nothing, or not all, within {self._seconds:g} s") from None
 
-    async def _get_with_retries(self, url: str) -> Response:
-        deadline = asyncio.get_running_loop().time() + self._seconds
+    async def _get_with_retries(self, request: _Request) -> Response:
+        budget = _Budget(self._seconds)
         for attempt in range(1, TRIES + 1):
             try:
-                return await self._get_once(url)
+                return await self._get_once(request, budget)
             except _Retry as fault:
-                wait = fault.wait if fault.wait is not None else (2 ** (attempt - 1)) * (0.5 + self._jitter())
-                left = deadline - asyncio.get_running_loop().time()
                 if attempt == TRIES:
                     raise _with_remark(fault.error, f"{TRIES} times") from fault
-                if wait >= left:
-                    raise _with_remark(fault.error, f"asks to wait {wait:.0f} s") from fault
-                await self._sleep(wait)
+                if fault.wait is not None and fault.wait > PATIENCE:
+                    raise _with_remark(fault.error, f"asks to wait {fault.wait:.0f} s") from fault
+                if fault.wait is None:  # else the host's next turn comes when it wishes
+                    pause = (2 ** (attempt - 1)) * (0.5 + self._jitter())
+                    if pause >= budget.left:
+                        raise _with_remark(fault.error, f"{attempt} times") from fault
+                    async with budget.counted():
+                        await self._sleep(pause)
         raise AssertionError("unreachable")
 
-    async def _get_once(self, url: str) -> Response:
+    async def _get_once(self, request: _Request, budget: _Budget) -> Response:
         """Follow redirects by hand: a server must not send us to a file or to another kind of address."""
-        place = url
+        place = request.url
         for _ in range(MAX_REDIRECTS + 1):
-            async with _faults_named(place, self._seconds), self._open().stream("GET", place) as answer:
-                if answer.status_code not in _REDIRECTS:
-                    return await self._read(place, answer)
-                target = urljoin(place, answer.headers.get("location", ""))
+            async with self._manners.turn(_host(place)), budget.counted(), _faults_named(place, self._seconds):
+                answer = await self._ask(place, request)
+            if isinstance(answer, Response):
+                return answer
+            target = urljoin(place, answer.target)
             if _scheme(target) not in ("http", "https"):
-                raise SourceError(f"{shown(url)} redirects to {shown(target)}: refused")
+                raise SourceError(f"{shown(request.url)} redirects to {shown(target)}: refused")
             place = target
-        raise SourceError(f"{shown(url)} redirects more than {MAX_REDIRECTS} times")
+        raise SourceError(f"{shown(request.url)} redirects more than {MAX_REDIRECTS} times")
+
+    async def _ask(self, place: str, request: _Request) -> Response | _Redirect:
+        """Ask one host once."""
+        remembered = await self._recall(place) if request.may_be_remembered else None
+        headers = dict(request.headers) if _host(place) == _host(request.url) else {}
+        if remembered and remembered.etag:
+            headers["If-None-Match"] = remembered.etag
+        if remembered and remembered.last_modified:
+            headers["If-Modified-Since"] = remembered.last_modified
+        if request.body is not None:
+            headers["Content-Type"] = "application/json"
+        method = "GET" if request.body is None else "POST"
+        async with self._open().stream(method, place, headers=headers, content=request.body) as answer:
+            if answer.status_code in _REDIRECTS:
+                return _Redirect(answer.headers.get("location", ""))
+            if answer.status_code == HTTPStatus.NOT_MODIFIED and remembered:
+                return Response(place, remembered.body, remembered.content_type, remembered.fetched_at)
+            body = await self._read(place, answer)
+            found = Response(place, body, answer.headers.get("content-type", ""))
+            if request.may_be_remembered:
+                await self._remember(found, answer)
+            return found
+
+    async def _recall(self, url: str) -> Remembered | None:
+        """Ask the memory; one that fails costs a whole answer, not the source."""
+        if self._memory:
+            with contextlib.suppress(Exception):
+                return await asyncio.to_thread(self._memory.recall, url)
+        return None
+
+    async def _remember(self, found: Response, answer: httpx2.Response) -> None:
+        etag, last_modified = answer.headers.get("etag", ""), answer.headers.get("last-modified", "")
+        private = "no-store" in answer.headers.get("cache-control", "").lower()
+        if self._memory and (etag or last_modified) and not private:
+            remembered = Remembered(etag, last_modified, found.body, found.content_type, datetime.now(UTC))
+            with contextlib.suppress(Exception):
+                await asyncio.to_thread(self._memory.remember, found.url, remembered)
 
     def _open(self) -> httpx2.AsyncClient:
         if self._client is None:
             import httpx2
 
+            from digest.pull.guard import GuardedTransport
+
             # A try gets a third of the whole time, so that there is some left for another.
             self._client = httpx2.AsyncClient(
-                headers={"User-Agent": self._agent, "Accept": "*/*"}, timeout=self._seconds / TRIES, http2=False
+                headers={"User-Agent": self._agent, "Accept": "*/*", "Accept-Encoding": ENCODINGS},
+                timeout=self._seconds / TRIES,
+                transport=None if self._allow_private else GuardedTransport(),
             )
         return self._client
 
-    async def _read(self, url: str, answer: httpx2.Response) -> Response:
+    async def _read(self, url: str, answer: httpx2.Response) -> bytes:
         status = answer.status_code
         if status != HTTPStatus.OK:
-            error = StatusError(f"{shown(url)} answered {status} {_phrase(status)}", status)
+            words = await self._words(answer)
+            error = StatusError(f"{shown(url)} answered {status} {_phrase(status)}", status, words)
             if status == HTTPStatus.TOO_MANY_REQUESTS or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-                raise _Retry(error, _retry_after(answer.headers.get("retry-after", "")))
+                wait = _retry_after(answer.headers.get("retry-after", ""))
+                if wait:
+                    self._manners.hold_off(_host(url), wait)
+                raise _Retry(error, wait or None)
             raise error
-        body = bytearray()
-        async for chunk in answer.aiter_bytes():
-            body += chunk
-            if len(body) > self._max_bytes:
-                raise self._too_long(url)
-        return Response(url, self._unpacked(url, bytes(body)), answer.headers.get("content-type", ""))
-
-    def _read_file(self, url: str) -> Response:
-        path = file_path(url)
         try:
-            if path.is_dir():
-                raise SourceError(f"{path} is a folder: expected a file")
-            if not path.exists():
-                raise SourceError(f"no such file: {path}")
-            if not path.is_file():
-                raise SourceError(f"{path} is no regular file")
-            with path.open("rb") as file:
-                body = file.read(self._max_bytes + 1)
-        except OSError as error:
-            raise SourceError(f"cannot read {path}: {_reason(error)}") from error
-        if len(body) > self._max_bytes:
-            raise self._too_long(url)
-        return Response(url, self._unpacked(url, body))
+            transfer = unpacker(answer.headers.get("content-encoding", ""), self._max_bytes)
+            async for piece in answer.aiter_raw():
+                transfer.feed(piece)
+            body = transfer.finish()
+            return gunzip(body, self._max_bytes) if body.startswith(b"\x1f\x8b") else body
+        except TooLongError:
+            raise self._too_long(url) from None
 
-    def _unpacked(self, url: str, body: bytes) -> bytes:
-        """Unpack a body that is gzip; stop at the limit, so that a bomb costs no more than that."""
-        if not body.startswith(b"\x1f\x8b"):
-            return body
-        unpacked = bytearray()
-        while body.startswith(b"\x1f\x8b"):  # members may follow one another
-            stream = zlib.decompressobj(zlib.MAX_WBITS | 16)
-            try:
-                unpacked += stream.decompress(body, self._max_bytes + 1 - len(unpacked))
-            except zlib.error as error:
-                raise SourceError(f"{shown(url)} is broken gzip: {error}") from error
-            if len(unpacked) > self._max_bytes:
-                raise self._too_long(url)
-            if not stream.eof:
-                raise SourceError(f"{shown(url)} is gzip that breaks off")
-            body = stream.unused_data
-        return bytes(unpacked)
+    async def _words(self, answer: httpx2.Response) -> bytes:
+        """Read what a server says when it refuses; what cannot be read is left out."""
+        words = b""
+        with contextlib.suppress(UnpackError):
+            transfer = unpacker(answer.headers.get("content-encoding", ""), 100 * MAX_WORDS)
+            taken = 0
+            async for piece in answer.aiter_raw():
+                transfer.feed(piece)
+                taken += len(piece)
+                if taken > MAX_WORDS:
+                    break
+            words = transfer.finish()
+        return words[:MAX_WORDS]
 
     def _too_long(self, url: str) -> SourceError:
         return SourceError(f"{shown(url)} is longer than {self._max_bytes / 1e6:g} MB unpacked: refused")
+
+
+def _host(url: str) -> str:
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:
+        return ""
 
 
 @contextlib.asynccontextmanager
@@ -213,6 +316,8 @@ async def _faults_named(url: str, seconds: float) -> Any:
     place = shown(url)
     try:
         yield
+    except UnpackError as error:
+        raise SourceError(f"{place} {error}") from error
     except httpx2.TimeoutException as error:
         raise _Retry(SourceError(f"{place} answered nothing within {seconds / TRIES:g} s")) from error
     except httpx2.ConnectError as error:
@@ -221,8 +326,6 @@ async def _faults_named(url: str, seconds: float) -> Any:
         if _certificate_fault(error):
             raise fault from error
         raise _Retry(fault) from error
-    except httpx2.DecodingError as error:
-        raise SourceError(f"{place} sent a body that cannot be unpacked: {error}") from error
     except (httpx2.NetworkError, httpx2.RemoteProtocolError) as error:
         raise _Retry(SourceError(f"{place} broke off the connection: {_reason(error)}")) from error
     except (httpx2.HTTPError, httpx2.InvalidURL, ValueError) as error:
@@ -262,7 +365,7 @@ def _reason(error: BaseException) -> str:
 
 def _with_remark(error: SourceError, remark: str) -> SourceError:
     message = f"{error} ({remark})"
-    return StatusError(message, error.status) if isinstance(error, StatusError) else SourceError(message)
+    return StatusError(message, error.status, error.body) if isinstance(error, StatusError) else SourceError(message)
 
 
 def _retry_after(value: str) -> float | None:
@@ -298,39 +401,3 @@ def shown(url: str) -> str:
         return unquote(parts.path)
     netloc = parts.netloc.rpartition("@")[2]
     return urlunsplit((parts.scheme, netloc, parts.path, _SECRET.sub(r"\1…", parts.query), ""))[:300]
-
-
-def file_path(url: str) -> Path:
-    """Return the path of a `file:///absolute/path` address. Raises `SourceError` for a host or a relative path."""
-    parts = urlsplit(url)
-    if parts.netloc not in ("", "localhost") or not parts.path.startswith("/") or "\0" in unquote(parts.path):
-        raise SourceError(
-            f"{url}: a file address holds an absolute path after three slashes, file:///home/ada/feed.xml"
-        )
-    return Path(unquote(parts.path))
-
-
-async def dated_files(url: str, dates: Sequence[date], suffixes: Sequence[str]) -> tuple[tuple[date, str], ...] | None:
-    """Find a folder's files of these dates: `2026-06-10.json`, also `.gz`. None if the address is no folder.
-
-    Returns (date, file address) in the order of `dates`. Raises `SourceError` if there is nothing at the address.
-    """
-    return await asyncio.to_thread(_dated_files, url, dates, suffixes)
-
-
-def _dated_files(url: str, dates: Sequence[date], suffixes: Sequence[str]) -> tuple[tuple[date, str], ...] | None:
-    path = file_path(url)
-    try:
-        if not path.exists():
-            raise SourceError(f"no such file or folder: {path}")
-        if not path.is_dir():
-            return None
-        found = []
-        for day in dates:
-            names = (f"{day.isoformat()}{suffix}{gz}" for suffix in suffixes for gz in ("", ".gz"))
-            file = next((path / name for name in names if (path / name).is_file()), None)
-            if file:
-                found.append((day, "file://" + quote(str(file))))
-    except OSError as error:
-        raise SourceError(f"cannot read {path}: {_reason(error)}") from error
-    return tuple(found)

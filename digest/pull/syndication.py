@@ -36,10 +36,12 @@ class Syndicated:
     feed: Mapping[str, Any]
     entries: tuple[Mapping[str, Any], ...]
     cut: bool
+    half: Mapping[str, Any] | None = None
+    """The entry in which the feed broke off. Nobody knows what it lacks, so it is not among `entries`."""
 
 
 def read_feed(body: bytes, where: str) -> Syndicated:
-    """Read a feed; raise `SourceError` naming `where` if `body` is none. The half entry before a cut is dropped."""
+    """Read a feed; raise `SourceError` naming `where` if `body` is none. The entry that a cut halves is set apart."""
     head = _as_ascii(body[:20_000])
     if not body.strip():
         raise SourceError(f"{where} is empty: expected an RSS or Atom feed")
@@ -52,9 +54,8 @@ def read_feed(body: bytes, where: str) -> Syndicated:
     if not entries and not result.get("version"):
         raise SourceError(f"{where} {_what_it_is(head)}, not an RSS or Atom feed: check its address in a browser")
     cut = bool(result.bozo) and bool(_ROOT.search(head)) and not _END.search(plain[-5000:])
-    if cut and len(entries) > len(_ENTRY_END.findall(plain)):
-        entries = entries[:-1]
-    return Syndicated(dict(result.feed), entries, cut)
+    half = entries[-1] if cut and len(entries) > len(_ENTRY_END.findall(plain)) else None
+    return Syndicated(dict(result.feed), entries[:-1] if half is not None else entries, cut, half)
 
 
 def _parse(body: bytes, where: str) -> Any:

@@ -43,6 +43,8 @@ _NOTHING = _words(
     "footnotesize normalsize tiny xspace noindent protect relax nonumber ! / -"
 )
 """Macros that change how something looks and leave no text."""
+_PROSE = _words("textbf textit texttt textsf textsl textsc textrm textnormal textmd textup emph underline uline")
+"""Of them, those around running text, in which an unknown macro stays without keeping the rest."""
 _SPACE = _words(", ; : > quad qquad enspace thinspace \\ newline linebreak par") | {" ", "\n", "\t"}
 _OPERATORS = _words(
     "arccos arcsin arctan arg cos cosh cot deg det dim exp gcd hom inf ker lg lim liminf limsup ln log max min Pr sec "
@@ -60,6 +62,7 @@ _SYMBOLS = {
     "S": "§", "P": "¶", "$": "$", "%": "%", "&": "&", "#": "#", "_": "_", "{": "{", "}": "}", "i": "ı", "j": "ȷ",
     "triangleq": "≜", "lesssim": "≲", "gtrsim": "≳", "circ": "∘", "bullet": "•", "degree": "°", "textdegree": "°",
     "epsilon": "ε", "phi": "φ", "varepsilon": "ε", "varphi": "φ", "hbar": "ħ", "ell": "ℓ", "setminus": "∖",
+    "R": "ℝ", "N": "ℕ", "Z": "ℤ", "Q": "ℚ", "C": "ℂ", "F": "F",
     "longrightarrow": "→", "longleftarrow": "←", "Longrightarrow": "⇒", "mapsto": "↦", "longmapsto": "↦",
 }  # fmt: skip
 _DOUBLE_STRUCK = {"C": "ℂ", "H": "ℍ", "N": "ℕ", "P": "ℙ", "Q": "ℚ", "R": "ℝ", "Z": "ℤ"}
@@ -75,6 +78,7 @@ def from_tex(text: str) -> str:
     """Return `text` with its TeX turned into readable Unicode; pieces that cannot be turned stay. Never raises."""
     if "\\" not in text and "$" not in text:
         return _loose(text)
+    text = _mended(text)
     # Formulas stand inside the arguments of macros, so the prose around them is turned as a whole, with one private
     # character in place of each formula. (`clean.py` lets no private character in.)
     formulas: list[str] = []
@@ -87,6 +91,24 @@ def from_tex(text: str) -> str:
             prose.append(piece)
     turned = _prose("".join(prose))
     return re.sub("[\U000f0000-\U000fffff]", lambda m: formulas[ord(m[0]) - _PRIVATE], turned) if formulas else turned
+
+
+_CITE = r"\\cite[a-z]{0,8}\*?(?:\[[^][]{0,100}\]){0,2}\{[^{}]{0,500}\}"
+_CITED = re.compile(rf"(?<![\s~])[\s~]*+(?:{_CITE}|\({_CITE}\)|\[{_CITE}\])")
+_CODE_POINT = re.compile(r"\\unicode\{x([0-9A-Fa-f]{2,4})\}|\\char\"([0-9A-Fa-f]{2,4})\b ?")
+_ADDRESS = re.compile(r"\\(?:href|hyperlink)\{([^{}\s]{1,500})\}(?!\s*\{)")
+_UNCLOSED = re.compile(r"\\(?:text(?:bf|it|tt|sc|rm|sf)|emph|underline|footnote|abstract)\{(?=[^{}]*$)")
+
+
+def _mended(text: str) -> str:
+    """Mend what stands across formulas and macros: citations go, as do marks around text that nothing ends."""
+    text = _CITED.sub("", text)
+    text = _CODE_POINT.sub(lambda m: chr(int(m[1] or m[2], 16)), text)
+    text = _ADDRESS.sub(r"\1", text)
+    text = re.sub(r"(?<=[^\W\d_])\$'\$(?=[^\W\d_])", "'", text)  # Ain$'$t
+    if text.startswith("\\abstract{") and text.rstrip().endswith("}"):
+        text = text[len("\\abstract{") : text.rindex("}")]
+    return _UNCLOSED.sub(" ", text)
 
 
 _PRIVATE = 0xF0000
@@ -134,7 +156,7 @@ def _formula(piece: str) -> str:
     """Turn one formula with its delimiters, or return it as it is."""
     inner = piece[2:-2] if piece.startswith(("$$", "\\")) else piece[1:-1]
     try:
-        turned = _turn(inner, math=True).strip()
+        turned = re.sub(r"(?<=[^\s=<>!:])([=<>≤≥≈∈])(?=\s)", r" \1", _turn(inner, math=True).strip())
     except Exception:  # pylatexenc's parser fails in many ways on what is not TeX
         return piece
     return turned or piece
@@ -171,13 +193,15 @@ def _macro(piece: str) -> str:
 
 
 _LOOSE_SCRIPT = re.compile(r"(?<=[\w)])([\^_])\{([^{}\\$]{1,20})\}")
-_GLUED = re.compile(r"(\\?(?:[^\W\d_]++|\d))\{([^\W\d_]|,)\}")
+_GLUED = re.compile(r"(\\?(?:[^\W\d_]++|\d))\{([^\W\d_]{1,20}|,)\}")
+_EMPTY = re.compile(r"(\\[A-Za-z]++)\{\}")
 _PROTECTED = re.compile(r"(?<![\\\w^_])\{([^\W\d_][\w .:-]*)\}")
 
 
 def _loose(text: str) -> str:
     """Mend the TeX habits that need no backslash: `10^{-5}`, `{BERT}`, ``quotes'', `--`, ties."""
     if "{" in text:
+        text = _EMPTY.sub(r"\1", text)
         text = _LOOSE_SCRIPT.sub(lambda m: _script(m[1], m[2]), text)
         text = _PROTECTED.sub(r"\1", text)
         text = _GLUED.sub(lambda m: m[0] if m[0].startswith("\\") else m[1] + m[2], text)
@@ -187,7 +211,7 @@ def _loose(text: str) -> str:
         text = re.sub(r"(?<!-)---(?!-)", "—", text)
         text = re.sub(r"(?<=\w)--(?=\w)", "–", text)
     if "~" in text:
-        text = re.sub(r"(?<=[^\W\d_])~(?=[\w\\])|(?<=[^\W\d_]\.)~(?=[\w\\])", " ", text)
+        text = re.sub(r"(?<=[^\W\d_])~(?=[\w\\])|(?<=[^\W\d_]\.)~(?=[\w\\])|(?<=\d)~(?=[^\W\d_])", " ", text)
     return text
 
 
@@ -199,7 +223,7 @@ def _script(mark: str, text: str) -> str:
     table = _SUPER if mark == "^" else _SUB
     if all(c in table for c in text) and not re.search(r"[^\W\d_]{3}", text):
         return "".join(table[c] for c in text)
-    return mark + (text if re.fullmatch(r"\w+|.", text) else f"({text})")
+    return mark + (text if re.fullmatch(r"[^\W²³¹⁰-ₜᵃ-ᵿ]+|.", text) else f"({text})")
 
 
 def _turn(tex: str, *, math: bool) -> str:
@@ -242,22 +266,34 @@ def _converter() -> tuple[Any, _Converter]:
 
 _SHAPES = {
     "frac": "{{", "dfrac": "{{", "tfrac": "{{", "nicefrac": "{{", "sfrac": "{{", "sqrt": "[{", "textcolor": "{{",
+    "binom": "{{", "dbinom": "{{", "tbinom": "{{", "foreignlanguage": "{{", "hyperlink": "{{",
     "color": "{", "href": "{{", "footnote": "[{", "hspace": "*{", "vspace": "*{", "label": "{", "texorpdfstring": "{{",
 }  # fmt: skip
+
+
+_WRITTEN = "\x1f"
+"""Stands for a space after a macro of a formula: TeX drops it, but before a relation its author meant it."""
+_SPACED = re.compile(_WRITTEN + r"(?=(?:[=<>≤≥≠≈≡∈∉⊂⊆∼≃≅→←↦∝≪≫≲≳≜±×·+−~|:-]|:=)(?:\s|$))")
 
 
 class _Converter(latex2text.LatexNodes2Text):  # type: ignore[misc]  # pylatexenc has no types
     """pylatexenc's converter with scripts, spacing, and no silent loss."""
 
     def prose_to_text(self, nodes: list[Any]) -> str:
-        """Convert running text node by node; unknown macros stay, with the groups that are their arguments."""
-        out = ""
+        r"""Convert running text node by node.
+
+        Unknown macros stay, with the groups that are their arguments, except around running text: `\rev{We show that}`.
+        """
+        out = before = ""
         verbatim = False
         for node in nodes:
             if verbatim and node.isNodeType(latexwalker.LatexGroupNode):
-                out += node.latex_verbatim()
+                argument = node.latex_verbatim()
+                prose = len(argument.split()) > _FEW and len(nodes) == 2  # the macro and this
+                out = before + self.prose_to_text(node.nodelist) if prose else out + argument
                 continue
             verbatim = False
+            before = out
             try:
                 out = self._append(out, node)
             except _CannotTurnError:
@@ -281,7 +317,7 @@ class _Converter(latex2text.LatexNodes2Text):  # type: ignore[misc]  # pylatexen
                 out = self._append(out, node)
         if script:
             raise _CannotTurnError
-        return out
+        return _SPACED.sub(" ", out).replace(_WRITTEN, "")
 
     def _append(self, out: str, node: Any) -> str:
         """Append one node's text with the space that TeX's authors, if not TeX, mean by it."""
@@ -293,23 +329,23 @@ class _Converter(latex2text.LatexNodes2Text):  # type: ignore[misc]  # pylatexen
         space = " " if bare and node.macro_post_space else ""
         if node.macroname in _OPERATORS:
             return out + (" " if out[-1:].isalnum() or out[-1:] in (")", "]") else "") + text + space
+        if in_math and text.isalpha():
+            return out + text + (_WRITTEN if space else "")
         if in_math:
-            return out + text + (space if out.endswith(" ") and not text.isalpha() else "")
+            return out + text + (space if out.endswith((" ", _WRITTEN)) else "")
         return out + text + ("" if node.macroname in _LETTERS or not text else space)
 
     def macro_node_to_text(self, node: Any) -> str:
         """Convert one macro, or raise `_CannotTurnError` if nobody knows it."""
         name = node.macroname
         arguments = node.nodeargd.argnlist if node.nodeargd and node.nodeargd.argnlist else []
-        if name in _NOTHING:
-            return ""
-        if name in _SPACE:
-            return " "
-        if name in _OPERATORS:
-            return str(name)
-        if name in _SYMBOLS:
-            return _SYMBOLS[name]
+        if name in _NOTHING or name in _SPACE:
+            return " " if name in _SPACE else ""
+        if name in _OPERATORS or name in _SYMBOLS:
+            return _SYMBOLS.get(name, str(name))
         if name in _ARGUMENT or name in _SHAPES or name in _BUILDERS:
+            if name in _PROSE and not node.parsing_state.in_math_mode:
+                return self.prose_to_text(getattr(arguments[-1], "nodelist", None) or [arguments[-1]])
             texts = [self._groupnodecontents_to_text(argument) for argument in arguments]
             return _built(name, texts)
         spec = self.latex_context.get_macro_spec(name)
@@ -332,6 +368,8 @@ class _Converter(latex2text.LatexNodes2Text):  # type: ignore[misc]  # pylatexen
         return str(node.specials_chars)
 
 
+_FEW = 4
+"""Words that a macro's argument may have without being running text."""
 _BUILDERS = ("textsuperscript", "textsubscript", "pmod")
 
 
@@ -346,6 +384,8 @@ def _built(name: str, texts: list[str]) -> str:
             built = f"{_script('^', texts[0])}√{_atom(last)}"
         case "mathbb" | "mathds":
             built = _DOUBLE_STRUCK.get(last, last)
+        case "binom" | "dbinom" | "tbinom":
+            built = f"({texts[0]} choose {last})"
         case "textsuperscript" | "textsubscript":
             built = _script("^" if name == "textsuperscript" else "_", last)
         case "pmod":
@@ -360,7 +400,7 @@ def _built(name: str, texts: list[str]) -> str:
 def _atom(text: str) -> str:
     """Wrap in parentheses what would change its meaning without them."""
     text = text.strip()
-    return text if re.fullmatch(r"(?:[^\W_]|[.∞′])+|\([^()]*\)", text) else f"({text})"
+    return text if re.fullmatch(r"(?:[^\W_]|[.∞′])+|\([^()]*\)|⟨[^⟨⟩]*⟩", text) else f"({text})"
 
 
 def _chars(out: str, script: str, chars: str) -> tuple[str, str]:

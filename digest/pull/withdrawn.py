@@ -14,9 +14,13 @@ from __future__ import annotations
 
 import re
 
+_HINT = re.compile("withdr|retract|remov", re.I)
+"""Without it there is no statement, and nearly all papers are without it."""
 _NOUN = r"(?:paper|article|manuscript|submission|(?:pre-?|e-?)print|document|work|note|report|letter|comment)(?:\(s\))?"
 _GONE = r"(?:withdrawn|retracted)"
-_NOT_FROM_HERE = r"(?!(?:\s+by\s+(?:the\s+|its\s+)?\w+)?\s+from\s+(?!(?:the\s+)?arxiv|publication|the\s+(?:server|archive)))"
+_NOT_FROM_HERE = (
+    r"(?!(?:\s+by\s+(?:the\s+|its\s+)?\w+)?\s+from\s+(?!(?:the\s+)?arxiv|publication|the\s+(?:server|archive)))"
+)
 """Withdrawn from a conference or a journal is not withdrawn here."""
 _BE = r"(?:(?:has|have|had)\s+(?:now\s+)?been|is|was)\s+(?:(?:now|hereby|temporarily|administratively|being)\s+)*"
 _DONE = rf"{_BE}{_GONE}\b{_NOT_FROM_HERE}"
@@ -39,17 +43,20 @@ _CURT = rf"(?:(?:temporarily|administratively)\s+)?{_GONE}\b{_NOT_FROM_HERE}{_WH
 """`Withdrawn.`, `withdrawn due to an error`: a clause without a subject, which only a comment can be."""
 
 _OPENING = r"(?:^|(?<=[.!?;:\])])\s*|(?<=[.!?;:\])]\s))"
-_IN_ABSTRACT = re.compile(rf"{_OPENING}(?:{_SAID}|it\s+{_DONE})", re.I)
+_SO = r"(?:(?:accordingly|therefore|hence|thus|consequently|unfortunately),?\s+)?"
+_IN_ABSTRACT = re.compile(rf"{_OPENING}{_SO}(?:{_SAID}|it\s+{_DONE})", re.I)
 _ABSTRACT_ITSELF = re.compile(rf"\W*(?:{_CURT}|withdrawal\s+statement\b)", re.I)
 _IN_COMMENT = re.compile(rf"{_SAID}|\bit\s+{_DONE}|(?:^|[.;:,)\]]|\W[-–—]\s)\s*\W?{_CURT}", re.I)
 
 _OTHERS = re.compile(
     r"\b(?:previous|earlier|prior|old|older|first|original|initial|preliminary|v\d+|version\s+\d+|part|section|companion)\b"
-    r"[^.;]*$|\b(?:of|in|from|to|than|if|whether|after|before|when|until|not)\s*$",
+    r"[^.,;]*$|\b(?:of|in|from|to|than|if|whether|after|before|when|until|not)\s*$",
     re.I,
 )
 """What stands before a statement that is not about this paper as a whole, or not a statement."""
-_BACK_AGAIN = re.compile(r"\breinstated\b|\bno\s+longer\s+withdrawn\b|\bwithdrawal\s+(?:was|has\s+been)\s+(?:revoked|reversed)", re.I)
+_BACK_AGAIN = re.compile(
+    r"\breinstated\b|\bno\s+longer\s+withdrawn\b|\bwithdrawal\s+(?:was|has\s+been)\s+(?:revoked|reversed)", re.I
+)
 
 _IN_TITLE = re.compile(
     rf"\W*(?:{_GONE}(?:\s+(?:{_NOUN}|chapter))?\s*(?:$|[:\])–—|])|(?-i:REMOVED|TEMPORARY REMOVAL)\s*:)"
@@ -64,7 +71,9 @@ _NOTICE = re.compile(
 
 
 def is_withdrawn(title: str, abstract: str, comment: str | None) -> bool:
-    """Say whether a record's own words mark its paper as withdrawn or retracted; a notice about another paper does not."""
+    """Say whether a record marks its own paper as withdrawn or retracted; a notice about another paper does not."""
+    if not any(_HINT.search(text) for text in (title, abstract, comment or "")):
+        return False
     title = " ".join(title.split())
     if _NOTICE.match(title):
         return False

@@ -33,6 +33,7 @@ from digest.model import (
     Subscriber,
     SubscriberId,
 )
+from digest.pull.dedupe import keys_of, same
 from digest.store import papers as paper_store
 from digest.store import schema
 from digest.store.codec import decode, encode
@@ -135,6 +136,8 @@ class Editions:
                         for n, c in enumerate(candidates)
                     ],
                 )
+                keys = [{"key": key, "paper_id": c.paper.id} for c in candidates for key in sorted(keys_of(c.paper))]
+                connection.execute(insert(schema.paper_keys).on_conflict_do_nothing(), keys)
             connection.execute(
                 sa.update(schema.announcements)
                 .where(schema.announcements.c.list_id == list_id, schema.announcements.c.edition_id.is_(None))
@@ -203,11 +206,14 @@ class Editions:
     def already_sent(
         self, subscribers: Sequence[Subscriber], candidates: Sequence[Candidate], until: Edition
     ) -> dict[SubscriberId, frozenset[PaperId]]:
-        """Which of the candidates an earlier edition brought, or still may bring, each subscriber, in any version."""
-        wanted = {c.paper.id for c in candidates}
+        """Which of the candidates an earlier edition brought, or still may bring, each subscriber.
+
+        In any version and under any id: a paper that came by its DOI does not come again by its arXiv id.
+        """
         deliveries, editions, papers = schema.deliveries, schema.editions, schema.edition_papers
         sent: dict[SubscriberId, set[PaperId]] = {}
         with self._database.read() as connection:
+            wanted = _known_as(connection, candidates)
             # Only editions that share a candidate with this one can have brought one of its papers.
             sharing: set[int] = set()
             for some_ids in in_groups(sorted(wanted)):
@@ -229,8 +235,8 @@ class Editions:
                     )
                 )
                 for subscriber_id, picks in rows:
-                    ids = {pick.paper_id for pick in decode(picks, tuple[Pick, ...])}
-                    sent.setdefault(SubscriberId(subscriber_id), set()).update(ids & wanted)
+                    for pick in decode(picks, tuple[Pick, ...]):
+                        sent.setdefault(SubscriberId(subscriber_id), set()).update(wanted.get(pick.paper_id, ()))
         return {subscriber_id: frozenset(ids) for subscriber_id, ids in sent.items() if ids}
 
     def enqueue(
@@ -330,6 +336,26 @@ def delivery_of(row: sa.Row[Any]) -> Delivery:
 
 def _edition(row: sa.Row[Any]) -> Edition:
     return Edition(EditionId(row.id), ListId(row.list_id), row.number, row.due_on, row.since, row.cutoff)
+
+
+def _known_as(connection: sa.Connection, candidates: Sequence[Candidate]) -> dict[PaperId, set[PaperId]]:
+    """Every id under which an edition may have had one of the candidates, with the candidates that it means."""
+    table = schema.paper_keys
+    keys = {c.paper.id: keys_of(c.paper) for c in candidates}
+    met: dict[PaperId, set[str]] = {}
+    for some in in_groups(sorted(frozenset[str]().union(*keys.values()))):
+        shared = sa.select(table.c.paper_id).where(table.c.key.in_(some))
+        for row in connection.execute(sa.select(table).where(table.c.paper_id.in_(shared))):
+            met.setdefault(PaperId(row.paper_id), set()).add(row.key)
+    holders: dict[str, list[PaperId]] = {}
+    for paper_id, its_keys in keys.items():
+        for key in its_keys:
+            holders.setdefault(key, []).append(paper_id)
+    known_as = {paper_id: {paper_id} for paper_id in keys}
+    for earlier, met_keys in met.items():
+        alike = {paper_id for key in met_keys for paper_id in holders.get(key, ())}
+        known_as.setdefault(earlier, set()).update(p for p in alike if same(keys[p], met_keys))
+    return known_as
 
 
 def _closed(connection: sa.Connection, edition: Edition) -> bool:
