@@ -168,7 +168,7 @@ class Source:
     """arXiv: its categories. bioRxiv and medRxiv: names of their subject areas."""
     kinds: tuple[AnnounceType, ...] = (AnnounceType.NEW, AnnounceType.CROSS)
     skip: tuple[str, ...] = ()
-    """Regular expressions; an entry in whose title one is found is no paper (corrections, editorials, careers)."""
+    """Regular expressions; an entry in whose title, section, category or DOI one is found is no paper."""
     period: Period = Period.DAY
     """Hugging Face: by which lists it is asked."""
     api_url: str | None = None

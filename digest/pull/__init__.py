@@ -59,12 +59,13 @@ async def pull(
         async with at_once:
             try:
                 files, notes = await _files(source, window)
+                api_key = (api_keys or {}).get(source.kind)
+                task = Task(source, window, now, (known or {}).get(source.name, {}), files, contact, api_key)
+                conversation = _conversation(task)
             except SourceError as error:
                 parsed = Parsed(error=str(error))
             else:
-                api_key = (api_keys or {}).get(source.kind)
-                task = Task(source, window, now, (known or {}).get(source.name, {}), files, contact, api_key)
-                parsed = joined((Parsed(notes=notes), await hold(_conversation(task), fetcher, source.name)))
+                parsed = joined((Parsed(notes=notes), await hold(conversation, fetcher, source.name)))
         report = report_of(source.name, parsed)
         if on_report:
             on_report(report)

@@ -33,7 +33,7 @@ from digest.model import (
     Subscriber,
     SubscriberId,
 )
-from digest.pull.dedupe import keys_of, same
+from digest.ids import keys_of, same
 from digest.store import papers as paper_store
 from digest.store import schema
 from digest.store.codec import decode, encode
