@@ -11,20 +11,26 @@ import pytest
 
 import digest
 from digest.errors import SourceError
+from digest.model import Remembered
 from digest.pull.http import Fetcher, Response, StatusError, shown
 from digest.pull.manners import Manners
 from tests.servers.http import (
+    BOMB,
     Misbehaviour,
     Server,
+    answers_304_to,
     drips,
     goes_to,
     in_turn,
     lies_about_its_length,
     never_ends,
+    packs,
     resets,
     says,
+    sends_endless_headers,
     speaks_no_http,
     stalls,
+    stalls_in_body,
 )
 
 
@@ -277,3 +283,151 @@ def test_messages_hold_no_secrets() -> None:
     assert shown("https://ada:pw@x.example:8443/a?api_key=abc&date=2026-06-10#f") == (
         "https://x.example:8443/a?api_key=…&date=2026-06-10"
     )
+
+
+class Shelf:
+    """A memory of answers; with `broken`, one whose disk is full."""
+
+    def __init__(self, *, broken: bool = False):
+        self.kept: dict[str, Remembered] = {}
+        self.broken = broken
+
+    def recall(self, url: str) -> Remembered | None:
+        if self.broken:
+            raise OSError("disk I/O error")
+        return self.kept.get(url)
+
+    def remember(self, url: str, remembered: Remembered) -> None:
+        if self.broken:
+            raise OSError("disk I/O error")
+        self.kept[url] = remembered
+
+
+def fetch_twice(misbehaviour: Misbehaviour, shelf: Shelf, **options: Any) -> tuple[Response, Response, Server]:
+    server = Server(a=misbehaviour)
+
+    async def work() -> tuple[Response, Response, Server]:
+        async with server, fetcher_of(Pauses(), memory=shelf) as client:
+            return await client.get(server.url + "a", **options), await client.get(server.url + "a", **options), server
+
+    return asyncio.run(work())
+
+
+def test_what_has_not_changed_is_not_sent_again() -> None:
+    """The second request names the ETag, the answer is 304, and the bytes are those of the first."""
+    first, second, server = fetch_twice(answers_304_to('"v1"', b"<rss/>"), Shelf())
+    assert (first.body, first.unchanged_since) == (b"<rss/>", None)
+    assert second.body == b"<rss/>"
+    assert second.unchanged_since
+    assert 'if-none-match: "v1"' in server.requests[1].lower()
+    assert "if-none-match" not in server.requests[0].lower()
+
+
+def test_a_time_of_change_will_do() -> None:
+    """Without an ETag, Last-Modified is what the next request names."""
+    when = "Tue, 09 Jun 2026 04:00:00 GMT"
+    answers = in_turn(says("200 OK", b"<rss/>", f"Last-Modified: {when}"), says("304 Not Modified"))
+    _, second, server = fetch_twice(answers, Shelf())
+    assert f"if-modified-since: {when.lower()}" in server.requests[1].lower()
+    assert second.body == b"<rss/>"
+
+
+@pytest.mark.parametrize(
+    ("answer", "options"),
+    [
+        (says("200 OK", b"x"), {}),
+        (says("200 OK", b"x", 'ETag: "1"', "Cache-Control: private, no-store"), {}),
+        (says("200 OK", b"x", 'ETag: "1"'), {"headers": [("x-api-key", "secret")]}),
+        (says("200 OK", b"x", 'ETag: "1"'), {"body": b"{}"}),
+    ],
+)
+def test_what_is_not_remembered(answer: Misbehaviour, options: dict[str, Any]) -> None:
+    """Answers without a mark, those not to be stored, and those to a key's holder or to a question are not kept."""
+    shelf = Shelf()
+    fetch_twice(answer, shelf, **options)
+    assert shelf.kept == {}
+
+
+def test_a_broken_memory_costs_only_bytes() -> None:
+    """A memory that fails is as good as none."""
+    first, second, _ = fetch_twice(says("200 OK", b"<rss/>", 'ETag: "1"'), Shelf(broken=True))
+    assert first.body == second.body == b"<rss/>"
+
+
+def test_a_304_that_nobody_asked_for_is_an_error() -> None:
+    """A server that says "unchanged" to a stranger has said nothing."""
+    error, _, _ = fetch("a", fetcher={"memory": Shelf()}, a=says("304 Not Modified"))
+    assert str(error).endswith("answered 304 Not Modified")
+
+
+def test_a_question_is_posted_with_its_headers() -> None:
+    """JSON goes out as POST; the headers do not follow a redirect to another host."""
+    server, other = Server(a=goes_to("/b"), b=says("200 OK", b"{}")), Server(b=says("200 OK", b"there"))
+
+    async def work() -> None:
+        async with server, other, fetcher_of(Pauses()) as client:
+            answer = await client.get(server.url + "a", headers=[("X-Api-Key", "secret")], body=b'{"ids": []}')
+            assert answer.body == b"{}"
+            server.paths["a"] = goes_to(other.url.replace("127.0.0.1", "localhost") + "b")
+            assert (await client.get(server.url + "a", headers=[("X-Api-Key", "secret")])).body == b"there"
+
+    asyncio.run(work())
+    assert server.requests[0].startswith("POST /a ")
+    assert "x-api-key: secret" in server.requests[1].lower()
+    assert "content-type: application/json" in server.requests[1].lower()
+    assert "x-api-key" not in other.requests[0].lower()
+
+
+def test_a_refusal_keeps_its_words() -> None:
+    """What a server says with a refusal can be read, packed or not, ten kilobytes of it, also after retries."""
+    words = b"incorrect id " * 2000
+    packed = gzip.compress(b"slow down")
+    error, _, _ = fetch("a", a=says("400 Bad Request", words))
+    assert (error.status, error.body) == (400, words[:10_000])
+    error, _, _ = fetch("a", a=says("429 Too Many Requests", packed, "Content-Encoding: gzip"))
+    assert (error.status, error.body) == (429, b"slow down")
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "br"])
+def test_packed_transfers(encoding: str) -> None:
+    """Both packings are unpacked; a bomb ends at the limit, and a transfer that breaks off is noticed."""
+    answer, _, _ = fetch("a", a=packs(b"<rss/>" * 1000, encoding))
+    assert answer.body == b"<rss/>" * 1000
+    error, _, _ = fetch("a", a=packs(BOMB, encoding))
+    assert str(error).endswith("/a is longer than 10 MB unpacked: refused")
+    error, _, _ = fetch("a", a=packs(b"<rss/>" * 1000, encoding, cut=5))
+    assert "that breaks off" in str(error)
+    error, _, _ = fetch("a", a=says("200 OK", b"\x00nonsense", f"Content-Encoding: {encoding}"))
+    assert "is broken" in str(error)
+
+
+def test_a_packing_that_was_not_asked_for() -> None:
+    """A server that packs as it likes is told apart from a broken feed."""
+    error, _, _ = fetch("a", a=says("200 OK", b"x", "Content-Encoding: compress"))
+    assert str(error).endswith("/a is packed in a way that was not asked for (compress)")
+
+
+def test_headers_without_end_and_a_body_that_stops() -> None:
+    """Both end within the limits."""
+    for misbehaves in (sends_endless_headers, stalls_in_body):
+        error, _, _ = fetch("a", fetcher={"seconds": 0.6}, a=misbehaves)
+        assert isinstance(error, SourceError)
+
+
+def test_a_wish_to_wait_is_kept_for_the_next_request() -> None:
+    """Whoever was told to come back in an hour is not asked again before, by nobody in this process."""
+    server, pauses = Server(a=says("429 Too Many Requests", b"", "Retry-After: 3600")), Pauses()
+
+    async def work() -> list[str]:
+        errors = []
+        async with server, fetcher_of(pauses) as client:
+            for _ in range(2):
+                with pytest.raises(SourceError) as caught:
+                    await client.get(server.url + "a")
+                errors.append(str(caught.value))
+        return errors
+
+    first, second = asyncio.run(work())
+    assert first.endswith("(asks to wait 3600 s)")
+    assert second.startswith("127.0.0.1 asked us to wait: it is not asked again before")
+    assert len(server.requests) == 1

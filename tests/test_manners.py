@@ -103,9 +103,7 @@ def test_a_long_wish_is_told_and_not_waited_for() -> None:
     clock = Clock()
     manners = Manners(clock=clock, sleep=clock.sleep)
     manners.hold_off("a.example", 3600)
-    with pytest.raises(
-        NotYetError, match=r"^a\.example asked us to wait: it is not asked again before [\d:]{8} UTC$"
-    ):
+    with pytest.raises(NotYetError, match=r"^a\.example asked us to wait: it is not asked again before [\d:]{8} UTC$"):
         visits(manners, clock, "a.example")
     assert clock.slept == []
     clock.now += 3600

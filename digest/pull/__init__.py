@@ -13,6 +13,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 from functools import partial
+from importlib import import_module
 from typing import Protocol
 from urllib.parse import urlsplit
 
@@ -34,6 +35,14 @@ class Gets(Protocol):
 
     async def get(self, url: str, /, *, headers: Sequence[tuple[str, str]] = (), body: bytes | None = None) -> Response:
         """Return what stands at an address, or raise `SourceError`."""
+        ...
+
+
+class HasConversation(Protocol):
+    """What a source module is."""
+
+    def converse(self, task: Task, /) -> Conversation:
+        """Ask for what the task wants, and return what was given."""
         ...
 
 
@@ -160,15 +169,21 @@ def _days(days: Sequence[date]) -> str:
     return ", ".join(f"{run[0]}…{run[-1]}" if len(run) > 1 else str(run[0]) for run in runs)
 
 
-def _conversation(task: Task) -> Conversation:
-    from digest.pull import arxiv, feeds, huggingface
+_READERS = {
+    SourceKind.ARXIV: "arxiv",
+    SourceKind.HUGGINGFACE: "huggingface",
+    SourceKind.FEED: "feeds",
+    SourceKind.SEMANTIC_SCHOLAR: "semanticscholar",
+    SourceKind.CROSSREF: "crossref",
+    SourceKind.OPENALEX: "openalex",
+    SourceKind.BIORXIV: "biorxiv",
+    SourceKind.MEDRXIV: "biorxiv",
+    SourceKind.PUBMED: "pubmed",
+    SourceKind.OPENREVIEW: "openreview",
+}
+"""The module of each kind. Only those that a list needs are loaded."""
 
-    match task.source.kind:
-        case SourceKind.ARXIV:
-            return arxiv.converse(task)
-        case SourceKind.HUGGINGFACE:
-            return huggingface.converse(task)
-        case SourceKind.FEED:
-            return feeds.converse(task)
-        case _:
-            raise SourceError(f"source {task.source.name!r}: there is no reader for {task.source.kind}")
+
+def _conversation(task: Task) -> Conversation:
+    reader: HasConversation = import_module(f"digest.pull.{_READERS[task.source.kind]}")
+    return reader.converse(task)

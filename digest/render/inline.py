@@ -31,7 +31,7 @@ class Inlined(NamedTuple):
 
 def inline_css(page: str) -> str:
     """The HTML page with its style rules as attributes. Fetches nothing."""
-    from lxml import etree  # type: ignore[import-untyped]
+    from lxml import etree
     from premailer import Premailer
 
     # Parsed and written here: premailer writes bytes, and to those some versions of libxml2 add a charset of their own.

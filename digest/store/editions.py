@@ -14,6 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert
 
+from digest.ids import keys_of, same
 from digest.model import (
     Address,
     Announcement,
@@ -33,7 +34,6 @@ from digest.model import (
     Subscriber,
     SubscriberId,
 )
-from digest.ids import keys_of, same
 from digest.store import papers as paper_store
 from digest.store import schema
 from digest.store.codec import decode, encode
