@@ -162,7 +162,11 @@ def draft(
     observed = tuple(s for report in (*reports, *figures) for s in report.signals)
     number = latest.number + 1 if latest else 1
     edition = Edition(EditionId(0), mailing_list.id, number, day, latest.cutoff if latest else None, now)
-    return Draft(edition, tuple(merge(pending + unseen, signals + observed)), summarise(reports, unseen))
+    waiting = {(a.source, a.paper.id, a.announce_type) for a in (*pending, *unseen)}
+    fresh = [
+        a for report in reports for a in report.announcements if (a.source, a.paper.id, a.announce_type) in waiting
+    ]
+    return Draft(edition, tuple(merge(pending + unseen, signals + observed)), summarise(reports, fresh))
 
 
 def named_papers(profile: Profile) -> frozenset[PaperId]:

@@ -325,6 +325,14 @@ def test_a_bad_source_costs_one_clear_line(tmp_path: Path, content: bytes | None
     assert len(mailbox.Maildir(tmp_path / "outbox")) == 2
 
 
+def test_what_an_earlier_pull_had_is_new_to_the_edition(config: Path) -> None:
+    """`pull` before `send` takes nothing from what the edition's footer counts as new."""
+    run("pull", "--config", str(config), "--now", DAY_ONE)
+    (sent,) = jsons(run("send", "--config", str(config), "--now", DAY_ONE, "--json").stdout)
+    assert [(s["source"], s["fresh"]) for s in sent["editions"][0]["sources"]] == [("arxiv", 25), ("huggingface", 9)]
+    assert [s["fresh"] for s in sent["sources"]] == [0, 0]
+
+
 @mock.patch("digest.pull.http.TRIES", 1)
 def test_an_unreachable_server_costs_one_clear_line(tmp_path: Path) -> None:
     """A source whose server is not there is named with its address; the others go on."""

@@ -95,9 +95,11 @@ def test_a_gap_is_filled_from_the_api() -> None:
 def test_what_an_earlier_pull_had_is_no_gap() -> None:
     """Papers of yesterday's pull are not announced again."""
     known = {PaperId("arxiv:2606.00002"): TUESDAY}
-    parsed, _ = pull({"rss": rss(item(1)), "search_query": answer(entry(1), entry(2))}, known=known)
+    feed = rss(item(1, categories=("cs.CV", "cs.LG")))
+    parsed, _ = pull({"rss": feed, "search_query": answer(entry(1), entry(2))}, known=known)
     assert numbers(parsed) == ["00001"]
     assert parsed.notes == ()
+    assert parsed.coverage == (Coverage("cs.CV", 2, 2), Coverage("cs.LG", 2, 2))
 
 
 def test_days_that_were_missed_are_asked_for() -> None:

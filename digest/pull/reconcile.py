@@ -63,8 +63,9 @@ def reconcile(
 
     `skip_days` are the weekdays on which the feed says that it has nothing.
     """
-    gap = _gap(task, feed, wanted, found, by_id)
-    announcements = (*feed.announcements, *gap)
+    in_api = _from_api(task, feed, wanted, found, by_id)
+    held = {a.paper.id for a in feed.announcements} | task.known.keys()
+    gap = tuple(a for a in in_api if a.paper.id not in held)
     days = {a.day for a in wanted}
     mended = bool(wanted) and found.error is None
     remark, look_again_at = _about_the_feed(task, feed, gap, mended=mended, skip_days=skip_days)
@@ -84,18 +85,19 @@ def reconcile(
         notes.append(f"not known to be complete: {found.error}")
     return replace(
         feed,
-        announcements=announcements,
+        announcements=(*feed.announcements, *gap),
         notes=(*(() if not feed.announcements and remark else feed.notes), *notes),
         error=error,
-        coverage=_coverage(task.source, announcements, days, confirmed=mended, unread=len(unread)),
+        coverage=_coverage(task.source, (*in_api, *feed.announcements), days, confirmed=mended, unread=len(unread)),
         announced=tuple(sorted(days)),
         look_again_at=look_again_at,
     )
 
 
-def _gap(task: Task, feed: Parsed, wanted: Sequence[Announced], found: Found, by_id: Found) -> tuple[Announcement, ...]:
-    """What the API has of these days and we do not hold, and what was asked for by id, as announcements."""
-    held = {a.paper.id for a in feed.announcements} | task.known.keys()
+def _from_api(
+    task: Task, feed: Parsed, wanted: Sequence[Announced], found: Found, by_id: Found
+) -> tuple[Announcement, ...]:
+    """What the API has of these days, and what was asked for by id, as announcements."""
     days = {a.day for a in wanted}
     dated = [
         (paper, day)
@@ -103,7 +105,7 @@ def _gap(task: Task, feed: Parsed, wanted: Sequence[Announced], found: Found, by
         if paper.published and (day := announced_on(paper.published, task.source.deferral_days)) in days
     ]
     dated += [(paper, day) for paper in by_id.papers for day in feed.announced]
-    papers = {paper.id: (paper, day) for paper, day in dated if paper.id not in held}
+    papers = {paper.id: (paper, day) for paper, day in dated}
     return tuple(
         Announcement(paper, _kind(paper, task.source), day, task.source.name) for paper, day in papers.values()
     )
