@@ -37,10 +37,6 @@ from tests.test_cli import jsons, run
 RSS = b'<rss version="2.0"><channel><title>J</title><item><title>Invented</title></item></channel></rss>'
 OPEN = "\n[pull]\nallow_private = true\n"
 SURVIVED: dict[str, tuple[Misbehaviour, str]] = {
-    "too_many": (
-        says("429 Too Many Requests", b"", "Retry-After: 3600"),
-        "429 Too Many Requests (asks to wait 3600 s)",
-    ),
     "broken": (says("500 Internal Server Error"), "answered 500 Internal Server Error (3 times)"),
     "stalls": (stalls, "answered nothing"),
     "stalls_in_body": (stalls_in_body, "answered nothing"),
@@ -75,22 +71,37 @@ def sources(url: str, *names: str) -> str:
     return "".join(f'\n[[sources]]\nkind = "feed"\nname = "{name}"\nurl = "{url}{name}"\n' for name in names)
 
 
-@pytest.mark.parametrize("name", sorted(SURVIVED))
-def test_every_misbehaviour_is_survived_and_named(tmp_path: Path, name: str) -> None:
-    """The source is named with what happened, in pull and in status; the other sources are whole."""
-    misbehaves, said = SURVIVED[name]
-    with serving(**{name: misbehaves}) as server:
-        config = write_list(tmp_path, extra=sources(server.url, name) + OPEN)
-        answer = run("pull", "--config", str(config), "--now", DAY_ONE)
-    assert answer.returncode == 1
-    assert re.search(r"arxiv +25 received", answer.stdout)
-    (line,) = (line for line in answer.stdout.splitlines() if line.startswith(f"  {name} "))
+def check(config: Path, pulled: str, name: str, said: str) -> None:
+    """The source is named with what happened, in pull and in status."""
+    (line,) = (line for line in pulled.splitlines() if line.startswith(f"  {name} "))
     assert said in line
     (status,) = jsons(run("status", "--config", str(config), "--json").stdout)
     (told,) = (source for source in status["sources"] if source["source"] == name)
     assert said in told["error"]
     shown = run("status", "--config", str(config)).stdout
     assert re.search(rf"{name} +failed at .* \(never good yet\): .*{re.escape(said)}", shown)
+
+
+def test_every_misbehaviour_is_survived_and_named(tmp_path: Path) -> None:
+    """Each source is named with what happened, in pull and in status; the other sources are whole."""
+    with serving(**{name: misbehaves for name, (misbehaves, _) in SURVIVED.items()}) as server:
+        config = write_list(tmp_path, extra=sources(server.url, *SURVIVED) + OPEN)
+        answer = run("pull", "--config", str(config), "--now", DAY_ONE)
+    assert answer.returncode == 1
+    assert re.search(r"arxiv +25 received", answer.stdout)
+    for name, (_, said) in SURVIVED.items():
+        check(config, answer.stdout, name, said)
+
+
+def test_a_server_that_has_enough_of_us(tmp_path: Path) -> None:
+    """429 with an hour's Retry-After is named, and nothing else is asked of that host in that pull."""
+    busy = says("429 Too Many Requests", b"", "Retry-After: 3600")
+    with serving(busy=busy, other=says("200 OK", RSS)) as server:
+        config = write_list(tmp_path, extra=sources(server.url, "busy", "other") + OPEN)
+        answer = run("pull", "--config", str(config), "--now", DAY_ONE)
+        assert len(server.requests) == 1
+    check(config, answer.stdout, "busy", "answered 429 Too Many Requests (asks to wait 3600 s)")
+    check(config, answer.stdout, "other", "127.0.0.1 asked us to wait: it is not asked again before")
 
 
 def test_an_xml_bomb_is_harmless(tmp_path: Path) -> None:

@@ -228,7 +228,7 @@ def _paper(entry: Entry) -> Paper | None:
         links.append(Link(LinkKind.DOI, f"https://doi.org/{doi}"))
     category = fields.get("primaryclass", "").strip()
     return Paper(
-        id=arxiv or PaperId(f"doi:{doi}") if arxiv or doi else ids.title_id(title, authors[0] if authors else ""),
+        id=arxiv or (ids.doi_id(doi) if doi else ids.title_id(title, authors[0] if authors else "")),
         title=title,
         abstract=_readable(fields.get("abstract", "")),
         authors=authors,

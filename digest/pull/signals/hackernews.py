@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from digest.errors import SourceError
-from digest.ids import find_arxiv_id, find_doi
+from digest.ids import doi_id, find_arxiv_id, find_doi
 from digest.model import LinkKind, Paper, PaperId, Signal
 from digest.pull.conversation import Ask, Conversation
 from digest.pull.http import Response
@@ -102,7 +102,7 @@ def _by_address(papers: tuple[Paper, ...]) -> dict[str, PaperId]:
     """Map all names by which a story can mean a paper to its id; of papers that share one, to the first."""
     names: dict[str, PaperId] = {}
     for paper in papers:
-        own = [str(paper.id), *([f"doi:{paper.doi.lower()}"] if paper.doi else [])]
+        own = [str(paper.id), *([doi_id(paper.doi)] if paper.doi else [])]
         for name in own + [_place(link.url) for link in paper.links]:
             names.setdefault(name, paper.id)
     return names
@@ -115,7 +115,7 @@ def _names(url: object) -> Iterator[str]:
     if found := find_arxiv_id(url):
         yield f"arxiv:{found[0]}"
     if doi := find_doi(url):
-        yield f"doi:{doi}"
+        yield doi_id(doi)
     if place := _place(url):
         yield place
 
