@@ -17,9 +17,10 @@ from digest.errors import SourceError
 from digest.model import AnnounceType, Coverage, LinkKind, Paper, Source, SourceKind, Window
 from digest.pull import biorxiv, crossref, openalex, openreview, pubmed, semanticscholar
 from digest.pull.api import MOST_PAGES
-from digest.pull.conversation import Ask, Conversation, Task
-from digest.pull.http import Response, StatusError
+from digest.pull.conversation import Ask, Task
+from digest.pull.http import StatusError
 from digest.pull.parsed import Parsed
+from tests.conversations import hold
 
 NOW = datetime(2026, 6, 10, 7, tzinfo=UTC)
 SINCE = datetime(2026, 6, 9, 7, tzinfo=UTC)
@@ -36,22 +37,6 @@ MODULES = {
 def task(kind: SourceKind, **fields: Any) -> Task:
     more = {key: fields.pop(key) for key in ("contact", "api_key") if key in fields}
     return Task(Source(kind, kind.value, **({"query": "video"} | fields)), Window(SINCE, NOW), NOW, **more)
-
-
-def hold(conversation: Conversation, give: Callable[[Ask], bytes | Exception]) -> tuple[Parsed, list[Ask]]:
-    """Hold a conversation; what it gave, and what it asked for."""
-    asked: list[Ask] = []
-    try:
-        wanted = next(conversation)
-        while True:
-            asked.append(wanted)
-            given = give(wanted)
-            if isinstance(given, Exception):
-                wanted = conversation.throw(given)
-            else:
-                wanted = conversation.send(Response(wanted.url, given))
-    except StopIteration as end:
-        return end.value, asked
 
 
 def question(wanted: Ask) -> dict[str, str]:

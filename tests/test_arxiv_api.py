@@ -12,6 +12,7 @@ from digest.errors import SourceError
 from digest.pull.arxiv_api import PAGE, Found, by_ids, by_submission, parse
 from digest.pull.conversation import Ask
 from digest.pull.http import Response, StatusError
+from tests.conversations import hold
 
 Give = Callable[[dict[str, str]], bytes | Exception]
 API = "https://export.arxiv.example/api/query"
@@ -41,21 +42,15 @@ ERROR = answer(
 )
 
 
-def hold(conversation: Generator[Ask, Response, Found], give: Give) -> tuple[Found, list[dict[str, str]]]:
+def ask(conversation: Generator[Ask, Response, Found], give: Give) -> tuple[Found, list[dict[str, str]]]:
     """Hold a conversation with answers made from the parameters asked for."""
-    asked: list[dict[str, str]] = []
-    try:
-        wanted = next(conversation)
-        while True:
-            assert wanted.url.startswith(API)
-            asked.append({key: values[0] for key, values in parse_qs(urlsplit(wanted.url).query).items()})
-            given = give(asked[-1])
-            if isinstance(given, Exception):
-                wanted = conversation.throw(given)
-            else:
-                wanted = conversation.send(Response(wanted.url, given))
-    except StopIteration as end:
-        return end.value, asked
+    found, asked = hold(conversation, lambda wanted: give(parameters(wanted)))
+    assert all(wanted.url.startswith(API) for wanted in asked)
+    return found, [parameters(wanted) for wanted in asked]
+
+
+def parameters(wanted: Ask) -> dict[str, str]:
+    return {key: values[0] for key, values in parse_qs(urlsplit(wanted.url).query).items()}
 
 
 def ids(found: Found) -> list[str]:
@@ -92,13 +87,13 @@ def test_an_error_in_the_form_of_a_paper_is_none() -> None:
         parse(ERROR, where="x")
     refused = StatusError("x answered 400 Bad Request", 400, ERROR)
     for fault in (ERROR, refused):
-        found, _ = hold(by_ids(API, ["2606.00001"]), lambda _, fault=fault: fault)  # type: ignore[misc]
+        found, _ = ask(by_ids(API, ["2606.00001"]), lambda _, fault=fault: fault)  # type: ignore[misc]
         assert "arXiv reports: start must be an integer" in (found.error or "")
 
 
 def test_the_question() -> None:
     """All categories and spans are asked for at once; an archive stands for its subjects."""
-    found, asked = hold(by_submission(API, ["cs.CV", "stat"], [WINDOW, WINDOW]), lambda _: answer(entry(1)))
+    found, asked = ask(by_submission(API, ["cs.CV", "stat"], [WINDOW, WINDOW]), lambda _: answer(entry(1)))
     span = "submittedDate:[202606081800 TO 202606091800]"
     assert asked == [
         {
@@ -115,7 +110,7 @@ def test_the_question() -> None:
 def test_pages_are_read_to_the_end() -> None:
     """The next page begins after what came, however little that was."""
     pages = {"0": [1, 2], "2": [2, 3], "4": [5]}
-    found, asked = hold(
+    found, asked = ask(
         by_submission(API, ["cs.CV"], [WINDOW]), lambda q: answer(*map(entry, pages[q["start"]]), total=5)
     )
     assert [q["start"] for q in asked] == ["0", "2", "4"]
@@ -126,7 +121,7 @@ def test_pages_are_read_to_the_end() -> None:
 def test_an_empty_page_before_the_end_is_asked_for_again() -> None:
     """The API's known fault passes at the second or third try."""
     given = iter([answer(entry(1), total=2), answer(total=2), answer(total=2), answer(entry(2), total=2)])
-    found, asked = hold(by_submission(API, ["cs.CV"], [WINDOW]), lambda _: next(given))
+    found, asked = ask(by_submission(API, ["cs.CV"], [WINDOW]), lambda _: next(given))
     assert [q["start"] for q in asked] == ["0", "1", "1", "1"]
     assert (ids(found), found.error) == (["00001", "00002"], None)
 
@@ -134,7 +129,7 @@ def test_an_empty_page_before_the_end_is_asked_for_again() -> None:
 def test_pages_that_stay_empty_are_named() -> None:
     """After three tries what is missing is told, and what came is kept."""
     given = iter([answer(entry(1), total=9), *[answer(total=9)] * 3])
-    found, asked = hold(by_submission(API, ["cs.CV"], [WINDOW]), lambda _: next(given))
+    found, asked = ask(by_submission(API, ["cs.CV"], [WINDOW]), lambda _: next(given))
     assert len(asked) == 4
     assert ids(found) == ["00001"]
     assert found.error == "arXiv's search API gave 1 of 9 papers, then empty pages"
@@ -146,7 +141,7 @@ def test_pages_that_stay_empty_are_named() -> None:
 def test_a_page_that_fails_keeps_those_before(fault: bytes | Exception) -> None:
     """A refusal, a stranger's page and a cut answer end the asking with an error; what came is kept."""
     given = iter([answer(entry(1), total=2), fault])
-    found, _ = hold(by_submission(API, ["cs.CV"], [WINDOW]), lambda _: next(given))
+    found, _ = ask(by_submission(API, ["cs.CV"], [WINDOW]), lambda _: next(given))
     assert ids(found) == ["00001"]
     assert found.error
     assert "\n" not in found.error
@@ -155,7 +150,7 @@ def test_a_page_that_fails_keeps_those_before(fault: bytes | Exception) -> None:
 def test_papers_by_id() -> None:
     """A hundred ids at a time; ids that arXiv does not know are simply not there."""
     numbers = [f"2606.{n:05}" for n in range(150)]
-    found, asked = hold(
+    found, asked = ask(
         by_ids(API, numbers),
         lambda q: answer(*(entry(int(i[5:])) for i in q["id_list"].split(",") if i.endswith("7"))),
     )

@@ -15,10 +15,11 @@ import pytest
 from digest.errors import SourceError
 from digest.model import AnnounceType, Coverage, PaperId, Source, SourceKind, Window
 from digest.pull import arxiv
-from digest.pull.conversation import Task
-from digest.pull.http import Response, StatusError
+from digest.pull.conversation import Ask, Task
+from digest.pull.http import StatusError
 from digest.pull.parsed import Parsed
 from digest.pull.reconcile import missing_announcements
+from tests.conversations import hold
 from tests.test_arxiv_api import API, answer, entry
 
 TUESDAY, WEDNESDAY = date(2026, 6, 9), date(2026, 6, 10)
@@ -51,19 +52,12 @@ def pull(
     """Hold the conversation: answers by the host's first part and the path's."""
     source = replace(SOURCE, **task.pop("source", {}))
     conversation = arxiv.converse(Task(source, Window(since, now, task.pop("first_days", 1)), now, **task))
-    asked: list[str] = []
-    try:
-        wanted = next(conversation)
-        while True:
-            kind = next(k for k in ("rss/", "atom/", "id_list", "search_query") if k in wanted.url).strip("/")
-            asked.append(kind)
-            given = answers[kind]
-            if isinstance(given, Exception):
-                wanted = conversation.throw(given)
-            else:
-                wanted = conversation.send(Response(wanted.url, given))
-    except StopIteration as end:
-        return end.value, asked
+    parsed, asked = hold(conversation, lambda wanted: answers[kind_of(wanted)])
+    return parsed, [kind_of(wanted) for wanted in asked]
+
+
+def kind_of(wanted: Ask) -> str:
+    return next(kind for kind in ("rss/", "atom/", "id_list", "search_query") if kind in wanted.url).strip("/")
 
 
 def numbers(parsed: Parsed) -> list[str]:
