@@ -195,9 +195,15 @@ def rejection_lines(report: SourceReport) -> list[str]:
     """How complete each part is, every entry that could not be read, and every remark."""
     lines = [f"    {line}" for line in coverage_lines(report.coverage, report.announced)]
     lines += [f"    rejected: {r.entry}: {r.reason}" for r in report.rejected]
-    lines += [f"    {note}" for note in report.notes]
-    if report.look_again_at:
-        lines.append(f"    look again at {report.look_again_at:%Y-%m-%d %H:%M} UTC")
+    return lines + _remark_lines(report)
+
+
+def _remark_lines(source: SourceReport | SourceSummary) -> list[str]:
+    lines = [f"    {note}" for note in source.notes]
+    if source.unchanged_since:
+        lines.append(f"    has not changed since {source.unchanged_since:%Y-%m-%d %H:%M} UTC")
+    if source.look_again_at:
+        lines.append(f"    look again at {source.look_again_at:%Y-%m-%d %H:%M} UTC")
     return lines
 
 
@@ -248,7 +254,7 @@ def show_pulled(terminal: Terminal, list_id: str, pulled: Pulled) -> None:
                     "rejected": [{"entry": r.entry, "reason": r.reason} for r in report.rejected],
                     "notes": report.notes,
                     "error": report.error,
-                    "look_again_at": report.look_again_at.isoformat() if report.look_again_at else None,
+                    **_times_json(report),
                 }
                 for report in pulled.all_reports
             ],
@@ -349,8 +355,13 @@ def summary_json(summary: SourceSummary) -> dict[str, Any]:
         "figures": summary.figures,
         "notes": summary.notes,
         "error": summary.error,
-        "look_again_at": summary.look_again_at.isoformat() if summary.look_again_at else None,
+        **_times_json(summary),
     }
+
+
+def _times_json(source: SourceReport | SourceSummary) -> dict[str, str | None]:
+    times = {"look_again_at": source.look_again_at, "unchanged_since": source.unchanged_since}
+    return {name: moment.isoformat() if moment else None for name, moment in times.items()}
 
 
 def coverage_json(coverage: Sequence[Coverage]) -> list[dict[str, Any]]:
@@ -450,10 +461,7 @@ def health_lines(source: SourceHealth) -> list[str]:
             gave = _plural(summary.figures, "figure")
         lines = [f"  {summary.source:<14} {gave}; ok at {at}"]
     lines += [f"    {line}" for line in coverage_lines(summary.coverage, summary.announced)]
-    lines += [f"    {note}" for note in summary.notes]
-    if summary.look_again_at:
-        lines.append(f"    look again at {summary.look_again_at:%Y-%m-%d %H:%M} UTC")
-    return lines
+    return lines + _remark_lines(summary)
 
 
 def _plural(count: int, noun: str) -> str:

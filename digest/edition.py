@@ -125,6 +125,7 @@ def summarise(reports: Sequence[SourceReport], unseen: Sequence[Announcement]) -
             rejected=len(report.rejected),
             figures=len(report.signals),
             look_again_at=report.look_again_at,
+            unchanged_since=report.unchanged_since,
         )
         for report in reports
     )

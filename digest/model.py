@@ -213,6 +213,8 @@ class SourceReport:
     error: str | None = None
     look_again_at: datetime | None = None
     """When the source is likely to have what is missing now."""
+    unchanged_since: datetime | None = None
+    """When the source was first read as it is now, if its server says that nothing has changed (304)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -482,6 +484,7 @@ class SourceSummary:
     figures: int = 0
     """Signals observed."""
     look_again_at: datetime | None = None
+    unchanged_since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

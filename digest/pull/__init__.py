@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import date, datetime
 from functools import partial
 from importlib import import_module
@@ -86,24 +87,25 @@ async def pull(
 async def hold(conversation: Conversation, fetcher: Gets, where: str) -> Parsed:
     """Hold a conversation to its end: fetch what it asks for, one request after the other. Never raises.
 
-    An answer that a server says has not changed is noted. `where` names the source if the conversation has a bug.
+    What its servers say has not changed is marked so, if all of it has not. `where` names the source if the
+    conversation has a bug.
     """
-    notes: list[str] = []
+    unchanged: list[datetime | None] = []
     step: Callable[[], Ask | Parsed] = partial(_next, conversation)
     while True:
         try:
             wanted = await asyncio.to_thread(step)
         except Exception as error:  # a bug in one module must not cost the edition its other sources
-            return Parsed(notes=tuple(notes), error=str(error) if isinstance(error, SourceError) else bug(where, error))
+            return Parsed(error=str(error) if isinstance(error, SourceError) else bug(where, error))
         if isinstance(wanted, Parsed):
-            return joined((wanted, Parsed(notes=tuple(notes))))
+            moments = [moment for moment in unchanged if moment]
+            return replace(wanted, unchanged_since=max(moments) if len(moments) == len(unchanged) > 0 else None)
         try:
             response = await fetcher.get(wanted.url, headers=wanted.headers, body=wanted.body)
         except Exception as error:
             step = partial(_fail, conversation, error)
         else:
-            if response.unchanged_since:
-                notes.append(f"{shown(wanted.url)} has not changed since {response.unchanged_since:%Y-%m-%d %H:%M} UTC")
+            unchanged.append(response.unchanged_since)
             step = partial(_next, conversation, response)
 
 
@@ -142,6 +144,7 @@ def report_of(source: str, parsed: Parsed) -> SourceReport:
         notes=parsed.notes,
         error=parsed.error,
         look_again_at=parsed.look_again_at,
+        unchanged_since=parsed.unchanged_since,
     )
 
 

@@ -31,6 +31,7 @@ class Parsed:
     announced: tuple[date, ...] = ()
     skipped: int = 0
     look_again_at: datetime | None = None
+    unchanged_since: datetime | None = None
 
 
 def joined(parts: Iterable[Parsed]) -> Parsed:
@@ -46,6 +47,7 @@ def joined(parts: Iterable[Parsed]) -> Parsed:
         announced=tuple(sorted({day for part in parts for day in part.announced})),
         skipped=sum(part.skipped for part in parts),
         look_again_at=min((part.look_again_at for part in parts if part.look_again_at), default=None),
+        unchanged_since=max((part.unchanged_since for part in parts if part.unchanged_since), default=None),
     )
 
 
