@@ -226,7 +226,7 @@ def test_a_source_tells_how_complete_it_is() -> None:
         "arXiv: cs.CV 80 of 81 and cs.LG 40 of 40, announced Monday to Tuesday, 62 new (the feed is dated 3 days ago; "
         "no file for 2026-06-08 in arxiv)"
     ) in text
-    assert "biorxiv: 7 of 9, announced Tuesday" in text
+    assert "bioRxiv: 7 of 9, announced Tuesday" in text
     assert "journal: failed after 7 announcements: cut off" in text
 
 

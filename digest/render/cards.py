@@ -32,7 +32,17 @@ LABELS = {
     LinkKind.HUGGINGFACE: "Hugging Face",
     LinkKind.DOI: "DOI",
 }
-SOURCES = {"arxiv": "arXiv", "huggingface": "Hugging Face"}
+SOURCES = {
+    "arxiv": "arXiv",
+    "huggingface": "Hugging Face",
+    "biorxiv": "bioRxiv",
+    "medrxiv": "medRxiv",
+    "semanticscholar": "Semantic Scholar",
+    "crossref": "Crossref",
+    "openalex": "OpenAlex",
+    "pubmed": "PubMed",
+    "openreview": "OpenReview",
+}
 ANNOUNCED_AS = {
     AnnounceType.NEW: "",
     AnnounceType.CROSS: " (cross-listed)",
