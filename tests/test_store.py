@@ -271,16 +271,17 @@ def test_what_was_sent_is_known_in_whatever_version(database: Database) -> None:
 
 
 def test_a_paper_that_came_by_its_doi_does_not_come_again_by_its_arxiv_id(database: Database) -> None:
-    """The same paper is known across editions by DOI, or by a whole title and its author; a like title is another."""
+    """The same paper is known across editions by DOI or by title and author; a like title, a second DOI is another."""
     editions, people = Editions(database), Subscribers(database)
     people.synchronise(LAB, [subscriber(1)])
     title = "A Title of Quite Sufficient Length"
     by_doi = paper(1, id=PaperId("doi:10.5555/one"), doi="10.5555/one", title=title)
     bare = paper(2, id=PaperId("doi:10.5555/two"), doi="10.5555/two", title="Another Title of Quite Sufficient Length")
-    monday = SourceReport("journal", tuple(announcement(0, "journal", paper=p) for p in (by_doi, bare)))
+    third = paper(7, id=PaperId("doi:10.5555/three"), doi="10.5555/three", title="A Third Title of Sufficient Length")
+    monday = SourceReport("journal", tuple(announcement(0, "journal", paper=p) for p in (by_doi, bare, third)))
     first = editions.freeze(LAB, TODAY, NOW, [monday], merge, ())
     (shard,) = editions.recipients(first)
-    picks = tuple(Pick(p.id, 0.5, 0.5, 0.0) for p in (by_doi, bare))
+    picks = tuple(Pick(p.id, 0.5, 0.5, 0.0) for p in (by_doi, bare, third))
     editions.enqueue(first, [(shard[0], Selection(picks), "<a@x>")], NOW, None)
     tuesday = SourceReport(
         "arxiv",
@@ -288,6 +289,7 @@ def test_a_paper_that_came_by_its_doi_does_not_come_again_by_its_arxiv_id(databa
             announcement(3, paper=paper(3, doi="10.5555/one", title="A New Name")),
             announcement(4, paper=paper(4, title=bare.title)),
             announcement(5, paper=paper(5, title=f"{title}s")),
+            announcement(6, paper=paper(6, id=PaperId("doi:10.5555/six"), doi="10.5555/six", title=third.title)),
         ),
     )
     second = editions.freeze(LAB, TODAY + timedelta(days=1), NOW + timedelta(days=1), [tuesday], merge, ())
