@@ -5,6 +5,7 @@ DigestError
 ├── SourceError          one source could not be pulled: the edition goes on without it
 ├── StoreError           the database: not ours, of a newer schema, locked, full
 ├── TemplateError        a template is broken: file and line, before anything is sent
+├── EmbeddingError       sentence vectors cannot be made: the extra `semantic` is missing or damaged
 ├── SendError            the relay refuses us as a whole: nobody is marked
 └── LeaseLostError       a delivery is not ours any more: it is left alone
 """
@@ -57,6 +58,10 @@ class StoreError(DigestError):
 
 class TemplateError(DigestError):
     """A template cannot be rendered."""
+
+
+class EmbeddingError(DigestError):
+    """Sentence vectors cannot be made."""
 
 
 class SendError(DigestError):
