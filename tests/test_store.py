@@ -34,7 +34,7 @@ from digest.model import (
     SourceSummary,
 )
 from digest.pull.dedupe import merge
-from digest.store import Database, Editions, Fetches, Papers, Sources, Subscribers, open_database, schema
+from digest.store import Database, Editions, Fetches, Papers, Sources, Subscribers, Vectors, open_database, schema
 from tests.factories import NOW, TODAY, announcement, paper, report, selection, subscriber
 
 LAB = ListId("lab")
@@ -317,7 +317,8 @@ def test_a_failed_statement_names_the_file(database: Database) -> None:
         connection.execute(sa.text("SELECT * FROM nowhere"))
 
 
-def test_a_database_of_the_first_schema_is_brought_up_to_date(tmp_path: Path) -> None:
+@pytest.mark.parametrize("version", range(1, schema.SCHEMA_VERSION))
+def test_a_database_of_an_earlier_schema_is_brought_up_to_date(tmp_path: Path, version: int) -> None:
     """What an earlier digest wrote is still there after the migration, in the present schema."""
     path = tmp_path / "digest.db"
     config = Config()
@@ -326,8 +327,8 @@ def test_a_database_of_the_first_schema_is_brought_up_to_date(tmp_path: Path) ->
     with engine.begin() as connection:
         connection.exec_driver_sql(f"PRAGMA application_id = {schema.APPLICATION_ID}")
         config.attributes["connection"] = connection
-        command.upgrade(config, "0001")
-        connection.exec_driver_sql("PRAGMA user_version = 1")
+        command.upgrade(config, f"{version:04}")
+        connection.exec_driver_sql(f"PRAGMA user_version = {version}")
         connection.exec_driver_sql(
             "INSERT INTO editions (id, list_id, number, due_on, cutoff, sources) VALUES (1, 'lab', 1, '2026-06-08', "
             """'2026-06-08T07:00:00.000000+00:00', '[{"source":"arxiv","received":3,"fresh":2,"expected":4}]')"""
@@ -339,6 +340,8 @@ def test_a_database_of_the_first_schema_is_brought_up_to_date(tmp_path: Path) ->
     edition = Editions(database).latest(LAB)
     assert edition
     assert Editions(database).sources(edition) == (SourceSummary("arxiv", 3, 2),)
+    Vectors(database, lambda: NOW).put("model", {b"key": b"vector"})
+    assert Vectors(database, lambda: NOW).get("model", [b"key"]) == {b"key": b"vector"}
     database.close()
 
 
@@ -390,3 +393,53 @@ def test_how_each_source_was_is_known_without_an_edition(database: Database) -> 
         SourceHealth(new, later, None),
     )
     assert sources.health(ListId("other")) == ()
+
+
+def test_vectors_are_kept_by_model_and_text(database: Database) -> None:
+    """What was put is got, of the same model alone; more keys than one statement binds are no trouble."""
+    vectors, many = (
+        Vectors(database, lambda: NOW),
+        {bytes([n // 250, n % 250]): bytes([n % 250]) * 768 for n in range(1200)},
+    )
+    vectors.put("model", many)
+    vectors.put("model", {})
+    assert vectors.get("model", [*many, b"unknown"]) == many
+    assert vectors.get("model", []) == {}
+    assert vectors.get("another model", list(many)) == {}
+
+
+def test_vectors_that_nobody_asked_for_in_a_season_are_dropped(database: Database) -> None:
+    """Whoever is asked for now and then stays, without a write for each reading; the rest goes with a later put."""
+
+    def at(days: int) -> Vectors:
+        return Vectors(database, lambda: NOW + timedelta(days=days))
+
+    at(0).put("model", {b"used": b"1", b"unused": b"2"})
+    at(60).get("model", [b"used"])
+    at(100).put("model", {b"new": b"3"})
+    assert at(100).get("model", [b"used", b"unused", b"new"]) == {b"used": b"1", b"new": b"3"}
+
+
+def test_two_writers_of_one_vector_agree(tmp_path: Path) -> None:
+    """Eight processes that embed the same text at the same moment disturb nobody, and one vector is kept."""
+    open_database(f"sqlite:///{tmp_path}/digest.db").close()
+    barrier, errors = Barrier(8), []
+
+    def writer(number: int) -> None:
+        database = open_database(f"sqlite:///{tmp_path}/digest.db")
+        barrier.wait()
+        try:
+            Vectors(database, lambda: NOW).put("model", {b"same": b"vector", bytes([number]): b"own"})
+        except Exception as error:
+            errors.append(error)
+        database.close()
+
+    threads = [Thread(target=writer, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+    database = open_database(f"sqlite:///{tmp_path}/digest.db")
+    assert len(Vectors(database, lambda: NOW).get("model", [b"same", *(bytes([n]) for n in range(8))])) == 9
+    database.close()

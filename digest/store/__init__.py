@@ -1,9 +1,9 @@
 """The store: what digest remembers, in one SQL database.
 
 `database.py` opens it (SQLite in WAL mode, migrated by Alembic), `schema.py` names its tables, and one module per
-aggregate holds the statements: `papers.py`, `editions.py`, `subscribers.py`, `outbox.py`, and for pulling `fetches.py`
-and `sources.py`. All statements go through
-SQLAlchemy Core. Nothing outside this package writes SQL, and nothing in it decides what is sent.
+aggregate holds the statements: `papers.py`, `editions.py`, `subscribers.py`, `outbox.py`, for pulling `fetches.py` and
+`sources.py`, for ranking `vectors.py`. All statements go through SQLAlchemy Core. Nothing outside this package writes
+SQL, and nothing in it decides what is sent.
 """
 
 from digest.store.database import Database, database_exists, open_database
@@ -13,6 +13,7 @@ from digest.store.outbox import DeliveryLedger
 from digest.store.papers import Papers
 from digest.store.sources import Sources
 from digest.store.subscribers import Subscribers
+from digest.store.vectors import Vectors
 
 __all__ = [
     "Database",
@@ -23,6 +24,7 @@ __all__ = [
     "Papers",
     "Sources",
     "Subscribers",
+    "Vectors",
     "database_exists",
     "open_database",
 ]

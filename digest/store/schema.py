@@ -28,7 +28,7 @@ from sqlalchemy import (
 
 APPLICATION_ID = 0x44475354
 """SQLite's `PRAGMA application_id` of our files: "DGST"."""
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """`PRAGMA user_version`; equals the number of the newest migration."""
 
 
@@ -114,6 +114,16 @@ fetches = Table(
     Column("body", LargeBinary, nullable=False),
     Column("fetched_at", UtcTime, nullable=False),
     Column("used_at", UtcTime, nullable=False),
+)
+
+# Sentence vectors: 384 float16, little-endian, by the BLAKE2b digest of their text (16 bytes).
+vectors = Table(
+    "vectors",
+    metadata,
+    Column("model", String, primary_key=True),
+    Column("text_key", LargeBinary(16), primary_key=True),
+    Column("vector", LargeBinary, nullable=False),
+    Column("used_on", Date, nullable=False, index=True),
 )
 
 # How each source of a list was when it was last pulled, whether or not an edition was made of it.
