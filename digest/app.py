@@ -20,6 +20,7 @@ from typing import Any, Self, TypeVar
 from digest import edition as life
 from digest.edition import Draft
 from digest.errors import ConfigError, SendError
+from digest.meaning import CachedEmbed, Embedded
 from digest.model import (
     Address,
     Announcement,
@@ -48,6 +49,7 @@ from digest.model import (
 from digest.pull.dedupe import merge
 from digest.pulling import gather
 from digest.rank import Ranker
+from digest.rank.embedding import Embed, Embedder, available
 from digest.render import EditionRenderer, Rendered, message_id
 from digest.send.maildir import MaildirTransport
 from digest.send.outbox import DrainReport, Transport, drain
@@ -62,6 +64,7 @@ from digest.store import (
     Papers,
     Sources,
     Subscribers,
+    Vectors,
     database_exists,
     open_database,
 )
@@ -99,6 +102,8 @@ class Proof:
     summaries: tuple[SourceSummary, ...]
     selections: tuple[tuple[Subscriber, Selection], ...]
     renderer: EditionRenderer
+    semantic: bool
+    """Whether meaning counted beside words."""
     unknown: frozenset[PaperId] = frozenset()
     """Papers that profiles name and no source has announced: they cannot count."""
 
@@ -125,6 +130,8 @@ class Sent:
     """Nothing was done although something should have been: no subscriber, or nothing in a first edition."""
     stopped: bool = False
     """It was asked to stop before it was done."""
+    semantic: bool | None = None
+    """Whether meaning counted beside words, where an edition was made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,14 +141,19 @@ class Progress:
     on_report: Callable[[SourceReport], None] | None = None
     on_edition: Callable[[Edition], None] | None = None
     on_result: Callable[[Claim, Outcome], None] | None = None
+    on_embedded: Embedded | None = None
 
 
 class App:
     """One list, ready to work. Use as a context manager: it holds the store open."""
 
     def __init__(self, config: ListConfig, now: Callable[[], datetime], *, keep: bool = True):
-        """`keep=False` for commands that record nothing: they do not even create the database."""
+        """`keep=False` for commands that record nothing: they do not even create the database.
+
+        Where there is one, they keep in it what is only work saved: sentence vectors.
+        """
         self.config = config
+        self.semantic = available() if config.semantic is None else config.semantic
         self.list = config.mailing_list
         self._now = now
         in_memory = not keep and not database_exists(config.store_url)
@@ -150,6 +162,7 @@ class App:
         self.editions = Editions(self._database)
         self.sources = Sources(self._database)
         self._fetches = Fetches(self._database, now, keep=keep)
+        self._vectors = Vectors(self._database, now)
         self.subscribers = Subscribers(self._database)
         self._library: dict[PaperId, Paper] = {p.id: p for s in config.subscribers for p in s.library}
 
@@ -192,7 +205,7 @@ class App:
             made = await self._draft(progress)
         by_id = {candidate.paper.id: candidate for candidate in made.candidates}
         sent = self.editions.already_sent(people, made.candidates, made.edition)
-        ranker = self._ranker(made.candidates, people, made.edition.cutoff)
+        ranker = self._ranker(made.candidates, people, made.edition.cutoff, progress)
         selections = tuple(life.select_for(self.list, ranker, by_id, people, sent))
         if frozen:
             kept = {d.address: d for d in self.editions.deliveries(frozen)}
@@ -203,7 +216,9 @@ class App:
         named = frozenset[PaperId]().union(*(life.named_papers(s.profile) for s in people))
         unknown = named - self.papers.known(named).keys() - by_id.keys() - self._library.keys()
         renderer = EditionRenderer(self.list, made.edition, by_id, made.summaries)
-        return Proof(made.edition, frozen is not None, by_id, made.summaries, selections, renderer, unknown)
+        return Proof(
+            made.edition, frozen is not None, by_id, made.summaries, selections, renderer, self.semantic, unknown
+        )
 
     async def rankings(
         self, only: Collection[str], top: int, progress: Progress = Progress()
@@ -211,7 +226,7 @@ class App:
         """The proof, and beside each selection the ranking that it was made from."""
         proof = await self.proof(only, progress)
         people = [subscriber for subscriber, _ in proof.selections]
-        ranker = self._ranker(tuple(proof.candidates.values()), people, proof.edition.cutoff)
+        ranker = self._ranker(tuple(proof.candidates.values()), people, proof.edition.cutoff, progress)
         rankings = ranker.rank([s.profile for s in people], top)
         return proof, tuple(zip(people, rankings, strict=True))
 
@@ -248,6 +263,7 @@ class App:
         today = self.editions.on(self.list.id, day)
         pulled: Pulled | None = None
         reason: str | None = None
+        semantic: bool | None = None
         if not people:
             reason = f"{self.config.path} has no subscriber who may be sent to: add a [[subscribers]] table"
         elif today is None:
@@ -255,6 +271,7 @@ class App:
             if pulled:
                 self.sources.record(self.list.id, pulled.health, self._now())
             today, reason = self._freeze(pulled, day) if pulled else (None, "stopped while the sources were fetched")
+            semantic = self.semantic if today else None
         latest = self.editions.latest(self.list.id)
         self._ledger().reopen()
         waiting = self.editions.unfinished(self.list.id)
@@ -268,17 +285,26 @@ class App:
         if drained and not (drained.counts or drained.paused or stop.is_set()):
             reason = _why_nothing_is_due(overviews)
         expected = reason is not None and (latest is None or not people or _nobody_gets_a_paper(overviews))
-        return Sent(pulled, overviews, drained, reason, expected_something=expected, stopped=stop.is_set())
+        return Sent(
+            pulled,
+            overviews,
+            drained,
+            reason,
+            expected_something=expected,
+            stopped=stop.is_set(),
+            semantic=semantic,
+        )
 
     async def resume(
         self, only: Collection[Address] = (), *, stop: asyncio.Event, progress: Progress = Progress()
     ) -> DrainReport:
         """Finishes what earlier runs left: recipients without a delivery, then deliveries that are due."""
+        embed = self._embed(progress)
         for edition in self.editions.unfinished(self.list.id):
             if progress.on_edition:
                 progress.on_edition(edition)
             await life.enqueue_all(
-                self.list, edition, self.papers, self.editions, self._library, self._now(), stop.is_set
+                self.list, edition, self.papers, self.editions, self._library, embed, self._now(), stop.is_set
             )
         return await self._drain(only, stop, progress)
 
@@ -343,9 +369,16 @@ class App:
     def _merge(self, announcements: Sequence[Announcement], signals: Sequence[Signal]) -> Sequence[Candidate]:
         return life.merge_wanted(merge, self.config.sources)(announcements, signals)
 
-    def _ranker(self, candidates: Sequence[Candidate], people: Sequence[Subscriber], cutoff: datetime) -> Ranker:
+    def _ranker(
+        self, candidates: Sequence[Candidate], people: Sequence[Subscriber], cutoff: datetime, progress: Progress
+    ) -> Ranker:
         profiles = [s.profile for s in people]
-        return life.rank_for(self.list, self.papers, candidates, profiles, cutoff, self._library)
+        embed = self._embed(progress)
+        return life.rank_for(self.list, self.papers, candidates, profiles, cutoff, self._library, embed)
+
+    def _embed(self, progress: Progress) -> Embed | None:
+        """How texts become vectors, each once; None where words alone count. Costs nothing until the first text."""
+        return CachedEmbed(Embedder().embed, self._vectors, progress.on_embedded) if self.semantic else None
 
     def _renderer(self, edition: Edition) -> EditionRenderer:
         candidates = {c.paper.id: c for c in self.editions.candidates(edition)}

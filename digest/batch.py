@@ -24,6 +24,7 @@ from digest.errors import ConfigError, Problem
 from digest.ids import title_id
 from digest.model import Candidate, Paper, PaperId, Pick, Profile, Signal, Topic, Vote
 from digest.rank import Ranker
+from digest.rank.embedding import Embed
 
 _PROFILE_KEYS = ("id", "topics", "authors", "categories", "examples", "liked", "disliked")
 LOOKED_UP = 1000
@@ -32,11 +33,18 @@ _TOPIC_KEYS = ("name", "text", "keywords", "exclude", "weight")
 
 
 def rank_files(
-    papers: Path, profiles: Path, *, top: int = 0, trend_weight: float = 0.3, now: datetime | None = None
+    papers: Path,
+    profiles: Path,
+    *,
+    top: int = 0,
+    trend_weight: float = 0.3,
+    embed: Embed | None = None,
+    now: datetime | None = None,
 ) -> Iterator[dict[str, Any]]:
     """Yield `{"profile": id, "ranking": [{"id", "score", "relevance", "trend", "reasons"}]}`, in the order of profiles.
 
-    `top` 0 is all. `now` is when the signals were observed. Raises ConfigError naming every mistake, with its line.
+    `top` 0 is all. `embed` None is by words alone. `now` is when the signals were observed. Raises ConfigError naming
+    every mistake, with its line.
     """
     problems: list[Problem] = []
     now = now or datetime.now(UTC)
@@ -44,7 +52,7 @@ def rank_files(
     asked, known = _read_profiles(profiles, named, problems)
     if problems:
         raise ConfigError(*problems)
-    ranker = Ranker(tuple(candidates.values()), known=known, trend_weight=trend_weight, now=now)
+    ranker = Ranker(tuple(candidates.values()), known=known, trend_weight=trend_weight, embed=embed, now=now)
     return (
         {"profile": name, "ranking": [_pick(pick) for pick in ranking]}
         for name, ranking in zip(asked, ranker.rank(asked.values(), top), strict=True)

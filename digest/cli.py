@@ -11,6 +11,7 @@ import io
 import os
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -204,6 +205,9 @@ def rank(
     top: Annotated[int, typer.Option(min=0, help="How many papers of each ranking; 0 for all.")] = 20,
     papers: Annotated[Path | None, typer.Option(metavar="FILE.jsonl", help="Rank these documents instead.")] = None,
     profiles: Annotated[Path | None, typer.Option(metavar="FILE.jsonl", help="… for these profiles.")] = None,
+    no_semantic: Annotated[
+        bool, typer.Option("--no-semantic", help="Rank by words alone, as without the extra `semantic`.")
+    ] = False,
     now: NowOption = None,
     json: JsonOption = False,
     verbose: VerboseOption = False,
@@ -212,42 +216,56 @@ def rank(
 
     With --papers and --profiles it ranks any documents, without a config: one JSON object a line in, one a line out.
     """
-    from digest.console import complain_of_sources, show_ranking
+    from digest.app import Progress
+    from digest.console import complain_of_sources, ranked_by, show_ranking
 
     if papers or profiles:
-        _rank_files(papers, profiles, top, json, now)
+        _rank_files(papers, profiles, top, json, now, no_semantic)
     terminal = _terminal(json)
 
     def work(app: App) -> int:
         _heading(terminal, app)
-        proof, rankings = asyncio.run(app.rankings(to or (), top))
+        with terminal.embedding() as embedding:
+            proof, rankings = asyncio.run(app.rankings(to or (), top, Progress(on_embedded=embedding.embedded)))
         failed = complain_of_sources(app.list.id, proof.summaries)
         for (subscriber, selection), (_, ranking) in zip(proof.selections, rankings, strict=True):
             show_ranking(terminal, proof, subscriber, selection, ranking)
         if not proof.candidates:
             terminal.say("  nothing to rank: no new paper since the last edition")
             return NOTHING
+        terminal.say(f"  {ranked_by(proof.semantic)}")
         return PARTLY if failed else DONE
 
-    _each(_load(config, verbose), now, work, keep=False)
+    installation = _load(config, verbose)
+    if no_semantic:
+        lists = tuple(replace(each, semantic=False) for each in installation.lists)
+        installation = replace(installation, lists=lists)
+    _each(installation, now, work, keep=False)
 
 
-def _rank_files(papers: Path | None, profiles: Path | None, top: int, json: bool, now: str | None) -> None:
+def _rank_files(
+    papers: Path | None, profiles: Path | None, top: int, json: bool, now: str | None, no_semantic: bool
+) -> None:
     from digest.batch import rank_files, titles
-    from digest.console import SMALLEST_WEIGHT
+    from digest.console import SMALLEST_WEIGHT, ranked_by
+    from digest.meaning import CachedEmbed, InMemory
+    from digest.rank.embedding import Embedder, available
 
     if not papers or not profiles:
         raise ConfigError("--papers and --profiles go together: one file of documents, one of profiles")
     terminal = _terminal(json)
-    rankings = rank_files(papers, profiles, top=top, now=_clock(now)())
+    semantic = available() and not no_semantic
     named = {} if json else titles(papers)
-    for ranking in rankings:
-        terminal.emit(ranking)
-        terminal.say(str(ranking["profile"]), style="bold")
-        for place, pick in enumerate(ranking["ranking"], 1):
-            terminal.say(f"  {place:>3}  {pick['score']:.3f}  {named.get(pick['id']) or pick['id']}")
-            worth = [r for r in pick["reasons"] if abs(r["weight"]) >= SMALLEST_WEIGHT]
-            terminal.say("              " + " · ".join(f"{r['text']} {r['weight']:+.2f}" for r in worth))
+    with terminal.embedding() as embedding:
+        embed = CachedEmbed(Embedder().embed, InMemory(), embedding.embedded) if semantic else None
+        for ranking in rank_files(papers, profiles, top=top, embed=embed, now=_clock(now)()):
+            terminal.emit(ranking)
+            terminal.say(str(ranking["profile"]), style="bold")
+            for place, pick in enumerate(ranking["ranking"], 1):
+                terminal.say(f"  {place:>3}  {pick['score']:.3f}  {named.get(pick['id']) or pick['id']}")
+                worth = [r for r in pick["reasons"] if abs(r["weight"]) >= SMALLEST_WEIGHT]
+                terminal.say("              " + " · ".join(f"{r['text']} {r['weight']:+.2f}" for r in worth))
+    terminal.say(ranked_by(semantic))
     raise typer.Exit(DONE)
 
 
@@ -265,6 +283,7 @@ def preview(
 
     Nothing is sent, nothing is recorded.
     """
+    from digest.app import Progress
     from digest.console import complain_of_sources
     from digest.preview import write_preview
 
@@ -272,7 +291,8 @@ def preview(
 
     def work(app: App) -> int:
         _heading(terminal, app)
-        proof = asyncio.run(app.proof(to or ()))
+        with terminal.embedding() as embedding:
+            proof = asyncio.run(app.proof(to or (), Progress(on_embedded=embedding.embedded)))
         failed = complain_of_sources(app.list.id, proof.summaries)
         pages = write_preview(proof, app.list, out, terminal)
         if open_ and pages:

@@ -32,12 +32,16 @@ from digest.model import (
     SourceSummary,
     Subscriber,
 )
+from digest.rank.embedding import INSTALL, available
 from digest.store import EditionOverview
 
 if TYPE_CHECKING:
     from rich.console import Console as RichConsole
     from rich.progress import Progress as RichProgress
     from rich.progress import TaskID
+
+EMBEDDED_A_LINE = 256
+"""Where no bar is shown, a line tells of every so many texts that were embedded."""
 
 EVERY_LINE_UP_TO = 50
 """Editions with more recipients get a progress line every so often instead of a line each."""
@@ -110,6 +114,10 @@ class Terminal:
         """Shows how a send comes along."""
         return SendProgress(self, total)
 
+    def embedding(self) -> EmbedProgress:
+        """Shows how the embedding of new texts comes along, if it takes a while."""
+        return EmbedProgress(self)
+
 
 def complain(message: str) -> None:
     """One or more lines on standard error."""
@@ -164,6 +172,39 @@ class SendProgress:
             self._terminal.say(f"  {outcome.status:<9} {claim.delivery.address}  {count}{reply}")
         elif not self._bar and self._done % 1000 == 0:
             self._terminal.say(f"  {self._done:,} of {self._total:,}")
+
+
+class EmbedProgress:
+    """A bar on a terminal, elsewhere a line every now and then; nothing for a few texts."""
+
+    def __init__(self, terminal: Terminal):
+        self._terminal = terminal
+        self._bar: RichProgress | None = None
+        self._task: TaskID | None = None
+
+    def __enter__(self) -> EmbedProgress:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar:
+            self._bar.stop()
+
+    def embedded(self, done: int, total: int) -> None:
+        """Tells how far it is."""
+        if total <= EVERY_LINE_UP_TO:
+            return
+        if not self._terminal.is_interactive:
+            if done % EMBEDDED_A_LINE == 0 or done == total:
+                self._terminal.say(f"  embedded {done:,} of {total:,} texts")
+            return
+        if self._bar is None:
+            from rich.progress import Progress
+
+            self._bar = Progress(transient=True)
+            self._bar.start()
+            self._task = self._bar.add_task("  embed  ")
+        if self._task is not None:
+            self._bar.update(self._task, completed=done, total=total)
 
 
 # --- pull -----------------------------------------------------------------------------------------------------------
@@ -265,6 +306,13 @@ def show_pulled(terminal: Terminal, list_id: str, pulled: Pulled) -> None:
 # --- rank -----------------------------------------------------------------------------------------------------------
 
 
+def ranked_by(semantic: bool) -> str:
+    """What a ranking went by, for a person; where meaning is missing, how to have it."""
+    if semantic:
+        return "ranked by words and meaning"
+    return "ranked by words alone" + ("" if available() else f"; `{INSTALL}` adds meaning")
+
+
 def pick_lines(pick: Pick, candidate: Candidate, place: str) -> list[str]:
     """One paper of a ranking: its score and title, and below it why."""
     return [f"  {place:>3}  {pick.score:.2f}  {candidate.paper.title}", f"             {why(pick)}"]
@@ -298,6 +346,7 @@ def show_ranking(
             "edition": edition_json(proof.edition),
             "picks": [pick.paper_id for pick in selection.picks],
             "ranking": [{**pick_json(p), "title": proof.candidates[p.paper_id].paper.title} for p in ranking],
+            "semantic": proof.semantic,
             "unknown": unknown,
             "near_misses": [{"id": m.pick.paper_id, "missing": m.missing} for m in selection.near_misses],
         }
@@ -379,6 +428,8 @@ def counts_line(overview: EditionOverview) -> str:
 
 def show_sent(terminal: Terminal, list_id: str, sent: Sent, way_out: str) -> None:
     """The last lines of `digest send`."""
+    if sent.semantic is not None:
+        terminal.say(f"  {ranked_by(sent.semantic)}")
     for overview in sent.overviews:
         terminal.say(f"  edition {overview.edition.number} of {overview.edition.due_on}: {counts_line(overview)}")
         for status, reply, count in overview.replies:
@@ -391,6 +442,7 @@ def show_sent(terminal: Terminal, list_id: str, sent: Sent, way_out: str) -> Non
         {
             "list": list_id,
             "editions": [overview_json(overview) for overview in sent.overviews],
+            "semantic": sent.semantic,
             "sources": [summary_json(summary) for summary in sent.pulled.summaries] if sent.pulled else [],
             "sent_now": dict(sent.drained.counts) if sent.drained else {},
             "paused": sent.drained.paused if sent.drained else None,

@@ -41,6 +41,7 @@ from digest.model import (
     Window,
 )
 from digest.rank import Ranker, select
+from digest.rank.embedding import Embed
 from digest.render import message_id
 
 FIRST_DAYS = {Frequency.DAILY: 1, Frequency.WEEKLY: 7, Frequency.MONTHLY: 31}
@@ -182,14 +183,16 @@ def rank_for(
     profiles: Sequence[Profile],
     cutoff: datetime,
     library: Mapping[PaperId, Paper],
+    embed: Embed | None,
 ) -> Ranker:
-    """The ranker for an edition's candidates, knowing the papers that the profiles name."""
+    """The ranker for an edition's candidates, knowing the papers that the profiles name. None: by words alone."""
     named = frozenset[PaperId]().union(*map(named_papers, profiles))
     return Ranker(
         candidates,
         known={**papers.known(named), **{paper_id: library[paper_id] for paper_id in named & library.keys()}},
         background=papers.background(cutoff, BACKGROUND_PAPERS),
         trend_weight=mailing_list.trend_weight,
+        embed=embed,
         now=cutoff,
     )
 
@@ -223,6 +226,7 @@ async def enqueue_all(
     papers: PaperStore,
     editions: EditionStore,
     library: Mapping[PaperId, Paper],
+    embed: Embed | None,
     now: datetime,
     stopped: Callable[[], bool],
 ) -> None:
@@ -238,7 +242,7 @@ async def enqueue_all(
     if mailing_list.when_empty is WhenEmpty.SKIP:
         nothing_for = f'no paper reached min_relevance = {mailing_list.min_relevance:g}, and when_empty = "skip"'
     for shard in editions.recipients(edition):
-        ranker = rank_for(mailing_list, papers, candidates, [s.profile for s in shard], edition.cutoff, library)
+        ranker = rank_for(mailing_list, papers, candidates, [s.profile for s in shard], edition.cutoff, library, embed)
         sent = editions.already_sent(shard, candidates, edition)
         selected = [
             (subscriber, selection, message_id(mailing_list, edition, subscriber.id))

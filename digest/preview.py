@@ -6,7 +6,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from digest.app import Proof
-from digest.console import Terminal, edition_json
+from digest.console import Terminal, edition_json, ranked_by
 from digest.errors import ConfigError
 from digest.model import Address, MailingList
 
@@ -36,12 +36,14 @@ def write_preview(proof: Proof, mailing_list: MailingList, out: Path, terminal: 
                 "to": subscriber.address,
                 "edition": edition_json(proof.edition),
                 "subject": rendered.subject,
+                "semantic": proof.semantic,
                 "picks": [pick.paper_id for pick in selection.picks],
                 "html": str(page),
                 "text": str(page.with_suffix(".txt")),
                 "eml": str(page.with_suffix(".eml")),
             }
         )
+    terminal.say(f"  {ranked_by(proof.semantic)}")
     return pages
 
 

@@ -15,6 +15,7 @@ from digest.console import (
     complain_of_sources,
     edition_json,
     pick_lines,
+    ranked_by,
     rejection_lines,
     report_line,
     show_sent,
@@ -62,15 +63,19 @@ async def _send(terminal: Terminal, app: App, to: Collection[str]) -> Sent:
     def edition_made(edition: Edition) -> None:
         terminal.say(f"  edition {edition.number} of {edition.due_on}")
 
-    with terminal.progress(len(app.config.subscribers)) as shown, stop_on_signals(stop, complain):
-        return await app.send(
-            to, stop=stop, progress=Progress(on_report=reported, on_edition=edition_made, on_result=shown.result)
-        )
+    with (
+        terminal.progress(len(app.config.subscribers)) as shown,
+        terminal.embedding() as embedding,
+        stop_on_signals(stop, complain),
+    ):
+        progress = Progress(reported, edition_made, shown.result, embedding.embedded)
+        return await app.send(to, stop=stop, progress=progress)
 
 
 def rehearse(terminal: Terminal, app: App, to: Collection[str]) -> int:
     """Shows who would get what. Nothing is sent, nothing is recorded. Raises DigestError."""
-    proof = asyncio.run(app.proof(to))
+    with terminal.embedding() as embedding:
+        proof = asyncio.run(app.proof(to, Progress(on_embedded=embedding.embedded)))
     failed = complain_of_sources(app.list.id, proof.summaries)
     rows = []
     for subscriber, selection in proof.selections:
@@ -82,8 +87,16 @@ def rehearse(terminal: Terminal, app: App, to: Collection[str]) -> int:
         rows.append(
             {"to": subscriber.address, "subject": rendered.subject, "picks": [p.paper_id for p in selection.picks]}
         )
+    terminal.say(f"  {ranked_by(proof.semantic)}")
     terminal.say(f"  dry run of edition {proof.edition.number}: nothing was sent, nothing was recorded")
-    terminal.emit({"list": app.list.id, "edition": edition_json(proof.edition), "would_send": rows})
+    terminal.emit(
+        {
+            "list": app.list.id,
+            "edition": edition_json(proof.edition),
+            "semantic": proof.semantic,
+            "would_send": rows,
+        }
+    )
     if not any(selection.picks for _, selection in proof.selections):
         return NOTHING
     return PARTLY if failed else DONE
@@ -93,7 +106,8 @@ def send_test(terminal: Terminal, app: App, address: str, to: Collection[str]) -
     """Sends one subscriber's edition to the address; nothing is recorded. Raises DigestError."""
     if "@" not in address:
         raise ConfigError(f"--test {address}: not an email address")
-    outcome = asyncio.run(app.test(Address(address), to))
+    with terminal.embedding() as embedding:
+        outcome = asyncio.run(app.test(Address(address), to, Progress(on_embedded=embedding.embedded)))
     good = outcome.status is DeliveryStatus.SENT
     if good:
         terminal.say(f"  test message to {address} {outcome.status} through {app.way_out}: {outcome.reply}")

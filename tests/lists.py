@@ -17,6 +17,7 @@ id = "lab"
 name = "Lab"
 from = "Lab <digest@example.org>"
 papers = 3
+semantic = false
 
 [topics.video]
 text = "diffusion models that generate video"

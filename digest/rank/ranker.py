@@ -13,6 +13,7 @@ from itertools import islice
 import numpy as np
 
 from digest.model import Candidate, Paper, PaperId, Pick, Profile
+from digest.rank.embedding import Embed
 from digest.rank.index import build
 from digest.rank.reasons import Explainer
 from digest.rank.relevance import Evidence, Relevance
@@ -37,6 +38,7 @@ class Ranker:
         known: Mapping[PaperId, Paper] | None = None,
         background: Iterable[Paper] = (),
         trend_weight: float = 0.3,
+        embed: Embed | None = None,
         now: datetime,
     ):
         distinct = {candidate.paper.id: candidate for candidate in reversed(candidates)}
@@ -46,6 +48,7 @@ class Ranker:
             papers.setdefault(paper.id, paper)
         documents = tuple(papers.values())
         self._trend_weight = trend_weight
+        self._embed = embed
         self._trend = measure(self._candidates, now)
         self._relevance = Relevance(build(documents), documents, len(self._candidates))
         self._explainer = Explainer(documents, self._relevance, self._trend, trend_weight)

@@ -17,7 +17,7 @@ from digest.settings.build import list_config
 from digest.settings.contradictions import contradictions
 from digest.settings.document import Document, config_files, read_document
 from digest.settings.explain import Places, explain, unknown_variables
-from digest.settings.files import missing_files
+from digest.settings.files import missing_extras, missing_files
 from digest.settings.installation import ConfiguredSubscriber, Installation, ListConfig
 from digest.settings.people import read_people
 from digest.settings.remarks import remarks
@@ -61,6 +61,7 @@ def _load_one(document: Document, environ: Mapping[str, str]) -> ListConfig:
         *explain(reading.errors, places),
         *(places.problem(path, text) for path, text in contradictions(reading.merged)),
         *(places.problem(path, text) for path, text in missing_files(reading.merged, document.folder)),
+        *(places.problem(path, text) for path, text in missing_extras(reading.merged)),
         *(places.problem(path, f"`password_file` of [smtp] {why}") for path, why in reading.unreadable),
         *people.problems,
     ]

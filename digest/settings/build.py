@@ -76,6 +76,7 @@ def list_config(
         outbox=folder / "outbox",
         store_url=files.store_url(folder, (settings.store or StoreTable()).url),
         warnings=tuple(warnings),
+        semantic=settings.list.semantic,
     )
 
 

@@ -1,4 +1,4 @@
-"""The files and folders that a config names: where they lie, and whether those that must be there are.
+"""What a config names and does not hold: where files and folders lie, and whether what must be there is.
 
 A path is relative to the folder of the config file that names it. `load` and `build.py` call this module.
 """
@@ -9,8 +9,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from digest.settings import checks
 from digest.settings.toml_lines import KeyPath
-from digest.subscribe.values import show
+from digest.subscribe.values import WrongValue, show
 
 
 def absolute(folder: Path, name: str) -> Path:
@@ -31,6 +32,20 @@ def missing_files(merged: Mapping[str, Any], folder: Path) -> Iterator[tuple[Key
             yield path, f"`{path[1]}` of [{path[0]}] must be a folder, {show(name)} is none: {place}"
         if not is_folder and not place.is_file():
             yield path, f"`{path[1]}` of [{path[0]}] must be a file, {show(name)} is none: {place}"
+
+
+def missing_extras(merged: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:
+    """Extras of this program that a config needs and that are not installed."""
+    table = merged.get("list")
+    try:
+        wanted = isinstance(table, Mapping) and "semantic" in table and checks.flag(table["semantic"])
+    except WrongValue:
+        return
+    if wanted:
+        from digest.rank.embedding import INSTALL, available
+
+        if not available():
+            yield ("list", "semantic"), f"`semantic = true` of [list] needs an extra that is not installed: `{INSTALL}`"
 
 
 def source_url(folder: Path, written: str) -> str:

@@ -67,6 +67,8 @@ class ListConfig:
     """An SQLAlchemy URL; an SQLite file's path in it is absolute."""
     warnings: tuple[str, ...]
     """One line each, with file and line, in file order: what is allowed, but probably not meant."""
+    semantic: bool | None = None
+    """Whether meaning counts beside words; None: if the extra `semantic` is installed."""
 
 
 @dataclass(frozen=True)

@@ -84,6 +84,7 @@ class ListTable(Table):
     when_empty: Annotated[WhenEmpty, BeforeValidator(_word(*WhenEmpty))] = WhenEmpty.SKIP
     frequency: Often = Frequency.DAILY
     trend_weight: Share = 0.3
+    semantic: Flag | None = None
     base_url: Annotated[str, BeforeValidator(checks.web_address)] | None = None
     postal_address: LongText | None = None
     templates: Text | None = None
