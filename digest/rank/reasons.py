@@ -139,16 +139,9 @@ class Explainer:
         return [(kind, text, part) for kind, text, part in parts if part > 0]
 
     def _trending(self, row: int) -> list[Reason]:
-        weight = self._trend_weight * float(self._trend.trend[row])
-        values = self._trend.values[row]
-        if not values:
-            names = sorted(self._trend.evidence)
-            return [Reason(ReasonKind.TREND, f"no {' or '.join(names)} known", 0.0)] if names else []
-        parts = {name: float(self._trend.evidence[name][row]) for name in values}
-        total = sum(parts.values())
-        return [
-            Reason(ReasonKind.TREND, _figure(values[n], n), weight * part / total) for n, part in parts.items() if part
-        ]
+        weight, parts = self._trend_weight * float(self._trend.trend[row]), self._trend.parts(row)
+        total = sum(part for _, part in parts)
+        return [Reason(ReasonKind.TREND, text, weight * part / total if total else 0.0) for text, part in parts]
 
     def _quote(self, row: int) -> str:
         if row not in self._quotes:
@@ -181,9 +174,3 @@ def _written(wording: _Wording, phrase: Sequence[str]) -> str:
     ]
     shortest = min(found, key=len, default="")
     return "".join(sign for sign in shortest if sign not in "()[]{}")
-
-
-def _figure(value: float, name: str) -> str:
-    number = f"{value:,.0f}" if value == np.floor(value) else f"{value:,.1f}"
-    thing, per, unit = name.partition("_per_")
-    return f"{number} {thing.removesuffix('s') if value == 1 else thing}{' a ' if per else ''}{unit}"

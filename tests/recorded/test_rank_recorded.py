@@ -5,18 +5,14 @@ from __future__ import annotations
 import gzip
 import json
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
-import numpy as np
 import pytest
-from scipy.stats import spearmanr
 
 from digest.batch import rank_files
-from digest.model import AnnounceType, Candidate, Paper, PaperId, Profile, Sighting, Signal, Topic
+from digest.model import Candidate, Paper, PaperId, Profile, Signal, Topic
 from digest.rank import Ranker, select
-from digest.rank.trending import measure
 from tests.factories import NOW
 
 pytestmark = pytest.mark.recorded
@@ -141,26 +137,6 @@ def test_the_trend_keeps_the_order_of_upvotes(recorded: Path) -> None:
     votes = {c.paper.id: next(s.value for s in c.signals if s.name == "upvotes") for c in papers}
     best = sorted(votes, key=votes.__getitem__, reverse=True)[:5]
     assert len({pick.paper_id for pick in ranking[:8]} & set(best)) >= 4
-
-
-def test_the_trend_foretells_upvotes_as_well_as_upvotes_do(recorded: Path) -> None:
-    """Over the last hundred listing days, what it says on the day orders papers as they stand a week later."""
-    later: dict[str, int] = {}
-    for line in gzip.decompress((recorded / "hf_daily" / "upvotes_later.jsonl.gz").read_bytes()).splitlines():
-        row = json.loads(line)
-        if row["feed"] == "weekly":
-            later[f"arxiv:{row['arxiv_id']}"] = row["upvotes"]
-    figures = []
-    for path in sorted((recorded / "hf_daily" / "days").iterdir())[-100:]:
-        date = path.name.partition(".")[0]
-        seen = (Sighting("hf", AnnounceType.NEW, datetime.fromisoformat(date).date()),)
-        papers = [replace(c, sightings=seen) for c in day(recorded, date) if c.paper.id in later]
-        for candidate, trend in zip(papers, measure(papers, NOW).trend, strict=True):
-            upvotes = next(s.value for s in candidate.signals if s.name == "upvotes")
-            figures.append((later[candidate.paper.id], upvotes, trend))
-    assert len(figures) > 1000
-    truth, votes, trends = (np.array(column) for column in zip(*figures, strict=True))
-    assert spearmanr(truth, trends).statistic > spearmanr(truth, votes).statistic - 0.01
 
 
 def test_the_seed_papers_are_ranked_from_a_file(recorded: Path, tmp_path: Path) -> None:
