@@ -204,9 +204,10 @@ class App:
         else:
             made = await self._draft(progress)
         by_id = {candidate.paper.id: candidate for candidate in made.candidates}
-        sent = self.editions.already_sent(people, made.candidates, made.edition)
+        duplicates = life.duplicates_for(self.papers, made.candidates, made.edition.cutoff, self._library)
+        sent = self.editions.already_sent(people, made.candidates, duplicates, made.edition)
         ranker = self._ranker(made.candidates, people, made.edition.cutoff, progress)
-        selections = tuple(life.select_for(self.list, ranker, by_id, people, sent))
+        selections = tuple(life.select_for(self.list, made.edition, ranker, by_id, people, sent, duplicates))
         if frozen:
             kept = {d.address: d for d in self.editions.deliveries(frozen)}
             selections = tuple(

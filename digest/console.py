@@ -26,6 +26,7 @@ from digest.model import (
     Edition,
     Outcome,
     Pick,
+    ReasonKind,
     Selection,
     SourceHealth,
     SourceReport,
@@ -319,16 +320,18 @@ def pick_lines(pick: Pick, candidate: Candidate, place: str) -> list[str]:
 
 
 def why(pick: Pick) -> str:
-    """A pick's reasons with what each is worth; what is worth nothing is left out."""
+    """A pick's reasons with what each is worth; what is worth nothing is left out, unless it is an exploration."""
+    exploring = [reason.text for reason in pick.reasons if reason.kind is ReasonKind.EXPLORATION]
     worth = [f"{reason.text} {reason.weight:+.2f}" for reason in pick.reasons if abs(reason.weight) >= SMALLEST_WEIGHT]
-    return " · ".join(worth) or "no reason found"
+    return " · ".join(exploring + worth) or "no reason found"
 
 
 def show_ranking(
     terminal: Terminal, proof: Proof, subscriber: Subscriber, selection: Selection, ranking: Sequence[Pick]
 ) -> None:
     """The answer of `digest rank` for one subscriber: the ranking, what she gets of it, and the near misses."""
-    picked = {pick.paper_id for pick in selection.picks}
+    picked = {pick.paper_id: pick for pick in selection.picks}
+    ranking = [picked.get(pick.paper_id, pick) for pick in ranking]  # a pick says more: that it is an exploration
     terminal.say(f"{subscriber.name or subscriber.address} <{subscriber.address}>", style="bold")
     for place, pick in enumerate(ranking, 1):
         mark = "*" if pick.paper_id in picked else " "

@@ -40,18 +40,20 @@ from digest.model import (
     WhenEmpty,
     Window,
 )
-from digest.rank import Ranker, select
+from digest.rank import Ranker, near_duplicates, select
 from digest.rank.embedding import Embed
 from digest.render import message_id
 
 FIRST_DAYS = {Frequency.DAILY: 1, Frequency.WEEKLY: 7, Frequency.MONTHLY: 31}
 """How far a list's first edition looks back in sources that answer by date."""
 BACKGROUND_PAPERS = 5000
-"""How many papers of earlier days tell the ranking what is common and what is rare."""
+"""How many papers of earlier days tell the ranking what is common and what is rare, and what has been before."""
 RANKED = 200
 """How far down a ranking picks are looked for: room for what was sent before, and for a place for every topic."""
 
 Merge = Callable[[Sequence[Announcement], Sequence[Signal]], Sequence[Candidate]]
+Duplicates = Mapping[PaperId, Sequence[Paper]]
+"""For each candidate that has any, its near-duplicates: candidates, papers of earlier days, papers of the library."""
 
 
 class PaperStore(Protocol):
@@ -79,8 +81,12 @@ class EditionStore(Protocol):
     def candidates(self, edition: Edition) -> tuple[Candidate, ...]: ...
     def recipients(self, edition: Edition) -> Iterator[tuple[Subscriber, ...]]: ...
     def already_sent(
-        self, subscribers: Sequence[Subscriber], candidates: Sequence[Candidate], until: Edition
-    ) -> dict[SubscriberId, frozenset[PaperId]]: ...
+        self,
+        subscribers: Sequence[Subscriber],
+        candidates: Sequence[Candidate],
+        duplicates: Mapping[PaperId, Sequence[Paper]],
+        until: Edition,
+    ) -> dict[SubscriberId, dict[PaperId, date]]: ...
     def enqueue(
         self,
         edition: Edition,
@@ -197,12 +203,22 @@ def rank_for(
     )
 
 
+def duplicates_for(
+    papers: PaperStore, candidates: Sequence[Candidate], cutoff: datetime, library: Mapping[PaperId, Paper]
+) -> Duplicates:
+    """The near-duplicates of an edition's candidates: among themselves, papers of earlier days, and the library."""
+    earlier = papers.background(cutoff, BACKGROUND_PAPERS)
+    return near_duplicates([candidate.paper for candidate in candidates], (*earlier, *library.values()))
+
+
 def select_for(
     mailing_list: MailingList,
+    edition: Edition,
     ranker: Ranker,
     candidates: Mapping[PaperId, Candidate],
     subscribers: Sequence[Subscriber],
-    already_sent: Mapping[SubscriberId, frozenset[PaperId]],
+    already_sent: Mapping[SubscriberId, Mapping[PaperId, date]],
+    duplicates: Duplicates,
 ) -> Iterator[tuple[Subscriber, Selection]]:
     """Each subscriber's picks, in the order of subscribers. A paper that her own profile names is no news to her."""
     top = max(RANKED, 10 * mailing_list.papers)
@@ -213,9 +229,13 @@ def select_for(
             select(
                 ranking,
                 candidates,
-                already_sent.get(subscriber.id, frozenset()) | named_papers(subscriber.profile),
+                {**dict.fromkeys(named_papers(subscriber.profile)), **already_sent.get(subscriber.id, {})},
                 papers=mailing_list.papers,
                 min_relevance=mailing_list.min_relevance,
+                duplicates=duplicates,
+                close_to=ranker.close_to,
+                explore=mailing_list.explore,
+                turn=edition.number,
             ),
         )
 
@@ -241,12 +261,13 @@ async def enqueue_all(
     nothing_for = None
     if mailing_list.when_empty is WhenEmpty.SKIP:
         nothing_for = f'no paper reached min_relevance = {mailing_list.min_relevance:g}, and when_empty = "skip"'
+    duplicates = duplicates_for(papers, candidates, edition.cutoff, library)
     for shard in editions.recipients(edition):
         ranker = rank_for(mailing_list, papers, candidates, [s.profile for s in shard], edition.cutoff, library, embed)
-        sent = editions.already_sent(shard, candidates, edition)
+        sent = editions.already_sent(shard, candidates, duplicates, edition)
         selected = [
             (subscriber, selection, message_id(mailing_list, edition, subscriber.id))
-            for subscriber, selection in select_for(mailing_list, ranker, by_id, shard, sent)
+            for subscriber, selection in select_for(mailing_list, edition, ranker, by_id, shard, sent, duplicates)
         ]
         editions.enqueue(edition, selected, now, nothing_for)
         await asyncio.sleep(0)  # ranking is all CPU: a signal is heard between shards

@@ -278,6 +278,7 @@ class MailingList:
     when_empty: WhenEmpty = WhenEmpty.SKIP
     frequency: Frequency = Frequency.DAILY
     trend_weight: float = 0.3
+    explore: bool = True
     base_url: str | None = None
     postal_address: str | None = None
     templates: Path | None = None
@@ -317,6 +318,8 @@ class ReasonKind(StrEnum):
     CATEGORY = "category"
     TREND = "trend"
     VOTES = "votes"
+    EXPLORATION = "exploration"
+    """Of weight 0: the paper is in although the scores of the others were better, or its own not good enough."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -144,6 +144,12 @@ def test_reasons_are_told_in_order_and_only_those_that_spoke_for_the_paper() -> 
     assert why(Pick(PaperId("x"), 0.6, 0.6, 0.0)) == "close to what you follow"
 
 
+def test_an_exploration_is_told_first() -> None:
+    """Its reason weighs nothing and is said all the same."""
+    reasons = (Reason(ReasonKind.EXPLORATION, "exploring: under", 0.0), Reason(ReasonKind.TOPIC, "topic", 0.1))
+    assert why(Pick(PaperId("x"), 0.1, 0.1, 0.0, reasons)) == "exploring: under · topic"
+
+
 def test_cards_shrink_from_the_bottom_in_three_steps() -> None:
     """First abstracts go, then all but the titles, then papers, each time from the last card up."""
     costs = [[10, 5, 2, 0]] * 3

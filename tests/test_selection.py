@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from datetime import date
+from random import Random
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from digest.model import Candidate, PaperId, Pick, Reason, ReasonKind, Selection
+from digest.model import Candidate, Paper, PaperId, Pick, Reason, ReasonKind, Selection
 from digest.rank import select
-from tests.factories import paper
+from digest.rank.selection import CLOSE, CLOSENESS_COST
+from tests.factories import TODAY, paper
 
 
 def pick(number: int, score: float, relevance: float | None = None, topic: str = "video") -> Pick:
@@ -24,15 +28,46 @@ def pick(number: int, score: float, relevance: float | None = None, topic: str =
     return Pick(paper(number).id, score, wanted, 0.0, reasons)
 
 
-def chosen(picks: Sequence[Pick], *, papers: int = 12, min_relevance: float = 0.2, **more: Any) -> Selection:
-    titles = more.pop("titles", {})
-    numbers = {p.paper_id: int(p.paper_id.rpartition(".")[2]) - 90000 for p in picks}
-    by_id = {i: Candidate(paper(n, **({"title": titles[n]} if n in titles else {})), ()) for i, n in numbers.items()}
-    return select(picks, by_id, more.pop("sent", frozenset()), papers=papers, min_relevance=min_relevance)
+Pair = tuple[int, int]
+
+
+def chosen(
+    picks: Sequence[Pick],
+    *,
+    sent: Mapping[int, date | None] | None = None,
+    near: Collection[Pair] = (),
+    close: Mapping[Pair, float] | None = None,
+    **more: Any,
+) -> Selection:
+    """What `select` makes of the picks; papers by their numbers. `near` and `close` hold for both ways round."""
+    cosines: dict[PaperId, dict[PaperId, float]] = {}
+    duplicates: dict[PaperId, list[Paper]] = {}
+    for one, other in near:
+        duplicates.setdefault(paper(one).id, []).append(paper(other))
+        duplicates.setdefault(paper(other).id, []).append(paper(one))
+    for (one, other), cosine in (close or {}).items():
+        cosines.setdefault(paper(one).id, {})[paper(other).id] = cosine
+        cosines.setdefault(paper(other).id, {})[paper(one).id] = cosine
+    return select(
+        picks,
+        {p.paper_id: Candidate(paper(number(p)), ()) for p in picks},
+        {paper(n).id: day for n, day in (sent or {}).items()},
+        **{"papers": 12, "min_relevance": 0.2} | more,
+        duplicates=duplicates,
+        close_to=lambda paper_id: cosines.get(paper_id, {}),
+    )
+
+
+def number(pick: Pick) -> int:
+    return int(pick.paper_id.rpartition(".")[2]) - 90000
 
 
 def numbers(selection: Selection) -> list[int]:
-    return [int(p.paper_id.rpartition(".")[2]) - 90000 for p in selection.picks]
+    return [number(pick) for pick in selection.picks]
+
+
+def missing(selection: Selection) -> list[tuple[int, str]]:
+    return [(number(miss.pick), miss.missing) for miss in selection.near_misses]
 
 
 def test_the_best_come_in_up_to_the_cap() -> None:
@@ -50,18 +85,62 @@ def test_no_relevance_is_never_enough() -> None:
     assert numbers(chosen([pick(1, 0.3, relevance=0.0), pick(2, 0.1, relevance=0.01)], min_relevance=0.0)) == [2]
 
 
-def test_what_was_sent_is_left_out_under_any_id() -> None:
-    """Neither the paper itself nor another one of the same title comes again."""
-    picks = [pick(1, 0.9), pick(2, 0.8), pick(3, 0.7)]
-    sent = frozenset({paper(1).id})
-    assert numbers(chosen(picks, sent=sent, titles={1: "On Things", 2: "On things."})) == [3]
+# --- what she has, and near-duplicates ------------------------------------------------------------------------------
 
 
-def test_of_one_title_the_better_paper_comes() -> None:
-    """Titles that differ in case and signs are one; titles that differ in a number are two."""
-    picks = [pick(n, 0.9 - n / 10) for n in range(1, 5)]
-    titles = {1: "On Things, Part 1", 2: "On things: part 1", 3: "On Things, Part 2", 4: "Else"}
-    assert numbers(chosen(picks, titles=titles)) == [1, 3, 4]
+def test_what_was_sent_is_left_out() -> None:
+    """Neither the paper itself nor a near-duplicate of it comes again; only the latter is told of, with the day."""
+    selection = chosen([pick(1, 0.9), pick(2, 0.8), pick(3, 0.7)], sent={1: TODAY, 9: TODAY}, near=[(2, 9)])
+    assert numbers(selection) == [3]
+    told = "nearly the same as “Invented paper number 9”, which you got on 2026-06-09"
+    assert missing(selection) == [(2, told)]
+
+
+def test_a_near_duplicate_of_a_paper_in_the_profile_is_no_news() -> None:
+    """She has that one from elsewhere, so there is no day to tell."""
+    selection = chosen([pick(1, 0.9)], sent={9: None}, near=[(1, 9)])
+    assert selection.picks == ()
+    assert missing(selection) == [(1, "nearly the same as “Invented paper number 9”, which is in your profile")]
+
+
+def test_of_near_duplicates_the_better_stays() -> None:
+    """Whichever was found to be near to which, and whatever their order in the ranking."""
+    selection = chosen([pick(1, 0.5), pick(2, 0.8), pick(3, 0.4)], near=[(1, 2)])
+    assert numbers(selection) == [2, 3]
+    assert missing(selection) == [(1, "nearly the same as “Invented paper number 2”, which is above")]
+
+
+def test_near_duplicates_of_what_is_not_in_are_not_kept_out() -> None:
+    """The first of a chain keeps out the second, and that the third no more; nor does one that misses the threshold."""
+    assert numbers(chosen([pick(1, 0.9), pick(2, 0.8), pick(3, 0.7)], near=[(1, 2), (2, 3)])) == [1, 3]
+    assert numbers(chosen([pick(1, 0.9, relevance=0.1), pick(2, 0.8)], near=[(1, 2)])) == [2]
+
+
+def test_an_interest_whose_best_is_a_near_duplicate_gives_its_next() -> None:
+    """The floor holds a place for the interest, not for the paper."""
+    picks = [pick(1, 0.9), pick(2, 0.8), pick(3, 0.7, topic="soil"), pick(4, 0.3, topic="soil")]
+    assert numbers(chosen(picks, papers=2, near=[(1, 3)])) == [1, 4]
+
+
+# --- diversity ------------------------------------------------------------------------------------------------------
+
+
+def test_of_equals_the_one_that_is_less_close_comes() -> None:
+    """A paper close to a pick gives way to a slightly worse one that is not, and is told so; the order is by score."""
+    cost = CLOSENESS_COST * (0.9 - CLOSE)
+    picks = [pick(1, 0.9), pick(2, 0.8), pick(3, 0.8 - cost + 0.01), pick(4, 0.85)]
+    selection = chosen(picks, papers=3, close={(1, 2): 0.9})
+    assert numbers(selection) == [1, 4, 3]
+    assert missing(selection) == [(2, "close to “Invented paper number 1”, which is above")]
+    much_worse = [*picks[:2], pick(3, 0.8 - cost - 0.01), picks[3]]
+    assert numbers(chosen(much_worse, papers=3, close={(1, 2): 0.9})) == [1, 4, 2]
+
+
+def test_closeness_keeps_nobody_out_of_a_list_with_room() -> None:
+    """Diversity decides between papers; it is no second threshold. What merely shares a field costs nothing."""
+    assert numbers(chosen([pick(1, 0.9), pick(2, 0.8)], close={(1, 2): 1.0})) == [1, 2]
+    picks = [pick(1, 0.9), pick(2, 0.8), pick(3, 0.799)]
+    assert numbers(chosen(picks, papers=2, close={(1, 2): CLOSE})) == [1, 2]
 
 
 def test_each_topic_with_something_to_say_is_there() -> None:
@@ -102,11 +181,6 @@ def test_an_exclusion_is_told_as_a_near_miss() -> None:
     assert [m.missing for m in misses] == ["video: surveillance is excluded"]
 
 
-def test_what_was_sent_is_no_near_miss() -> None:
-    """Nobody is told of what she has."""
-    assert chosen([pick(1, 0.9), pick(2, 0.1)], sent=frozenset({paper(2).id})).near_misses == ()
-
-
 @pytest.mark.parametrize(
     ("place", "said"),
     [(2, "2nd"), (3, "3rd"), (4, "4th"), (11, "11th"), (12, "12th"), (13, "13th"), (21, "21st"), (112, "112th")],
@@ -117,26 +191,145 @@ def test_places_are_written_as_people_say_them(place: int, said: str) -> None:
     assert chosen(picks, papers=place - 1).near_misses[0].missing == f"{said} of {place - 1}"
 
 
+# --- exploration ----------------------------------------------------------------------------------------------------
+
+UNDER = "exploring: just under your threshold, and trending"
+
+
+def trending(paper_number: int, relevance: float, trend: float, *more: Reason) -> Pick:
+    return replace(pick(paper_number, relevance + 0.1, relevance), trend=trend, reasons=more)
+
+
+def explored(extra: Sequence[Pick], *, ordinary: int = 5, **more: Any) -> Selection:
+    """Ordinary picks, of which two have other topics, and what might be explored; six places."""
+    picks = [pick(n, 0.9 - n / 100, topic=f"topic {min(n, 3)}") for n in range(1, ordinary + 1)]
+    return chosen([*picks, *extra], **{"papers": 6, "explore": True} | more)
+
+
+def test_an_exploration_takes_a_free_place_and_says_so() -> None:
+    """The nearest to trend below the threshold comes last, its reason weighs nothing, and it is no near miss."""
+    selection = explored([trending(20, 0.12, 0.8), trending(21, 0.19, 0.5), trending(22, 0.09, 0.9)])
+    assert numbers(selection) == [1, 2, 3, 4, 5, 20]
+    assert selection.picks[-1].reasons == (Reason(ReasonKind.EXPLORATION, UNDER, 0.0),)
+    assert [n for n, _ in missing(selection)] == [21, 22]
+
+
+def test_an_exploration_takes_the_last_place_of_a_full_list() -> None:
+    """What it displaced is told."""
+    selection = explored([trending(20, 0.12, 0.8)], ordinary=7)
+    assert numbers(selection) == [1, 2, 3, 4, 5, 20]
+    assert missing(selection) == [(6, "gave its place to an exploration"), (7, "7th of 6")]
+
+
+def test_an_exploration_takes_no_interests_only_place() -> None:
+    """The last place goes to the last that is not alone, and if all are alone there is no exploration."""
+    picks = [pick(n, 0.9 - n / 100, topic=f"topic {max(n, 2)}") for n in range(1, 7)]
+    some, none = (
+        [*picks, trending(20, 0.12, 0.8)],
+        [pick(7, 0.95, topic="topic 7"), *picks[1:], trending(20, 0.12, 0.8)],
+    )
+    assert numbers(chosen(some, papers=6, explore=True)) == [1, 3, 4, 5, 6, 20]
+    assert numbers(chosen(none, papers=6, explore=True)) == [7, 2, 3, 4, 5, 6]
+
+
+@pytest.mark.parametrize(
+    ("changes", "kept"),
+    [
+        ({"explore": False}, 5),
+        ({"papers": 5}, 5),
+        ({"ordinary": 2}, 2),
+        ({"ordinary": 0}, 0),
+        ({"sent": {20: TODAY}}, 5),
+        ({"near": [(1, 20)]}, 5),
+        ({"min_relevance": 0.0}, 6),
+        ({"min_relevance": 0.3}, 5),
+    ],
+)
+def test_when_nothing_is_explored(changes: dict[str, Any], kept: int) -> None:
+    """Switched off; a short list; too few picks in earnest; one she has, or nearly; not near the threshold."""
+    selection = explored([trending(20, 0.12, 0.8)], **changes)
+    assert len(selection.picks) == kept
+    assert all(reason.kind is not ReasonKind.EXPLORATION for p in selection.picks for reason in p.reasons)
+
+
+def test_what_does_not_trend_or_was_disliked_is_not_explored() -> None:
+    """A trend that is low, or that most papers have, is none; a dislike is not overruled."""
+    against = Reason(ReasonKind.VOTES, "near “X”, which you disliked", -0.1)
+    assert len(explored([trending(20, 0.12, 0.2)]).picks) == 5
+    assert len(explored([trending(20, 0.12, 0.8, against)]).picks) == 5
+    assert len(explored([trending(n, 0.12, 0.5) for n in range(20, 40)]).picks) == 5
+    assert len(explored([trending(20, 0.12, 0.8)]).picks) == 6
+
+
+def test_interests_without_a_place_take_turns() -> None:
+    """With eight topics and six places, the sixth place goes round; every topic is heard within three editions."""
+    picks = [pick(n, 0.9 - n / 100, topic=f"topic {n}") for n in range(1, 9)]
+    lists = [numbers(chosen(picks, papers=6, explore=True, turn=turn)) for turn in range(4)]
+    assert lists == [[1, 2, 3, 4, 5, last] for last in (6, 7, 8, 6)]
+    selection = chosen(picks, papers=6, explore=True, turn=1)
+    assert selection.picks[-1].reasons[0].text == "exploring: an interest of yours that had no place"
+    assert missing(selection) == [(6, "gave its place to an exploration"), (8, "8th of 6")]
+
+
+# --- for any ranking ------------------------------------------------------------------------------------------------
+
+
 @given(
-    st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1), st.sampled_from("abc")), max_size=20),
+    st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1), st.sampled_from("abcd"), st.floats(0, 1)), max_size=20),
     st.integers(0, 8),
     st.floats(0, 1),
-    st.sets(st.integers(0, 20)),
+    st.sets(st.integers(0, 25)),
+    st.sets(st.tuples(st.integers(0, 25), st.integers(0, 25)).filter(lambda pair: pair[0] < pair[1]), max_size=30),
+    st.dictionaries(st.tuples(st.integers(0, 9), st.integers(10, 19)), st.floats(0, 1), max_size=30),
+    st.booleans(),
+    st.randoms(use_true_random=False),
 )
 def test_a_selection_keeps_its_promises(
-    drawn: list[tuple[float, float, str]], papers: int, min_relevance: float, sent: set[int]
+    drawn: list[tuple[float, float, str, float]],
+    papers: int,
+    min_relevance: float,
+    sent: set[int],
+    near: set[Pair],
+    close: dict[Pair, float],
+    explore: bool,
+    shuffled: Random,
 ) -> None:
-    """For any ranking: best first, within the cap, over the threshold, nothing twice, a picked paper never missed."""
-    picks = [pick(n, score, relevance, topic) for n, (score, relevance, topic) in enumerate(drawn)]
-    ids = frozenset(paper(n).id for n in sent)
-    found = chosen(picks, papers=papers, min_relevance=min_relevance, sent=ids)
-    kept: list[PaperId] = [p.paper_id for p in found.picks]
-    assert len(set(kept)) == len(kept) <= papers
-    assert not ids & {*kept, *(m.pick.paper_id for m in found.near_misses)}
-    assert not {*kept} & {m.pick.paper_id for m in found.near_misses}
-    assert all(p.relevance >= min_relevance and p.relevance > 0 for p in found.picks)
-    assert [p.score for p in found.picks] == sorted((p.score for p in found.picks), reverse=True)
+    """For any ranking: within the cap, over the threshold, nothing she has, nothing twice, every interest it can."""
+    picks = [replace(pick(n, s, r, topic), trend=trend) for n, (s, r, topic, trend) in enumerate(drawn)]
+    more: dict[str, Any] = {
+        "papers": papers,
+        "min_relevance": min_relevance,
+        "sent": dict.fromkeys(sent),
+        "near": near,
+        "close": close,
+        "explore": explore,
+        "turn": len(sent),
+    }
+    found = chosen(picks, **more)
+    explorations = [p for p in found.picks if any(r.kind is ReasonKind.EXPLORATION for r in p.reasons)]
+    ordinary = [p for p in found.picks if p not in explorations]
+    kept = {number(p) for p in found.picks}
+    assert len(kept) == len(found.picks) <= papers
+    assert len(explorations) <= (explore and papers >= 6 and len(ordinary) >= 2)
+    assert found.picks == (*ordinary, *explorations)
+    assert all(p.relevance >= min_relevance and p.relevance > 0 for p in ordinary)
+    assert all(2 * p.relevance >= min_relevance and p.relevance > 0 for p in explorations)
+    assert ordinary == sorted(ordinary, key=lambda p: (-p.score, p.paper_id))
+    had = sent | {n for pair in near for n in pair if sent & {*pair}}
+    assert not kept & had
+    assert not any({*pair} <= kept for pair in near)
+    assert not kept & {number(miss.pick) for miss in found.near_misses}
+    assert not sent & {number(miss.pick) for miss in found.near_misses}
     assert len(found.near_misses) <= 3
+    assert all(sum(r.weight for r in p.reasons) == pytest.approx(p.score) for p in found.picks)
+    eligible = {number(p) for p in picks if p.relevance >= min_relevance and p.relevance > 0} - had
+    blocked = {n for pair in near for n in pair if kept & ({*pair} - {n})}
     if len(kept) < papers:
-        eligible = {p.paper_id for p in picks if p.relevance >= min_relevance and p.relevance > 0} - ids
-        assert eligible == {*kept}
+        assert eligible - blocked <= kept
+    if not explorations and len(kept) == papers:
+        given = {drawn[n][2] for n in kept}
+        short = {drawn[n][2] for n in eligible - blocked} - given
+        assert not short or len(given) == papers
+    again = list(picks)
+    shuffled.shuffle(again)
+    assert chosen(again, **more) == found

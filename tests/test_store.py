@@ -266,8 +266,29 @@ def test_what_was_sent_is_known_in_whatever_version(database: Database) -> None:
     second = editions.freeze(
         LAB, TODAY + timedelta(days=1), NOW + timedelta(days=1), [report(1, 3, source="huggingface")], merge, ()
     )
-    sent = editions.already_sent(shard, editions.candidates(second), second)
-    assert sent == {shard[0].id: frozenset({PaperId(paper(1).id)})}
+    sent = editions.already_sent(shard, editions.candidates(second), {}, second)
+    assert sent == {shard[0].id: {paper(1).id: TODAY}}
+
+
+def test_a_near_duplicate_of_what_was_sent_is_known_by_its_own_id(database: Database) -> None:
+    """It is none of the new candidates; the day is that of the last edition that brought it."""
+    editions, people = Editions(database), Subscribers(database)
+    people.synchronise(LAB, [subscriber(1), subscriber(2)])
+    for days, number in enumerate((1, 1, 2)):
+        edition = editions.freeze(
+            LAB,
+            TODAY + timedelta(days=days),
+            NOW + timedelta(days=days),
+            [report(number, source=f"s{days}")],
+            merge,
+            (),
+        )
+        shard = tuple(people.reachable(LAB))
+        editions.enqueue(edition, [(shard[0], selection(number), f"<{days}@x>")], NOW, None)
+    last = editions.freeze(LAB, TODAY + timedelta(days=3), NOW + timedelta(days=3), [report(3)], merge, ())
+    near = {paper(3).id: (paper(1),), paper(4).id: (paper(2),)}
+    sent = editions.already_sent(shard, editions.candidates(last), near, last)
+    assert sent == {shard[0].id: {paper(1).id: TODAY + timedelta(days=1)}}
 
 
 def test_a_paper_that_came_by_its_doi_does_not_come_again_by_its_arxiv_id(database: Database) -> None:
@@ -293,8 +314,8 @@ def test_a_paper_that_came_by_its_doi_does_not_come_again_by_its_arxiv_id(databa
         ),
     )
     second = editions.freeze(LAB, TODAY + timedelta(days=1), NOW + timedelta(days=1), [tuesday], merge, ())
-    sent = editions.already_sent(shard, editions.candidates(second), second)
-    assert sent == {shard[0].id: frozenset({paper(3).id, paper(4).id})}
+    sent = editions.already_sent(shard, editions.candidates(second), {}, second)
+    assert sent == {shard[0].id: {paper(3).id: TODAY, paper(4).id: TODAY}}
 
 
 def test_what_never_arrived_may_come_again(database: Database) -> None:
@@ -308,7 +329,7 @@ def test_what_never_arrived_may_come_again(database: Database) -> None:
         connection.execute(sa.update(schema.deliveries).values(status=DeliveryStatus.BOUNCED))
     again = [report(1, source="huggingface")]
     second = editions.freeze(LAB, TODAY + timedelta(days=1), NOW + timedelta(days=1), again, merge, ())
-    assert editions.already_sent(shard, editions.candidates(second), second) == {}
+    assert editions.already_sent(shard, editions.candidates(second), {}, second) == {}
 
 
 def test_a_failed_statement_names_the_file(database: Database) -> None:

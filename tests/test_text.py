@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from digest.model import PaperId, Profile, Topic, Vote
 from digest.rank.profile import person_name, topic_query, votes
-from digest.rank.text import fold, normal_title, placed_stems, shorten, stems
+from digest.rank.text import fold, placed_stems, shorten, stems, words
 from tests.factories import NOW
 
 # --- words ----------------------------------------------------------------------------------------------------------
@@ -64,10 +64,16 @@ def test_shortened_text_fits(text: str, limit: int) -> None:
     assert short == " ".join(text.split()) or short.endswith("…")
 
 
-def test_titles_that_differ_in_a_number_stay_apart() -> None:
-    """Part 1 and Part 2 are two papers; case, accents and dashes make no difference."""
-    assert normal_title("On Things, Part 1") != normal_title("On Things, Part 2")
-    assert normal_title("On  Thíngs — part 1") == normal_title("on things: Part 1.")
+def test_words_are_compared_without_case_accents_and_signs() -> None:
+    """Stop words stay, and what is ASCII gives the same words as what is not."""
+    assert words("On  Thíngs — part 1") == words("on things: Part 1.") == ["on", "things", "part", "1"]
+    assert words("\t~~") == words("—") == []
+
+
+@given(st.text(st.characters(max_codepoint=127)))
+def test_the_short_way_for_ascii_leads_to_the_same_words(text: str) -> None:
+    """A text without a sign beyond ASCII has the same words as if it had one."""
+    assert words(text) == words(f"{text} é")[:-1]
 
 
 # --- topics and votes -----------------------------------------------------------------------------------------------

@@ -1,11 +1,13 @@
 """Which papers fit a profile, how much they trend, and why: pure functions over values and a clock, no I/O.
 
-`Ranker` scores candidates for profiles and names its reasons, `select` makes one subscriber's picks of a ranking.
+`Ranker` scores candidates for profiles and names its reasons, `near_duplicates` finds what is nearly the same,
+`select` makes one subscriber's picks of a ranking.
 Called by `digest.edition`, `digest.app` and `digest.batch`; imports only `digest.model` of the rest of digest. Sentence
 vectors (the extra `semantic`) come to `Ranker` as a function; they are made in `embedding.py`, which loads files.
 """
 
+from digest.rank.duplicates import near_duplicates
 from digest.rank.ranker import Ranker
 from digest.rank.selection import select
 
-__all__ = ["Ranker", "select"]
+__all__ = ["Ranker", "near_duplicates", "select"]

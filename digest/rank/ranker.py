@@ -17,6 +17,7 @@ from digest.rank.embedding import Embed
 from digest.rank.index import build
 from digest.rank.reasons import Explainer
 from digest.rank.relevance import Evidence, Relevance
+from digest.rank.selection import CLOSE
 from digest.rank.trending import measure
 
 BLOCK = 64
@@ -50,7 +51,11 @@ class Ranker:
         self._trend_weight = trend_weight
         self._embed = embed
         self._trend = measure(self._candidates, now)
-        self._relevance = Relevance(build(documents), documents, len(self._candidates))
+        index = build(documents)
+        self._relevance = Relevance(index, documents, len(self._candidates))
+        self._vectors = index.vectors[: len(self._candidates)]
+        self._rows = {candidate.paper.id: row for row, candidate in enumerate(self._candidates)}
+        self._close: dict[PaperId, dict[PaperId, float]] = {}
         self._explainer = Explainer(documents, self._relevance, self._trend, trend_weight)
         by_id = sorted(range(len(self._candidates)), key=lambda row: self._candidates[row].paper.id)
         self._tie = np.argsort(by_id)
@@ -69,6 +74,21 @@ class Ranker:
             if profile not in shared:
                 shared[profile] = self._picks(next(scored), top)
             yield shared[profile] if left[profile] else shared.pop(profile)
+
+    def close_to(self, paper_id: PaperId) -> Mapping[PaperId, float]:
+        """The cosines of a candidate's words to those of all other candidates that are close to it (`CLOSE`).
+
+        Found when first asked for: a selection asks for its picks alone, and many share their picks.
+        """
+        if paper_id not in self._close:
+            row = self._rows[paper_id]
+            cosines = (self._vectors @ self._vectors[row].T).tocoo()
+            self._close[paper_id] = {
+                self._candidates[other].paper.id: cosine
+                for other, cosine in zip(cosines.row.tolist(), cosines.data.tolist(), strict=True)
+                if cosine >= CLOSE and other != row
+            }
+        return self._close[paper_id]
 
     def _score(self, profiles: Iterator[Profile]) -> Iterator[Evidence]:
         block = max(1, min(BLOCK, DENSE_ENTRIES // max(len(self._candidates), 1)))

@@ -1,62 +1,249 @@
 """Which papers of a ranking one subscriber gets, and which only just not. Pure; called once for each delivery.
 
-A paper may come in if its relevance is at least `min_relevance` and above 0, it was not sent before, and no better
-paper and none sent before has the same title. Of those the best by score come in, up to the cap, with a floor for
-diversity: each interest that has anything to offer gets one place, as far as the places go, the interest with the
-best paper first. A paper's interest is the heaviest of its reasons that the profile is the cause of: each topic is
-one, example papers are one, and so on. What the floor costs is at most the last places of the list.
+A paper may come in if its relevance is at least `min_relevance` and above 0, and if neither it nor a near-duplicate was
+sent before or is in. Of those, at most `papers` come in:
+
+1. A floor: each interest that has anything to offer gets one place, the interest with the best paper first. A paper's
+   interest is the heaviest of its reasons that the profile is the cause of: each topic is one, example papers are one,
+   and so on.
+2. The other places go to the best by score - CLOSENESS_COST · (cosine - CLOSE), with the cosine to the closest paper
+   that is in, where that is above CLOSE. This is maximal marginal relevance (Carbonell and Goldstein, "The use of MMR",
+   1998), except that papers which merely share a field do not stand in each other's way.
+3. At most one place, the last, is an exploration: see `_Choice.explore`. It says so in a reason of weight 0.
+
+Diversity decides who is in, the score in which order; an exploration comes last. Of near-duplicates the one with the
+better score stays. Being nearly the same as a paper that is not in costs nothing: near-duplicates need no groups.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+import statistics
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date
+from itertools import islice
 
-from digest.model import Candidate, NearMiss, PaperId, Pick, ReasonKind, Selection
-from digest.rank.text import normal_title
+from digest.model import Candidate, NearMiss, Paper, PaperId, Pick, Reason, ReasonKind, Selection
+from digest.rank.text import shorten
 
 NEAR_MISSES = 3
+CLOSE = 0.35
+"""The cosine of two papers' words from which they are close."""
+CLOSENESS_COST = 0.3
+EXPLORING_PLACES, EXPLORING_PICKS = 6, 3
+"""How many places a list must have, and how many other picks, for one place to be an exploration."""
+TRENDING = 0.3
+"""The least trend of a paper that is said to trend."""
+TITLE_LENGTH = 60
+
+CloseTo = Callable[[PaperId], Mapping[PaperId, float]]
+Interest = tuple[ReasonKind, str]
 
 
 def select(
     ranking: Sequence[Pick],
     candidates: Mapping[PaperId, Candidate],
-    already_sent: Collection[PaperId],
+    already_sent: Mapping[PaperId, date | None],
     *,
     papers: int,
     min_relevance: float,
+    duplicates: Mapping[PaperId, Sequence[Paper]],
+    close_to: CloseTo,
+    explore: bool = False,
+    turn: int = 0,
 ) -> Selection:
-    """Choose at most `papers` picks, best first, and up to `NEAR_MISSES` that missed. Ties go by paper id."""
-    ordered = sorted(ranking, key=lambda pick: (-pick.score, pick.paper_id))
-    fresh = _fresh(ordered, candidates, already_sent)
-    eligible = [pick for pick in fresh if pick.relevance > 0 and pick.relevance >= min_relevance]
-    firsts: dict[tuple[ReasonKind, str], Pick] = {}
-    for pick in eligible:
-        firsts.setdefault(_interest(pick), pick)
-    chosen = {pick.paper_id for pick in list(firsts.values())[:papers]}
-    for pick in eligible:
-        if len(chosen) >= papers:
-            break
-        chosen.add(pick.paper_id)
-    picks = tuple(pick for pick in eligible if pick.paper_id in chosen)
-    return Selection(picks, _near_misses(fresh, eligible, chosen, papers, min_relevance))
+    """Choose at most `papers` picks, best first, and up to `NEAR_MISSES` that missed. Ties go by paper id.
+
+    `already_sent`: what she has, and of which day; None where it is by her own profile. `duplicates`: for each
+    candidate its near-duplicates, candidates and others. `close_to`: for a candidate the cosines of the others, at
+    least those above CLOSE. `turn`: the edition's number, so that explorations take turns.
+    """
+    choice = _Choice(candidates, already_sent, papers, min_relevance, duplicates, close_to)
+    choice.consider(sorted(ranking, key=_rank))
+    choice.fill()
+    if explore:
+        choice.explore(turn)
+    picks = tuple(pick for pick in choice.eligible if pick.paper_id in choice.picks)
+    exploration = (choice.exploration,) if choice.exploration else ()
+    return Selection(picks + exploration, tuple(islice(choice.near_misses(), NEAR_MISSES)))
 
 
-def _fresh(
-    ranking: Sequence[Pick], candidates: Mapping[PaperId, Candidate], already_sent: Collection[PaperId]
-) -> list[Pick]:
-    """The ranking without what was sent, and without a second paper of one title."""
-    titles = {normal_title(candidates[paper_id].paper.title) for paper_id in already_sent if paper_id in candidates}
-    fresh = []
-    for pick in ranking:
-        title = normal_title(candidates[pick.paper_id].paper.title)
-        if pick.paper_id in already_sent or (title and title in titles):
-            continue
-        titles.add(title)
-        fresh.append(pick)
-    return fresh
+@dataclass(slots=True)
+class _Choice:
+    """One subscriber's picks while they are made, and what they mean for the other papers."""
+
+    candidates: Mapping[PaperId, Candidate]
+    already_sent: Mapping[PaperId, date | None]
+    papers: int
+    min_relevance: float
+    duplicates: Mapping[PaperId, Sequence[Paper]]
+    close_to: CloseTo
+    met: list[tuple[Pick, Paper]] = field(default_factory=list)
+    """What is nearly the same as a paper that she has, with that paper; relevant or not."""
+    fresh: list[Pick] = field(default_factory=list)
+    """All that is new to her, best first."""
+    eligible: list[Pick] = field(default_factory=list)
+    """What of it is relevant enough."""
+    picks: dict[PaperId, Pick] = field(default_factory=dict)
+    interests: dict[Interest, PaperId] = field(default_factory=dict)
+    """Each interest that has a place by the floor, and its pick."""
+    doubles: dict[PaperId, PaperId] = field(default_factory=dict)
+    """What is nearly the same as a pick, and that pick."""
+    costs: dict[PaperId, tuple[float, PaperId]] = field(default_factory=dict)
+    """What closeness to a pick costs, and to which: the highest."""
+    exploration: Pick | None = None
+    displaced: PaperId | None = None
+
+    def consider(self, ordered: Sequence[Pick]) -> None:
+        """Sorts out what she has and what is not relevant enough."""
+        for pick in ordered:
+            if pick.paper_id in self.already_sent:
+                continue
+            had = next((p for p in self.duplicates.get(pick.paper_id, ()) if p.id in self.already_sent), None)
+            if had:
+                self.met.append((pick, had))
+                continue
+            self.fresh.append(pick)
+            if self._relevant(pick):
+                self.eligible.append(pick)
+
+    def _relevant(self, pick: Pick) -> bool:
+        return pick.relevance > 0 and pick.relevance >= self.min_relevance
+
+    def fill(self) -> None:
+        """First the floor, then the best by score and distance."""
+        for pick in self.eligible:
+            if len(self.picks) == self.papers:
+                return
+            if pick.paper_id not in self.doubles and (interest := _interest(pick)) not in self.interests:
+                self.interests[interest] = pick.paper_id
+                self._take(pick)
+        while len(self.picks) < self.papers and (best := self._best()):
+            self._take(best)
+
+    def _take(self, pick: Pick) -> None:
+        self.picks[pick.paper_id] = pick
+        for paper in self.duplicates.get(pick.paper_id, ()):
+            self.doubles.setdefault(paper.id, pick.paper_id)
+        for paper_id, cosine in self.close_to(pick.paper_id).items():
+            cost = CLOSENESS_COST * (cosine - CLOSE)
+            if cost > self._cost(paper_id):
+                self.costs[paper_id] = cost, pick.paper_id
+
+    def _cost(self, paper_id: PaperId) -> float:
+        return self.costs[paper_id][0] if paper_id in self.costs else 0.0
+
+    def _best(self) -> Pick | None:
+        best, worth = None, float("-inf")
+        for pick in self.eligible:
+            if pick.score <= worth:
+                break  # no later one can be worth more than its score
+            if pick.paper_id not in self.picks and pick.paper_id not in self.doubles:
+                value = pick.score - self._cost(pick.paper_id)
+                if value > worth:
+                    best, worth = pick, value
+        return best
+
+    def explore(self, turn: int) -> None:
+        """Gives the last place, if the list is full, to a paper that may teach what the profile does not say.
+
+        Where there are more interests than places, the one that has the last place and those that have none take
+        turns. Else it is the paper that trends most of those with at least half of the relevance that is asked for; it
+        must do so more than most of the ranking, a dislike must not have pushed it down, and no interest gives up its
+        only place for it.
+        """
+        if self.papers < EXPLORING_PLACES or len(self.picks) < EXPLORING_PICKS:
+            return
+        full = len(self.picks) == self.papers
+        if full and (waiting := self._waiting()):
+            if place := turn % (len(waiting) + 1):
+                self._explore(waiting[place - 1], "an interest of yours that had no place", next(reversed(self.picks)))
+        elif trending := self._trending():
+            alone = set(self.interests.values())
+            spare = [pick.paper_id for pick in self.eligible if pick.paper_id in self.picks.keys() - alone]
+            if spare or not full:
+                self._explore(trending, "just under your threshold, and trending", spare[-1] if full else None)
+
+    def _waiting(self) -> list[Pick]:
+        """The best paper of each interest that has no place, best first."""
+        waiting: dict[Interest, Pick] = {}
+        for pick in self.eligible:
+            if pick.paper_id not in self.doubles and (interest := _interest(pick)) not in self.interests:
+                waiting.setdefault(interest, pick)
+        return list(waiting.values())
+
+    def _trending(self) -> Pick | None:
+        near = [
+            pick
+            for pick in self.fresh
+            if self.min_relevance / 2 <= pick.relevance < self.min_relevance
+            and pick.relevance > 0
+            and pick.trend >= TRENDING
+            and pick.paper_id not in self.doubles
+            and all(reason.weight >= 0 for reason in pick.reasons)
+        ]
+        best = min(near, key=lambda pick: (-pick.trend, pick.paper_id), default=None)
+        usual = statistics.median(pick.trend for pick in self.fresh) if best else 0.0
+        return best if best and best.trend > usual else None
+
+    def _explore(self, pick: Pick, why: str, displaced: PaperId | None) -> None:
+        reason = Reason(ReasonKind.EXPLORATION, f"exploring: {why}", 0.0)
+        self.exploration = replace(pick, reasons=(reason, *pick.reasons))
+        self.displaced = displaced
+        if displaced:
+            del self.picks[displaced]
+
+    def near_misses(self) -> Iterator[NearMiss]:
+        """First what was relevant enough, best first; then what came nearest to it; then what was excluded."""
+        got = {*self.picks, self.exploration.paper_id} if self.exploration else self.picks.keys()
+        missed = [pick for pick in self.eligible if pick.paper_id not in got]
+        missed += [pick for pick, _ in self.met if self._relevant(pick)]
+        had = {pick.paper_id: paper for pick, paper in self.met}
+        places = self._places()
+        for pick in sorted(missed, key=_rank):
+            known = had.get(pick.paper_id)
+            yield NearMiss(pick, self._had(known) if known else self._lost(pick, places))
+        below = [p for p in self.fresh if 0 < p.relevance < self.min_relevance and p.paper_id not in got]
+        for pick in sorted(below, key=lambda p: (-p.relevance, p.paper_id)):
+            yield NearMiss(pick, _shortfall(pick.relevance, self.min_relevance))
+        for pick in self.fresh:
+            if pick.relevance == 0 and (missing := _exclusion(pick)):
+                yield NearMiss(pick, missing)
+
+    def _places(self) -> dict[PaperId, int]:
+        """The place of each eligible paper by score alone, near-duplicates of picks left out."""
+        return {p.paper_id: n for n, p in enumerate((p for p in self.eligible if p.paper_id not in self.doubles), 1)}
+
+    def _had(self, paper: Paper) -> str:
+        day = self.already_sent[paper.id]
+        return f"nearly the same as {_quote(paper)}, {f'which you got on {day}' if day else 'which is in your profile'}"
+
+    def _lost(self, pick: Pick, places: Mapping[PaperId, int]) -> str:
+        """Why an eligible paper is not in."""
+        if pick.paper_id == self.displaced:
+            return "gave its place to an exploration"
+        if better := self.doubles.get(pick.paper_id):
+            return f"nearly the same as {self._above(better)}"
+        if places[pick.paper_id] > self.papers:
+            return f"{_ordinal(places[pick.paper_id])} of {self.papers}"
+        if pick.paper_id in self.costs:
+            return f"close to {self._above(self.costs[pick.paper_id][1])}"
+        return "gave its place to another of your topics"
+
+    def _above(self, paper_id: PaperId) -> str:
+        where = "is above" if paper_id in self.picks else "gave its place to an exploration"
+        return f"{_quote(self.candidates[paper_id].paper)}, which {where}"
 
 
-def _interest(pick: Pick) -> tuple[ReasonKind, str]:
+def _rank(pick: Pick) -> tuple[float, PaperId]:
+    return -pick.score, pick.paper_id
+
+
+def _quote(paper: Paper) -> str:
+    return f"“{shorten(paper.title.strip() or paper.abstract.strip() or paper.id, TITLE_LENGTH)}”"
+
+
+def _interest(pick: Pick) -> Interest:
     causes = [reason for reason in pick.reasons if reason.kind is not ReasonKind.TREND]
     if not causes:
         return ReasonKind.TREND, ""
@@ -64,23 +251,6 @@ def _interest(pick: Pick) -> tuple[ReasonKind, str]:
     # A topic's reason reads "name: matched terms".
     topic = heaviest.text.partition(": ")[0] if heaviest.kind is ReasonKind.TOPIC else ""
     return heaviest.kind, topic
-
-
-def _near_misses(
-    fresh: Sequence[Pick], eligible: Sequence[Pick], chosen: Collection[PaperId], papers: int, min_relevance: float
-) -> tuple[NearMiss, ...]:
-    """First what the cap kept out, then what is nearest below the threshold, then what an exclusion took."""
-    capped = [
-        NearMiss(
-            pick, f"{_ordinal(place)} of {papers}" if place > papers else "gave its place to another of your topics"
-        )
-        for place, pick in enumerate(eligible, 1)
-        if pick.paper_id not in chosen
-    ]
-    below = sorted((p for p in fresh if 0 < p.relevance < min_relevance), key=lambda p: (-p.relevance, p.paper_id))
-    under = [NearMiss(pick, _shortfall(pick.relevance, min_relevance)) for pick in below[:NEAR_MISSES]]
-    lost = [NearMiss(pick, missing) for pick in fresh if pick.relevance == 0 and (missing := _exclusion(pick))]
-    return tuple((capped + under + lost)[:NEAR_MISSES])
 
 
 def _exclusion(pick: Pick) -> str:

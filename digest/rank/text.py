@@ -16,6 +16,8 @@ import snowballstemmer
 
 _SINGLE = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af"
 _WORD = re.compile(rf"[{_SINGLE}]|(?:(?![{_SINGLE}])[^\W_])(?:(?![{_SINGLE}])[^\W_\u0300-\u036f]|[\u0300-\u036f])*")
+_ASCII_WORDS = bytes(ord(chr(c).lower()) if chr(c).isalnum() and c < 128 else 32 for c in range(256))
+"""For `bytes.translate`: letters and digits in lower case, a space for all else."""
 _UNDECOMPOSED = str.maketrans({"ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "æ": "ae", "œ": "oe", "ı": "i"})
 
 _STOP_WORDS = """
@@ -87,9 +89,11 @@ COMMON_STEMS = frozenset(stems(_COMMON_WORDS))
 """Stems that a fair share of all abstracts contains, whatever their field."""
 
 
-def normal_title(title: str) -> str:
-    """Return a title without case, accents and punctuation; titles that differ only in a number stay apart."""
-    return " ".join(fold(word) for word in _WORD.findall(title))
+def words(text: str) -> list[str]:
+    """Return the words of a text in their order, without case and accents; stop words stay, nothing is stemmed."""
+    if text.isascii():
+        return text.encode("ascii").translate(_ASCII_WORDS).decode("ascii").split()  # the same, ten times faster
+    return [fold(word) for word in _WORD.findall(text)]
 
 
 def shorten(text: str, limit: int) -> str:

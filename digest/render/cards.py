@@ -151,9 +151,13 @@ def card_of(candidate: Candidate) -> Card:
 
 
 def why(pick: Pick) -> str:
-    """The reason line: what spoke for the paper, in the order of the pick's reasons; what hardly did is left out."""
+    """The reason line: what spoke for the paper, in the order of the pick's reasons; what hardly did is left out.
+
+    That it is an exploration is said although it is no part of the score.
+    """
     least = REASON_SHARE * sum(r.weight for r in pick.reasons if r.weight > 0)
-    reasons = dict.fromkeys(_reason(r) for r in pick.reasons if r.weight > 0 and r.weight >= least)
+    told = (r for r in pick.reasons if r.weight >= least > 0 or r.kind is ReasonKind.EXPLORATION)
+    reasons = dict.fromkeys(map(_reason, told))
     return " · ".join([text for text in reasons if text][:REASONS]) or "close to what you follow"
 
 

@@ -93,6 +93,7 @@ def _mailing_list(table: ListTable, folder: Path) -> MailingList:
         when_empty=table.when_empty,
         frequency=table.frequency,
         trend_weight=table.trend_weight,
+        explore=table.explore,
         base_url=table.base_url,
         postal_address=table.postal_address,
         templates=files.absolute(folder, table.templates) if table.templates else None,

@@ -85,6 +85,7 @@ class ListTable(Table):
     frequency: Often = Frequency.DAILY
     trend_weight: Share = 0.3
     semantic: Flag | None = None
+    explore: Flag = True
     base_url: Annotated[str, BeforeValidator(checks.web_address)] | None = None
     postal_address: LongText | None = None
     templates: Text | None = None

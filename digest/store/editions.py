@@ -25,6 +25,7 @@ from digest.model import (
     Edition,
     EditionId,
     ListId,
+    Paper,
     PaperId,
     Pick,
     Selection,
@@ -204,40 +205,50 @@ class Editions:
             after = found[-1].id
 
     def already_sent(
-        self, subscribers: Sequence[Subscriber], candidates: Sequence[Candidate], until: Edition
-    ) -> dict[SubscriberId, frozenset[PaperId]]:
-        """Which of the candidates an earlier edition brought, or still may bring, each subscriber.
+        self,
+        subscribers: Sequence[Subscriber],
+        candidates: Sequence[Candidate],
+        duplicates: Mapping[PaperId, Sequence[Paper]],
+        until: Edition,
+    ) -> dict[SubscriberId, dict[PaperId, date]]:
+        """Which papers earlier editions brought, or still may bring, each subscriber, and the day of the last of them.
 
-        In any version and under any id: a paper that came by its DOI does not come again by its arXiv id.
+        Of the candidates, in any version and under any id: a paper that came by its DOI does not come again by its
+        arXiv id. And of their near-duplicates, under the ids that these have in `duplicates`.
         """
         deliveries, editions, papers = schema.deliveries, schema.editions, schema.edition_papers
-        sent: dict[SubscriberId, set[PaperId]] = {}
+        sent: dict[SubscriberId, dict[PaperId, date]] = {}
         with self._database.read() as connection:
             wanted = _known_as(connection, candidates)
-            # Only editions that share a candidate with this one can have brought one of its papers.
-            sharing: set[int] = set()
+            for paper_id in {paper.id for c in candidates for paper in duplicates.get(c.paper.id, ())}:
+                wanted.setdefault(paper_id, set()).add(paper_id)
+            # Only editions that share a paper with this one can have brought it.
+            sharing: dict[int, date] = {}
             for some_ids in in_groups(sorted(wanted)):
-                sharing.update(
-                    connection.execute(
-                        sa.select(papers.c.edition_id)
-                        .join(editions, editions.c.id == papers.c.edition_id)
-                        .where(editions.c.list_id == until.list_id, papers.c.paper_id.in_(some_ids))
-                        .distinct()
-                    ).scalars()
+                found = connection.execute(
+                    sa.select(editions.c.id, editions.c.due_on)
+                    .join(papers, editions.c.id == papers.c.edition_id)
+                    .where(
+                        editions.c.list_id == until.list_id, editions.c.id != until.id, papers.c.paper_id.in_(some_ids)
+                    )
+                    .distinct()
                 )
-            earlier = sorted(sharing - {until.id})
+                sharing |= {row.id: row.due_on for row in found}
             for some in in_groups([s.id for s in subscribers]):
                 rows = connection.execute(
-                    sa.select(deliveries.c.subscriber_id, deliveries.c.picks).where(
+                    sa.select(deliveries.c.subscriber_id, deliveries.c.edition_id, deliveries.c.picks)
+                    .where(
                         deliveries.c.subscriber_id.in_(some),
-                        deliveries.c.edition_id.in_(earlier),
+                        deliveries.c.edition_id.in_(sorted(sharing)),
                         deliveries.c.status.not_in(NEVER_ARRIVED),
                     )
+                    .order_by(deliveries.c.edition_id)
                 )
-                for subscriber_id, picks in rows:
+                for subscriber_id, edition_id, picks in rows:
                     for pick in decode(picks, tuple[Pick, ...]):
-                        sent.setdefault(SubscriberId(subscriber_id), set()).update(wanted.get(pick.paper_id, ()))
-        return {subscriber_id: frozenset(ids) for subscriber_id, ids in sent.items() if ids}
+                        brought = dict.fromkeys(wanted.get(pick.paper_id, ()), sharing[edition_id])
+                        sent.setdefault(SubscriberId(subscriber_id), {}).update(brought)
+        return {subscriber_id: brought for subscriber_id, brought in sent.items() if brought}
 
     def enqueue(
         self,

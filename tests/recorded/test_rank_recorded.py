@@ -97,7 +97,9 @@ def test_a_topic_that_no_paper_is_about_selects_nothing(ranker: Ranker, recorded
     """However much the day's papers trend, a geologist gets none of them, and is told what came nearest."""
     candidates = {candidate.paper.id: candidate for candidate in day(recorded, "2026-05-21")}
     (ranking,) = ranker.rank([Profile((GEOLOGY,))])
-    selection = select(ranking, candidates, frozenset(), papers=12, min_relevance=0.2)
+    selection = select(
+        ranking, candidates, {}, papers=12, min_relevance=0.2, duplicates={}, close_to=ranker.close_to, explore=True
+    )
     assert selection.picks == ()
     assert all("under your" in miss.missing for miss in selection.near_misses)
 
