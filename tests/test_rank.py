@@ -16,6 +16,7 @@ from digest.model import Candidate, Paper, PaperId, Pick, Profile, ReasonKind, S
 from digest.rank import Ranker
 from digest.rank.index import Floats
 from digest.rank.relevance import Evidence, Relevance
+from digest.rank.selection import CLOSE
 from tests.factories import NOW, paper
 
 WORDS = [
@@ -115,6 +116,19 @@ def test_reasons_are_made_for_the_top_only(monkeypatch: pytest.MonkeyPatch) -> N
     ranker = Ranker([candidate(n) for n in range(1, 40)], now=NOW)
     list(ranker.rank([Profile(examples=(paper(1).id,))], 2))
     assert set(asked) == {2}
+
+
+def test_close_are_the_candidates_that_share_many_words() -> None:
+    """Both ways round, by cosine; known papers and the candidate itself are not among them."""
+    texts = ["grow forests of decision trees", "prune forests of decision trees", "maps of rivers after a flood", ""]
+    papers = [paper(n, title="", abstract=text) for n, text in enumerate(texts)]
+    known = paper(9, title="", abstract=texts[0])
+    ranker = Ranker([Candidate(one, ()) for one in papers], known={known.id: known}, now=NOW)
+    close = [ranker.close_to(one.id) for one in papers]
+    assert [close[0].keys(), close[1].keys(), close[2].keys()] == [{papers[1].id}, {papers[0].id}, set()]
+    assert CLOSE <= close[0][papers[1].id] < 1
+    assert close[0][papers[1].id] == pytest.approx(close[1][papers[0].id])
+    assert close[3] == {}
 
 
 def test_equal_profiles_are_scored_once(monkeypatch: pytest.MonkeyPatch) -> None:

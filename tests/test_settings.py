@@ -53,6 +53,12 @@ def test_what_a_short_config_means(config: Path) -> None:
     assert found.warnings == ()
 
 
+def test_exploring_can_be_switched_off(config: Path) -> None:
+    """A list explores unless it says otherwise."""
+    assert loaded(config, BASE).mailing_list.explore
+    assert not loaded(config, after(3, "explore = false")).mailing_list.explore
+
+
 def test_without_smtp_there_is_no_relay(config: Path) -> None:
     """A config without [smtp] means the Maildir."""
     assert loaded(config, BASE.partition("[smtp]")[0]).relay is None

@@ -101,6 +101,7 @@ MISTAKES: list[tuple[str, int, str, str]] = [
         "`min_relevance` of [list] must be a number from 0 to 1, not 20",
     ),
     (after(3, "min_relevance = nan"), 4, "list.min_relevance", "`min_relevance` of [list] must be a number…, not nan"),
+    (after(3, 'explore = "yes"'), 4, "list.explore", "`explore` of [list] must be true or false, not …"),
     (after(3, 'trend_weight = "0.3"'), 4, "list.trend_weight", "`trend_weight` of [list] must be a number…"),
     (
         after(3, 'when_empty = "never"'), 4, "list.when_empty",

@@ -177,13 +177,17 @@ def _is_number(piece: str) -> bool:
 
 
 def _shingles(abstracts: Sequence[Sequence[int]], vocabulary: int) -> Matrix:
-    """How often each shingle stands in each abstract that has FEWEST_SHINGLES. Shape (documents, shingles)."""
+    """Each shingle of each abstract that has FEWEST_SHINGLES of them. Shape (documents, shingles)."""
     lengths, numbers = _lengths(abstracts), _flat(abstracts)
     rows = np.repeat(np.arange(len(abstracts)), lengths)
-    inside = np.flatnonzero((rows[:-2] == rows[2:]) & (lengths[rows[:-2]] >= FEWEST_SHINGLES + 2))
+    inside = np.flatnonzero(rows[:-2] == rows[2:])
     keys = (numbers[inside] * vocabulary + numbers[inside + 1]) * vocabulary + numbers[inside + 2]
     distinct, columns = np.unique(keys, return_inverse=True)
-    return _counts(rows[inside], columns, (len(abstracts), len(distinct)))
+    counts = _counts(rows[inside], columns, (len(abstracts), len(distinct)))
+    sizes = np.diff(counts.indptr)
+    enough = np.repeat(sizes >= FEWEST_SHINGLES, sizes)
+    rows = np.repeat(np.arange(len(abstracts)), sizes)[enough]
+    return _counts(rows, counts.indices[enough], counts.shape)
 
 
 def _sets(counts: Matrix, first: int) -> _Sets:

@@ -99,8 +99,8 @@ class _Choice:
         for pick in ordered:
             if pick.paper_id in self.already_sent:
                 continue
-            had = next((p for p in self.duplicates.get(pick.paper_id, ()) if p.id in self.already_sent), None)
-            if had:
+            near = self.duplicates.get(pick.paper_id, ())
+            if had := next((paper for paper in near if paper.id in self.already_sent), None) if near else None:
                 self.met.append((pick, had))
                 continue
             self.fresh.append(pick)
@@ -155,7 +155,7 @@ class _Choice:
         if self.papers < EXPLORING_PLACES or len(self.picks) < EXPLORING_PICKS:
             return
         full = len(self.picks) == self.papers
-        if full and (waiting := self._waiting()):
+        if len(self.interests) == self.papers and (waiting := self._waiting()):
             if place := turn % (len(waiting) + 1):
                 self._explore(waiting[place - 1], "an interest of yours that had no place", next(reversed(self.picks)))
         elif trending := self._trending():
@@ -196,13 +196,16 @@ class _Choice:
     def near_misses(self) -> Iterator[NearMiss]:
         """First what was relevant enough, best first; then what came nearest to it; then what was excluded."""
         got = {*self.picks, self.exploration.paper_id} if self.exploration else self.picks.keys()
-        missed = [pick for pick in self.eligible if pick.paper_id not in got]
-        missed += [pick for pick, _ in self.met if self._relevant(pick)]
-        had = {pick.paper_id: paper for pick, paper in self.met}
-        places = self._places()
-        for pick in sorted(missed, key=_rank):
-            known = had.get(pick.paper_id)
-            yield NearMiss(pick, self._had(known) if known else self._lost(pick, places))
+        had = {pick.paper_id: paper for pick, paper in self.met if self._relevant(pick)}
+        met = [pick for pick, _ in self.met if pick.paper_id in had]
+        place = 0  # by score alone
+        for pick in sorted(self.eligible + met, key=_rank) if met else self.eligible:
+            if pick.paper_id in had:
+                yield NearMiss(pick, self._had(had[pick.paper_id]))
+                continue
+            place += pick.paper_id not in self.doubles
+            if pick.paper_id not in got:
+                yield NearMiss(pick, self._lost(pick, place))
         below = [p for p in self.fresh if 0 < p.relevance < self.min_relevance and p.paper_id not in got]
         for pick in sorted(below, key=lambda p: (-p.relevance, p.paper_id)):
             yield NearMiss(pick, _shortfall(pick.relevance, self.min_relevance))
@@ -210,22 +213,18 @@ class _Choice:
             if pick.relevance == 0 and (missing := _exclusion(pick)):
                 yield NearMiss(pick, missing)
 
-    def _places(self) -> dict[PaperId, int]:
-        """The place of each eligible paper by score alone, near-duplicates of picks left out."""
-        return {p.paper_id: n for n, p in enumerate((p for p in self.eligible if p.paper_id not in self.doubles), 1)}
-
     def _had(self, paper: Paper) -> str:
         day = self.already_sent[paper.id]
         return f"nearly the same as {_quote(paper)}, {f'which you got on {day}' if day else 'which is in your profile'}"
 
-    def _lost(self, pick: Pick, places: Mapping[PaperId, int]) -> str:
+    def _lost(self, pick: Pick, place: int) -> str:
         """Why an eligible paper is not in."""
         if pick.paper_id == self.displaced:
             return "gave its place to an exploration"
         if better := self.doubles.get(pick.paper_id):
             return f"nearly the same as {self._above(better)}"
-        if places[pick.paper_id] > self.papers:
-            return f"{_ordinal(places[pick.paper_id])} of {self.papers}"
+        if place > self.papers:
+            return f"{_ordinal(place)} of {self.papers}"
         if pick.paper_id in self.costs:
             return f"close to {self._above(self.costs[pick.paper_id][1])}"
         return "gave its place to another of your topics"
@@ -244,13 +243,14 @@ def _quote(paper: Paper) -> str:
 
 
 def _interest(pick: Pick) -> Interest:
-    causes = [reason for reason in pick.reasons if reason.kind is not ReasonKind.TREND]
-    if not causes:
+    heaviest = None
+    for reason in pick.reasons:
+        if reason.kind is not ReasonKind.TREND and (heaviest is None or reason.weight > heaviest.weight):
+            heaviest = reason
+    if heaviest is None:
         return ReasonKind.TREND, ""
-    heaviest = max(causes, key=lambda reason: reason.weight)
     # A topic's reason reads "name: matched terms".
-    topic = heaviest.text.partition(": ")[0] if heaviest.kind is ReasonKind.TOPIC else ""
-    return heaviest.kind, topic
+    return heaviest.kind, heaviest.text.partition(": ")[0] if heaviest.kind is ReasonKind.TOPIC else ""
 
 
 def _exclusion(pick: Pick) -> str:
