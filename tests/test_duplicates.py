@@ -75,6 +75,14 @@ def test_a_like_title_and_nearly_all_of_the_words_are_one_work() -> None:
     assert not near(of(TITLE, ""), of(title, "", 2))
 
 
+def test_just_enough_of_a_title_is_enough() -> None:
+    """Seven words of ten are found, although the three are rarer; six of nine are too few."""
+    seven, turned = "Growing Small Forests of Decision Trees Nightly", " ".join(reversed(ABSTRACT.split()))
+    assert near(of(seven, ABSTRACT), of(f"{seven} Brings Patient Gardeners", turned, 2))
+    six = seven.removesuffix(" Nightly")
+    assert not near(of(six, ABSTRACT), of(f"{six} Brings Patient Gardeners", turned, 2))
+
+
 def test_most_of_an_abstract_under_another_title_is_one_work() -> None:
     """If an author agrees, however the name is written; where there are no names, the titles must be a little alike."""
     half = ABSTRACT.rpartition(" A theorem")[0]
@@ -90,6 +98,7 @@ def test_a_revised_abstract_by_the_same_authors_is_one_work() -> None:
     assert near(of(TITLE, ABSTRACT), of(title, REVISED, 2))
     assert not near(of(TITLE, ABSTRACT), of(title, REVISED, 2, ("Ada Example", "Cy Stranger", "Di Foreign")))
     assert not near(of(TITLE, ABSTRACT), of(title, REVISED, 2, ()))
+    assert not near(of("", ABSTRACT), of("", REVISED, 2, ()))
 
 
 @pytest.mark.parametrize(

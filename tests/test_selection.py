@@ -107,7 +107,10 @@ def test_of_near_duplicates_the_better_stays() -> None:
     """Whichever was found to be near to which, and whatever their order in the ranking."""
     selection = chosen([pick(1, 0.5), pick(2, 0.8), pick(3, 0.4)], near=[(1, 2)])
     assert numbers(selection) == [2, 3]
-    assert missing(selection) == [(1, "nearly the same as “Invented paper number 2”, which is above")]
+    told = "nearly the same as “Invented paper number 2”, which is above"
+    assert missing(selection) == [(1, told)]
+    selection = chosen([pick(1, 0.5), pick(2, 0.8), pick(3, 0.4), pick(4, 0.3)], near=[(1, 2)], papers=2)
+    assert missing(selection) == [(1, told), (4, "3rd of 2")]
 
 
 def test_near_duplicates_of_what_is_not_in_are_not_kept_out() -> None:
