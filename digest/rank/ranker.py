@@ -54,6 +54,7 @@ class Ranker:
         index = build(documents)
         self._relevance = Relevance(index, documents, len(self._candidates))
         self._vectors = index.vectors[: len(self._candidates)]
+        self._by_word = self._vectors.T.tocsr()
         self._rows = {candidate.paper.id: row for row, candidate in enumerate(self._candidates)}
         self._close: dict[PaperId, dict[PaperId, float]] = {}
         self._explainer = Explainer(documents, self._relevance, self._trend, trend_weight)
@@ -82,10 +83,10 @@ class Ranker:
         """
         if paper_id not in self._close:
             row = self._rows[paper_id]
-            cosines = (self._vectors @ self._vectors[row].T).tocoo()
+            cosines = (self._vectors[row] @ self._by_word).tocoo()
             self._close[paper_id] = {
                 self._candidates[other].paper.id: cosine
-                for other, cosine in zip(cosines.row.tolist(), cosines.data.tolist(), strict=True)
+                for other, cosine in zip(cosines.col.tolist(), cosines.data.tolist(), strict=True)
                 if cosine >= CLOSE and other != row
             }
         return self._close[paper_id]
