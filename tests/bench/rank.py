@@ -1,6 +1,6 @@
 """How well the shipped ranker finds what people judged relevant, beside others. Prints figures, asserts nothing.
 
-    python tests/bench/rank.py                                  all nine sets, everything: the better part of an hour
+    python tests/bench/rank.py                                  all nine sets, everything: tens of minutes
     python tests/bench/rank.py med cacm --no-baselines          two sets, digest alone
     python tests/bench/rank.py --semantic without --cache DIR   only `digest rank --no-semantic`, beside the baselines
 
