@@ -186,13 +186,13 @@ def rank_for(
     mailing_list: MailingList,
     papers: PaperStore,
     candidates: Sequence[Candidate],
-    profiles: Sequence[Profile],
+    profiles: Iterable[Profile],
     cutoff: datetime,
     library: Mapping[PaperId, Paper],
     embed: Embed | None,
 ) -> Ranker:
     """The ranker for an edition's candidates, knowing the papers that the profiles name. None: by words alone."""
-    named = frozenset[PaperId]().union(*map(named_papers, profiles))
+    named = frozenset(paper_id for profile in profiles for paper_id in named_papers(profile))
     return Ranker(
         candidates,
         known={**papers.known(named), **{paper_id: library[paper_id] for paper_id in named & library.keys()}},
@@ -262,8 +262,12 @@ async def enqueue_all(
     if mailing_list.when_empty is WhenEmpty.SKIP:
         nothing_for = f'no paper reached min_relevance = {mailing_list.min_relevance:g}, and when_empty = "skip"'
     duplicates = duplicates_for(papers, candidates, edition.cutoff, library)
+    ranker: Ranker | None = None
     for shard in editions.recipients(edition):
-        ranker = rank_for(mailing_list, papers, candidates, [s.profile for s in shard], edition.cutoff, library, embed)
+        if ranker is None:
+            # One for all shards: what it learns of the papers is the same for everybody, and takes seconds.
+            profiles = (subscriber.profile for others in editions.recipients(edition) for subscriber in others)
+            ranker = rank_for(mailing_list, papers, candidates, profiles, edition.cutoff, library, embed)
         sent = editions.already_sent(shard, candidates, duplicates, edition)
         selected = [
             (subscriber, selection, message_id(mailing_list, edition, subscriber.id))

@@ -91,7 +91,7 @@ def edition_of(
     made = editions.freeze(
         LAB.id, TODAY + timedelta(days=day), now, [SourceReport(f"source{day}", announced, signals)], merge, ()
     )
-    asyncio.run(enqueue_all(lab, made, Papers(database), editions, {}, now, lambda: False))
+    asyncio.run(enqueue_all(lab, made, Papers(database), editions, {}, None, now, lambda: False))
     return made
 
 
@@ -107,7 +107,7 @@ def selected(database: Database, edition: Edition, library: tuple[Paper, ...] = 
     candidates = editions.candidates(edition)
     people = Subscribers(database).reachable(LAB.id)
     duplicates = duplicates_for(papers, candidates, edition.cutoff, named)
-    ranker = rank_for(LAB, papers, candidates, [s.profile for s in people], edition.cutoff, named)
+    ranker = rank_for(LAB, papers, candidates, [s.profile for s in people], edition.cutoff, named, None)
     sent = editions.already_sent(people, candidates, duplicates, edition)
     by_id = {c.paper.id: c for c in candidates}
     return [chosen for _, chosen in select_for(LAB, edition, ranker, by_id, people, sent, duplicates)]

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from digest.model import Candidate, Paper, PaperId, Pick, Profile, ReasonKind, Signal, Topic, Vote
+from digest.model import Candidate, Paper, PaperId, Pick, Profile, Reason, ReasonKind, Signal, Topic, Vote
 from digest.rank import Ranker
-from digest.rank.index import Floats
+from digest.rank.reasons import Explainer
 from digest.rank.relevance import Evidence, Relevance
 from digest.rank.selection import CLOSE
 from tests.factories import NOW, paper
@@ -104,18 +104,18 @@ def test_the_top_of_a_ranking_is_the_beginning_of_the_whole() -> None:
 
 
 def test_reasons_are_made_for_the_top_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A ranking of two looks at the likeness of two candidates."""
+    """A ranking of two words the reasons of two candidates."""
     asked: list[int] = []
-    real = Relevance.likeness
+    real = Explainer.explain
 
-    def noted(self: Relevance, candidates: Sequence[int], rows: Sequence[int]) -> Floats:
-        asked.append(len(candidates))
-        return real(self, candidates, rows)
+    def noted(self: Explainer, evidence: Evidence, rows: Sequence[int]) -> Iterator[tuple[Reason, ...]]:
+        asked.append(len(rows))
+        return real(self, evidence, rows)
 
-    monkeypatch.setattr(Relevance, "likeness", noted)
+    monkeypatch.setattr(Explainer, "explain", noted)
     ranker = Ranker([candidate(n) for n in range(1, 40)], now=NOW)
     list(ranker.rank([Profile(examples=(paper(1).id,))], 2))
-    assert set(asked) == {2}
+    assert asked == [2]
 
 
 def test_close_are_the_candidates_that_share_many_words() -> None:

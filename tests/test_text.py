@@ -110,7 +110,7 @@ def test_the_later_vote_counts() -> None:
     a, b, c = PaperId("a"), PaperId("b"), PaperId("c")
     later = NOW.replace(hour=9)
     profile = Profile(liked=(Vote(a, NOW), Vote(b, NOW), Vote(c, later)), disliked=(Vote(a, later), Vote(b)))
-    assert votes(profile) == ((c, b), (a,))
+    assert votes(profile) == ((Vote(c, later), Vote(b, NOW)), (Vote(a, later),))
 
 
 # --- names ----------------------------------------------------------------------------------------------------------

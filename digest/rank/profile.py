@@ -14,6 +14,7 @@ import re
 from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import pairwise
 
 from digest.model import PaperId, Profile, Topic, Vote
 from digest.rank.text import fold, stems
@@ -35,6 +36,10 @@ class TopicQuery:
     weight: float
     words: tuple[tuple[str, int], ...]
     """Every word of the text and the keywords, and how often it stands there."""
+    pairs: tuple[tuple[str, str], ...]
+    """Words that stand side by side in the text or in a keyword."""
+    prose: str
+    """Text and keywords as written, for their meaning."""
     keywords: tuple[tuple[str, ...], ...]
     exclude: tuple[tuple[str, tuple[str, ...]], ...]
     """As written, and as stems."""
@@ -91,19 +96,20 @@ def topic_query(topic: Topic) -> TopicQuery:
         keywords = tuple(dict.fromkeys((*keywords, tuple(text))))
     exclude = tuple((written, phrase) for written in topic.exclude if (phrase := tuple(stems(written))))
     weight = min(max(topic.weight, 0.0), MAX_WEIGHT)
-    return TopicQuery(topic.name, weight, tuple(words.items()), keywords, exclude)
+    pairs = tuple(dict.fromkeys(pair for phrase in (text, *keywords) for pair in pairwise(phrase)))
+    prose = ". ".join(filter(str.strip, (topic.text, *topic.keywords))) or topic.name
+    return TopicQuery(topic.name, weight, tuple(words.items()), pairs, prose, keywords, exclude)
 
 
-def votes(profile: Profile) -> tuple[tuple[PaperId, ...], tuple[PaperId, ...]]:
+def votes(profile: Profile) -> tuple[tuple[Vote, ...], tuple[Vote, ...]]:
     """Return (liked, disliked), newest first. The later vote on a paper counts; of two at one time, the dislike."""
-    latest: dict[PaperId, tuple[datetime, bool]] = {}
+    latest: dict[PaperId, tuple[Vote, bool]] = {}
     for cast, likes in ((profile.liked, True), (profile.disliked, False)):
         for vote in cast:
-            at = _moment(vote)
-            if vote.paper_id not in latest or at >= latest[vote.paper_id][0]:
-                latest[vote.paper_id] = at, likes
-    newest = sorted(latest, key=lambda paper_id: latest[paper_id][0], reverse=True)
-    return tuple(p for p in newest if latest[p][1]), tuple(p for p in newest if not latest[p][1])
+            if vote.paper_id not in latest or _moment(vote) >= _moment(latest[vote.paper_id][0]):
+                latest[vote.paper_id] = vote, likes
+    newest = sorted(latest.values(), key=lambda found: _moment(found[0]), reverse=True)
+    return tuple(vote for vote, likes in newest if likes), tuple(vote for vote, likes in newest if not likes)
 
 
 def _moment(vote: Vote) -> datetime:

@@ -14,7 +14,7 @@ import numpy as np
 
 from digest.model import Candidate, Paper, PaperId, Pick, Profile
 from digest.rank.embedding import Embed
-from digest.rank.index import build
+from digest.rank.index import Index
 from digest.rank.reasons import Explainer
 from digest.rank.relevance import Evidence, Relevance
 from digest.rank.selection import CLOSE
@@ -28,8 +28,9 @@ DENSE_ENTRIES = 4_000_000
 class Ranker:
     """Scores candidates: score = (1 - trend_weight) · relevance + trend_weight · trend, all between 0 and 1.
 
-    `known` holds the papers that profiles name; one that is neither known nor a candidate is passed over. `background`
-    are papers of other days: with all the rest, they tell which words are common.
+    `known` holds the papers that profiles name; one that nobody knows is passed over. `background` are papers of other
+    days: with the candidates, they tell which words are common. `embed`, where there is one, makes the sentence vectors
+    with which topics are met by meaning too; it is asked only if a profile has a topic.
     """
 
     def __init__(
@@ -45,19 +46,19 @@ class Ranker:
         distinct = {candidate.paper.id: candidate for candidate in reversed(candidates)}
         self._candidates = tuple(reversed(distinct.values()))
         papers = {candidate.paper.id: candidate.paper for candidate in self._candidates}
-        for paper in (*(known or {}).values(), *background):
+        for paper in background:
             papers.setdefault(paper.id, paper)
         documents = tuple(papers.values())
+        others = tuple(paper for paper_id, paper in (known or {}).items() if paper_id not in papers)
         self._trend_weight = trend_weight
-        self._embed = embed
         self._trend = measure(self._candidates, now)
-        index = build(documents)
-        self._relevance = Relevance(index, documents, len(self._candidates))
-        self._vectors = index.vectors[: len(self._candidates)]
+        index = Index(documents)
+        self._relevance = Relevance(index, documents, others, len(self._candidates), embed, now)
+        self._vectors = index.papers.vectors[: len(self._candidates)]
         self._by_word = self._vectors.T.tocsr()
         self._rows = {candidate.paper.id: row for row, candidate in enumerate(self._candidates)}
         self._close: dict[PaperId, dict[PaperId, float]] = {}
-        self._explainer = Explainer(documents, self._relevance, self._trend, trend_weight)
+        self._explainer = Explainer((*documents, *others), self._relevance, self._trend, trend_weight)
         by_id = sorted(range(len(self._candidates)), key=lambda row: self._candidates[row].paper.id)
         self._tie = np.argsort(by_id)
 

@@ -20,12 +20,12 @@ from digest.rank.relevance import Evidence, Prepared, Relevance
 from digest.rank.text import COMMON_STEMS, placed_stems, shorten
 from digest.rank.trending import Trend
 
-BLOCK = 256
-"""Candidates whose likeness to all examples is held at once."""
 TERMS_SHOWN = 3
 PAPERS_SHOWN = 2
 TITLE_LENGTH = 60
 TERM_LENGTH = 40
+OTHER_WORDS = "in other words"
+"""A topic is met without any word of its own: by meaning, or by papers that have its words."""
 NEUTRAL = "you have set no topics"
 
 
@@ -53,22 +53,22 @@ class Explainer:
 
     def explain(self, evidence: Evidence, rows: Sequence[int]) -> Iterator[tuple[Reason, ...]]:
         """The reasons of each of some candidates, heaviest first."""
-        for first in range(0, len(rows), BLOCK):
-            block = rows[first : first + BLOCK]
-            likeness = self._relevance.likeness(block, evidence.prepared.examples)
-            unlikeness = self._relevance.likeness(block, evidence.prepared.disliked)
-            for row, like, unlike in zip(block, likeness, unlikeness, strict=True):
-                reasons = self._wanted(evidence, row, like) + self._unwanted(evidence, row, unlike)
-                if self._trend_weight:
-                    reasons += self._trending(row)
-                yield tuple(sorted(reasons, key=lambda reason: (reason.weight == 0, -reason.weight)))
+        prepared = evidence.prepared
+        likeness = self._relevance.likeness(prepared.examples)[:, list(rows)].T * np.array(prepared.weights)
+        unlikeness = self._relevance.cosines([row for row, _ in prepared.disliked])[:, list(rows)].T
+        for row, like, unlike in zip(rows, likeness, unlikeness, strict=True):
+            reasons = self._wanted(evidence, row, like) + self._unwanted(evidence, row, unlike)
+            if self._trend_weight:
+                reasons += self._trending(row)
+            yield tuple(sorted(reasons, key=lambda reason: (reason.weight == 0, -reason.weight)))
 
     def _unwanted(self, evidence: Evidence, row: int, likeness: Floats) -> list[Reason]:
         push = float(evidence.push[row])
         if not push:
             return []
         taken = (1 - self._trend_weight) * float(evidence.wanted[row]) * push
-        nearest = evidence.prepared.disliked[int(likeness.argmax())]
+        disliked = evidence.prepared.disliked
+        nearest, _ = disliked[int((likeness * [force for _, force in disliked]).argmax())]
         return [Reason(ReasonKind.VOTES, f"near {self._quote(nearest)}, which you disliked", -taken)]
 
     def _wanted(self, evidence: Evidence, row: int, likeness: Floats) -> list[Reason]:
@@ -108,7 +108,7 @@ class Explainer:
                 break
             if word in wording.words and word not in used:
                 shown.append(shorten(wording.words[word], TERM_LENGTH))
-        return f"{query.name}: {', '.join(dict.fromkeys(shown))}" if shown else query.name
+        return f"{query.name}: {', '.join(dict.fromkeys(shown)) if shown else OTHER_WORDS}"
 
     def _telling_words(self, query: TopicQuery) -> tuple[str, ...]:
         """The topic's words, those that say most first; words common in every field last."""

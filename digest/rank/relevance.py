@@ -3,15 +3,15 @@
 Each part gives a paper evidence e >= 0, and relevance = 1 - exp(-sum of e): parts support each other, none blurs
 another, and each one's share of the sum is its share of the relevance, which is what `reasons` tells. The parts:
 
-- topics: BM25 of the topic's words, divided by (K1 + 1) times the length of the query's vector of idf weights, which
-  makes short and long topics comparable; then `evidence_of` with TEXT_LEVEL. On top, KEYWORD_EVIDENCE for keywords that
-  stand in the paper as phrases: the best counts in full, others by half, each less the more common it is. The best
-  topic counts in full, others by a quarter. A paper that holds a topic's excluded phrase gets nothing from that topic.
-- examples and likes: cosine to their centroid, plus BM25 with all of them as one query, as a share of the most that is
-  possible; then `evidence_of` with EXAMPLE_LEVEL.
+- topics: how well the paper fits the text (`topics`); then `evidence_of` with TEXT_LEVEL. On top, KEYWORD_EVIDENCE for
+  keywords that stand in the paper as phrases: the best counts in full, others by half, each less the more common it
+  is. The best topic counts in full, others by a quarter. A paper that holds a topic's excluded phrase gets nothing
+  from that topic.
+- examples and likes: the mean likeness to them (`likeness`), each weighing less the more it repeats the others and, if
+  it is a vote, the older it is; then `evidence_of` with EXAMPLE_LEVEL, lower for more kinds of papers.
 - authors: a followed author's paper gets AUTHOR_RELEVANCE, whatever it is about.
 - categories: a small prior; in a profile without topics, examples and likes, they are what makes a paper relevant.
-- dislikes: take away up to PUSH of the relevance of what is very near to one of them.
+- dislikes: take away up to PUSH of the relevance of what is very near to one of them, less if it is an old one.
 
 A profile with nothing to go by (empty, or only dislikes, or only examples that nobody knows) asks for nothing, so
 every paper is fully relevant and the trend decides.
@@ -22,18 +22,27 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 import numpy as np
 import scipy.sparse as sp
 
-from digest.model import Paper, PaperId, Profile, Topic
-from digest.rank.index import K1, PRIOR_DOCUMENTS, Floats, Index, Ints, Matrix
+from digest.model import Paper, PaperId, Profile, Topic, Vote
+from digest.rank.embedding import Embed
+from digest.rank.index import PRIOR_DOCUMENTS, Floats, Floats32, Index, Ints
+from digest.rank.likeness import Likeness
 from digest.rank.profile import PersonName, TopicQuery, person_name, topic_query, votes
+from digest.rank.topics import Meaning, Topics
 
+ARCHIVE = 5000
+"""So many papers stand for all others; few enough to solve for (`likeness`)."""
+FEW_BACKGROUND = 1000
+"""With fewer papers of other days than this, the candidates are part of the archive."""
 THRESHOLD_EVIDENCE = -np.log1p(-0.2)
 """The evidence of relevance 0.2, the default `min_relevance`; the two levels below are scores that give it."""
-TEXT_LEVEL = 0.75
-EXAMPLE_LEVEL = 0.14
+TEXT_LEVEL, TEXT_LEVEL_MEANT = 0.3, 0.5
+"""For words alone, and with the meaning."""
+EXAMPLE_LEVEL = 0.12
 KEYWORD_EVIDENCE = (0.0, 0.35, 0.5, 0.7)
 """By how often a rare phrase stands in the paper: never, once, twice (or in the title), more often."""
 COMMON_SHARE, RARE_SHARE = 0.7, 0.02
@@ -41,10 +50,14 @@ COMMON_SHARE, RARE_SHARE = 0.7, 0.02
 OTHER_TOPICS, OTHER_KEYWORDS = 0.25, 0.5
 AUTHOR_RELEVANCE = 0.9
 CATEGORY_PRIOR, CATEGORY_RELEVANCE = 0.04, 0.5
-NEAR, VERY_NEAR, PUSH = 0.08, 0.4, 0.7
+NEAR, VERY_NEAR, PUSH = 0.1, 0.45, 0.7
 """Cosines to a disliked paper: from NEAR on it is pushed down, from VERY_NEAR on by PUSH."""
 VOTES_HEARD = 200
 """The newest likes and the newest dislikes that count."""
+CROWDED = 0.6
+"""How much less an example weighs for each other that is the same."""
+HALF_LIFE_DAYS = 180.0
+"""After so long a vote counts half; one of an unknown day counts in full."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +66,14 @@ class Prepared:
 
     topics: tuple[TopicQuery, ...]
     examples: tuple[int, ...]
-    """Rows of the index: the examples, then the likes that are not among them."""
+    """Numbers of documents: the examples, then the likes that are not among them."""
+    weights: tuple[float, ...]
+    """What each of them counts; their sum is 1."""
+    kinds: float
+    """How many different kinds of paper they are, at least 1."""
     liked: frozenset[int]
-    disliked: tuple[int, ...]
+    disliked: tuple[tuple[int, float], ...]
+    """Documents, and how much each dislike still counts, 0 to 1."""
     authors: tuple[tuple[int, str], ...]
     """(candidate, the author's name as the paper has it)."""
     categories: tuple[tuple[int, str], ...]
@@ -93,14 +111,29 @@ def evidence_of(score: Floats, level: float) -> Floats:
 
 
 class Relevance:
-    """Scores profiles against the first `size` papers of an index; the others serve as examples and background."""
+    """Scores profiles against the first `size` of an index's papers. `known` are papers that profiles may name."""
 
-    def __init__(self, index: Index, papers: Sequence[Paper], size: int):
+    def __init__(
+        self,
+        index: Index,
+        papers: Sequence[Paper],
+        known: Sequence[Paper],
+        size: int,
+        embed: Embed | None,
+        now: datetime,
+    ):
         self._index = index
+        self._now = now
         self.size = size
-        self._rows = {paper.id: row for row, paper in reversed(list(enumerate(papers)))}
-        self._bm25 = index.bm25[:size].T.tocsr()
-        self._vectors = index.vectors[:size].T.tocsr()
+        self._rows = {paper.id: row for row, paper in reversed(list(enumerate((*papers, *known))))}
+        self._documents = index.papers.also(index.features(known)) if known else index.papers
+        first = size if len(papers) - size >= FEW_BACKGROUND else 0
+        archive = np.unique(np.linspace(first, len(papers) - 1, min(ARCHIVE, len(papers) - first)).astype(np.int64))
+        self._likeness = Likeness(self._documents, size, archive)
+        meaning = Meaning(embed, papers, size, archive) if embed else None
+        self._text_level = TEXT_LEVEL_MEANT if embed else TEXT_LEVEL
+        self._topics = Topics(index, size, archive, self._likeness, meaning)
+        self._vectors = self._documents.vectors[:size].T.tocsr()
         self._people: dict[tuple[str, str], list[tuple[int, PersonName, str]]] = defaultdict(list)
         self._members: dict[str, list[tuple[int, str]]] = defaultdict(list)
         for row, paper in enumerate(papers[:size]):
@@ -108,8 +141,8 @@ class Relevance:
                 if name := person_name(author):
                     self._people[name.key].append((row, name, author))
             for category in dict.fromkeys(paper.categories):
-                archive, _, _ = category.lower().partition(".")
-                for wanted in {category.lower(), archive}:
+                whole, _, _ = category.lower().partition(".")
+                for wanted in {category.lower(), whole}:
                     self._members[wanted].append((row, category))
         self._queries: dict[Topic, TopicQuery] = {}
         self._phrases: dict[tuple[str, ...], tuple[Ints, Ints, float]] = {}
@@ -117,8 +150,8 @@ class Relevance:
     def score(self, profiles: Sequence[Profile]) -> Iterator[Evidence]:
         """The evidence for each profile, in order. Memory: a few dense rows of `size` for each topic and profile."""
         prepared = [self._prepare(profile) for profile in profiles]
-        topics = self._text_scores([query for one in prepared for query in one.topics])
-        examples = self._example_scores([one.examples for one in prepared])
+        topics = self._topics.scores([query for one in prepared for query in one.topics])
+        examples = self._example_scores(prepared)
         first = 0
         for row, one in enumerate(prepared):
             yield self._evidence(one, topics[first : first + len(one.topics)], examples[row])
@@ -130,16 +163,21 @@ class Relevance:
                 self._queries[topic] = topic_query(topic)
         topics = tuple(q for topic in profile.topics if (q := self._queries[topic]).words and q.weight > 0)
         likes, dislikes = votes(profile)
-        liked, disliked = self._known(likes[:VOTES_HEARD]), self._known(dislikes[:VOTES_HEARD])
-        examples = tuple(dict.fromkeys(self._known(profile.examples) + liked))
+        heard = {row: self._force(vote) for vote in likes[:VOTES_HEARD] for row in self._known((vote.paper_id,))}
+        given = dict.fromkeys(self._known(profile.examples), 1.0)
+        forces = heard | given
+        examples = tuple(dict.fromkeys((*given, *heard)))
+        weights, kinds = self._weights(examples, [forces[row] for row in examples])
         categories = dict(
             found for wanted in reversed(profile.categories) for found in self._members.get(wanted.strip().lower(), ())
         )
         return Prepared(
             topics,
             examples,
-            frozenset(liked) - frozenset(self._known(profile.examples)),
-            disliked,
+            weights,
+            kinds,
+            frozenset(heard) - frozenset(given),
+            tuple((row, self._force(v)) for v in dislikes[:VOTES_HEARD] for row in self._known((v.paper_id,))),
             tuple(self._papers_by(profile.authors)),
             tuple(sorted(categories.items())),
             neutral=not (topics or examples or profile.authors or profile.categories),
@@ -148,45 +186,35 @@ class Relevance:
     def _known(self, paper_ids: Sequence[PaperId]) -> tuple[int, ...]:
         return tuple(row for paper_id in paper_ids if (row := self._rows.get(paper_id)) is not None)
 
+    def _force(self, vote: Vote) -> float:
+        days = (self._now - vote.at).total_seconds() / 86400 if vote.at else 0.0
+        return float(0.5 ** (max(days, 0.0) / HALF_LIFE_DAYS))
+
+    def _weights(self, examples: Sequence[int], forces: Sequence[float]) -> tuple[tuple[float, ...], float]:
+        """What each example counts, and how many kinds they are: twenty papers of one kind are not twenty kinds."""
+        if len(examples) < 2:
+            return (1.0,) * len(examples), 1.0
+        weights = np.array(forces) / (1 + CROWDED * self._likeness.crowding(examples))
+        total = max(float(weights.sum()), 1e-12)
+        return tuple((weights / total).tolist()), max(total, 1.0)
+
     def _papers_by(self, authors: Sequence[str]) -> Iterator[tuple[int, str]]:
         for author in dict.fromkeys(authors):
             if followed := person_name(author):
                 yield from ((row, name) for row, n, name in self._people.get(followed.key, ()) if followed.covers(n))
 
-    def _text_scores(self, queries: Sequence[TopicQuery]) -> Floats:
-        """BM25 by the length of the query's vector. Shape (queries, size)."""
-        if not queries:
-            return np.zeros((0, self.size))
-        vocabulary = self._index.tokens.vocabulary
-        rows, columns, counts = [], [], []
-        lengths = np.ones(len(queries))
-        for row, query in enumerate(queries):
-            length = 0.0
-            for word, count in query.words:
-                length += self.worth(word, count) ** 2
-                if word in vocabulary:
-                    rows.append(row)
-                    columns.append(vocabulary[word])
-                    counts.append(float(count))
-            lengths[row] = (K1 + 1) * np.sqrt(length)
-        wanted = sp.csr_matrix((counts, (rows, columns)), shape=(len(queries), len(vocabulary)))
-        scores: Floats = (wanted @ self._bm25).toarray() / lengths[:, np.newaxis]
+    def _example_scores(self, prepared: Sequence[Prepared]) -> Floats:
+        """The mean likeness to the examples, as if they were of one kind. Shape (profiles, size)."""
+        numbers = {number: place for place, number in enumerate(dict.fromkeys(n for p in prepared for n in p.examples))}
+        starts = np.cumsum([0, *(len(one.examples) for one in prepared)])
+        columns = [numbers[number] for one in prepared for number in one.examples]
+        scales = [weight * one.kinds**0.5 for one in prepared for weight in one.weights]
+        chosen = sp.csr_matrix((np.array(scales, np.float32), columns, starts), shape=(len(prepared), len(numbers)))
+        scores: Floats = np.asarray(chosen @ self._likeness.rows(tuple(numbers)), np.float64)
         return scores
 
-    def _example_scores(self, examples: Sequence[Sequence[int]]) -> Floats:
-        """Cosine to the centroid, plus BM25 by the most that is possible. Shape (profiles, size)."""
-        chosen = _choice(examples, self._index.size)
-        sums = chosen @ self._index.vectors
-        lengths = np.sqrt(np.asarray(sums.multiply(sums).sum(axis=1)))
-        cosines: Floats = (sums @ self._vectors).toarray() / np.maximum(lengths, 1e-12)
-        queries = chosen @ self._index.counts
-        queries.data = 1 + np.log(queries.data)
-        most = (K1 + 1) * (queries @ self._index.idf)[:, np.newaxis]
-        shares: Floats = (queries @ self._bm25).toarray() / np.maximum(most, 1e-12)
-        return cosines + shares
-
     def _evidence(self, prepared: Prepared, text: Floats, example: Floats) -> Evidence:
-        topics = evidence_of(text, TEXT_LEVEL)
+        topics = evidence_of(text, self._text_level)
         excluded = []
         for row, query in enumerate(prepared.topics):
             topics[row] += self._keyword_evidence(query)
@@ -236,27 +264,22 @@ class Relevance:
         evidence[rows] = -np.log1p(-relevance)
         return evidence
 
-    def _push(self, disliked: Sequence[int]) -> Floats:
+    def _push(self, disliked: Sequence[tuple[int, float]]) -> Floats:
         if not disliked:
             return np.zeros(self.size)
-        nearest = (self._index.vectors[list(disliked)] @ self._vectors).max(axis=0).toarray().ravel()
-        push: Floats = PUSH * np.clip((nearest - NEAR) / (VERY_NEAR - NEAR), 0.0, 1.0)
+        near = np.clip((self.cosines([row for row, _ in disliked]) - NEAR) / (VERY_NEAR - NEAR), 0.0, 1.0)
+        push: Floats = PUSH * (near * np.array([force for _, force in disliked])[:, np.newaxis]).max(axis=0)
         return push
 
     def worth(self, word: str, count: int) -> float:
-        """How much a query's word says: its count times its idf."""
-        number = self._index.tokens.vocabulary.get(word)
-        return count * (self._index.unseen_idf if number is None else float(self._index.idf[number]))
+        """How much a topic's word says: its count times its idf."""
+        return self._topics.worth(word, count)
 
-    def likeness(self, candidates: Sequence[int], rows: Sequence[int]) -> Floats:
-        """The cosines of candidates to papers of the index. Shape (candidates, rows)."""
-        vectors = self._index.vectors
-        cosines: Floats = (vectors[list(candidates)] @ vectors[list(rows)].T).toarray()
+    def cosines(self, documents: Sequence[int]) -> Floats:
+        """The cosines of documents to the candidates. Shape (documents, size)."""
+        cosines: Floats = (self._documents.vectors[list(documents)] @ self._vectors).toarray()
         return cosines
 
-
-def _choice(rows: Sequence[Sequence[int]], size: int) -> Matrix:
-    """A matrix that adds up, for each of `rows`, those rows of another matrix. Shape (len(rows), size)."""
-    columns = [row for chosen in rows for row in chosen]
-    starts = np.cumsum([0, *(len(chosen) for chosen in rows)])
-    return sp.csr_matrix((np.ones(len(columns)), columns, starts), shape=(len(rows), size))
+    def likeness(self, documents: Sequence[int]) -> Floats32:
+        """The likeness of candidates to documents. Shape (documents, size)."""
+        return self._likeness.rows(documents)
