@@ -33,13 +33,13 @@ PAIR, PAIR_MEANT = 0.2, 0.05
 LEAST_SAID = 20.0
 """A topic whose words have less idf than this, some four rare words, says too little to be met in full by them."""
 BALANCE, BALANCE_WITHIN = 1.8, (0.3, 0.9)
-FEEDBACK, FED_BACK = 0.4, 10
+FEEDBACK, FED_BACK = 0.35, 10
 USUAL_SPREAD, USUAL_PAPERS = 0.03, 100
 """The standard deviation that feedback has over papers, and as how many papers of the day this counts."""
 FEWEST = 500
 """An archive of fewer papers is too small to learn a field's words from: nothing is fed back."""
-SHARPNESS = 0.1
-"""Of two papers that are fed back, the weight of one whose score is lower by this is lower by a factor of e."""
+SHARPNESS = 0.2
+"""A paper whose score is lower by this share of the best one's weighs less by a factor of e."""
 MEANT = 0.5
 """What a cosine of sentence vectors counts in the likeness that is fed back."""
 
@@ -143,7 +143,8 @@ class Topics:
             return result
         best = np.argpartition(-before, FED_BACK - 1, axis=1)[:, :FED_BACK]
         scores = np.take_along_axis(before, best, axis=1)
-        weights = np.where(scores > 0, np.exp((scores - scores.max(axis=1, keepdims=True)) / SHARPNESS), 0)
+        top = np.maximum(scores.max(axis=1, keepdims=True), 1e-9)
+        weights = np.where(scores > 0, np.exp((scores / top - 1) / SHARPNESS), 0)
         weights /= np.maximum(weights.sum(axis=1, keepdims=True), 1e-12)
         for row in range(len(before)):
             alike = self._likeness.rows(self._archive[best[row]].tolist())

@@ -1,0 +1,146 @@
+"""How a topic in a reader's own words finds papers: by words, the archive's words, and meaning; and votes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+import numpy as np
+import pytest
+
+from digest.model import Candidate, Paper, PaperId, Pick, Profile, Topic, Vote
+from digest.rank import Ranker
+from digest.rank.embedding import Floats32
+from tests.factories import NOW
+
+BACKGROUND = [
+    Paper(PaperId(f"other{n}"), f"Thing {n}", f"Report {n} on a subject {n} of place {n % 7}.") for n in range(600)
+]
+ARCHIVED = [
+    Paper(
+        PaperId(f"archived{n}"), f"Beekeeping in year {n}", f"Beekeeping, hives, honeycomb and nectar in village {n}."
+    )
+    for n in range(12)
+]
+SYNONYM = Paper(PaperId("synonym"), "Honeycomb and nectar", "Hives full of nectar; the honeycomb is weighed.")
+NAMED = Paper(PaperId("named"), "Beekeeping", "On beekeeping.")
+STRANGER = Paper(PaperId("stranger"), "Rails", "Trams on old rails in a harbour town.")
+BEES = Profile((Topic("bees", "beekeeping for people who begin with it"),))
+
+
+def ranking(profile: Profile, *papers: Paper, background: Sequence[Paper] = (), **options: object) -> dict[str, Pick]:
+    candidates = [Candidate(paper, ()) for paper in papers]
+    ranker = Ranker(candidates, background=[*BACKGROUND, *background], now=NOW, **options)  # type: ignore[arg-type]
+    return {pick.paper_id: pick for pick in next(ranker.rank([profile]))}
+
+
+def meaning(texts: Sequence[str]) -> Floats32:
+    """A sense for insects: everything about them is one direction, every other text one of its own."""
+    vectors = np.zeros((len(texts), 384), np.float32)
+    for row, text in enumerate(texts):
+        insects = any(word in text.lower() for word in ("bee", "wasp", "hornet"))
+        vectors[row, 0 if insects else 1 + hash(text) % 383] = 1
+    return vectors
+
+
+def test_papers_of_the_archive_teach_the_words_of_a_field() -> None:
+    """A paper without the topic's word is found by what is written beside that word elsewhere."""
+    alone = ranking(BEES, SYNONYM, STRANGER)
+    taught = ranking(BEES, SYNONYM, STRANGER, background=ARCHIVED)
+    assert alone["synonym"].relevance == 0
+    assert taught["synonym"].relevance > 0.01
+    assert taught["stranger"].relevance < 0.1 * taught["synonym"].relevance
+    assert taught["synonym"].reasons[0].text == "bees: in other words"
+
+
+def test_a_small_archive_teaches_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the first days there are too few papers to learn from."""
+    monkeypatch.setattr("digest.rank.topics.FEWEST", 10_000)
+    assert ranking(BEES, SYNONYM, background=ARCHIVED)["synonym"].relevance == 0
+
+
+def test_a_paper_does_not_vouch_for_itself() -> None:
+    """The only paper with the topic's word gets nothing by being like itself."""
+    with_itself = ranking(BEES, NAMED, STRANGER)["named"].relevance
+    query = BEES.topics[0]
+    without = ranking(Profile((query,)), NAMED, background=[])["named"].relevance
+    assert with_itself == pytest.approx(without, abs=0.02)
+
+
+def test_neighbours_count_as_a_pair() -> None:
+    """Words that stand side by side as in the topic say more than the same words apart."""
+    topic = Profile((Topic("x", "the slow drift of sand dunes over many years in deserts"),))
+    together = Paper(PaperId("together"), "", "We filmed sand dunes there and stones lay there.")
+    apart = Paper(PaperId("apart"), "", "We filmed dunes there and stones of sand lay there.")
+    shared = [Paper(PaperId(f"dunes{n}"), "", f"Place {n} has sand dunes.") for n in range(2)]
+    found = ranking(topic, together, apart, background=shared)
+    assert found["together"].relevance > found["apart"].relevance > 0
+
+
+def test_meaning_finds_what_has_no_word_in_common() -> None:
+    """With sentence vectors a paper on wasps fits a topic on bees, and one on rails does not."""
+    wasps = Paper(PaperId("wasps"), "Nests of hornets", "Colonies on roofs, counted in June.")
+    words, both = ranking(BEES, wasps, STRANGER), ranking(BEES, wasps, STRANGER, embed=meaning)
+    assert words["wasps"].relevance == 0
+    assert both["wasps"].relevance > 0.05
+    assert both["stranger"].relevance < 0.1 * both["wasps"].relevance
+    assert both["wasps"].reasons[0].text == "bees: in other words"
+
+
+def test_sentence_vectors_are_asked_for_only_by_topics() -> None:
+    """Example papers, authors and categories do without; each text is asked for once."""
+    asked: list[str] = []
+
+    def noted(texts: Sequence[str]) -> Floats32:
+        asked.extend(texts)
+        return meaning(texts)
+
+    ranking(Profile((), ("Ada",), ("cs.CV",), (SYNONYM.id,)), SYNONYM, embed=noted)
+    assert asked == []
+    ranking(BEES, SYNONYM, NAMED, embed=noted)
+    assert len(asked) == len(set(asked)) == 1 + 2 + len(BACKGROUND)
+
+
+# --- votes ----------------------------------------------------------------------------------------------------------
+
+OTHER_BEES = Paper(PaperId("bees"), "Beekeeping and hives", "Hives, honeycomb and nectar where beekeeping is old.")
+OTHER_RAILS = Paper(PaperId("trams"), "Trams on rails", "Old rails and trams in a town by the harbour.")
+
+
+def voted(*votes: Vote, disliked: tuple[Vote, ...] = ()) -> dict[str, float]:
+    known = {paper.id: paper for paper in (OTHER_BEES, OTHER_RAILS)}
+    profile = Profile((Topic("towns", "towns by a harbour"),), liked=votes, disliked=disliked)
+    return {name: pick.relevance for name, pick in ranking(profile, SYNONYM, STRANGER, known=known).items()}
+
+
+def test_an_old_like_counts_less_than_a_new_one() -> None:
+    """Of two likes of one day both count alike; a year later the newer one draws more."""
+    year = timedelta(days=365)
+    fresh = voted(Vote(OTHER_BEES.id, NOW), Vote(OTHER_RAILS.id, NOW))
+    faded = voted(Vote(OTHER_BEES.id, NOW - year), Vote(OTHER_RAILS.id, NOW))
+    undated = voted(Vote(OTHER_BEES.id), Vote(OTHER_RAILS.id))
+    assert 0 < faded["synonym"] < fresh["synonym"]
+    assert undated == pytest.approx(fresh)
+
+
+def test_an_old_dislike_pushes_less() -> None:
+    """Tastes change: what was disliked two years ago comes back by and by."""
+    none, fresh = voted()["stranger"], voted(disliked=(Vote(OTHER_RAILS.id, NOW),))["stranger"]
+    old = voted(disliked=(Vote(OTHER_RAILS.id, NOW - timedelta(days=730)),))["stranger"]
+    assert fresh < 0.7 * none
+    assert fresh < old < none
+
+
+def test_likes_add_to_a_profile_and_never_take_its_topic_away() -> None:
+    """Three likes of another subject bring that subject in; what the topic asks for stays as relevant."""
+    likes = [
+        Paper(PaperId(f"like{n}"), f"Hives in year {n}", f"Nectar and honeycomb of village {n}, in hives.")
+        for n in range(3)
+    ]
+    topic = Topic("towns", "towns by a harbour")
+    known = {paper.id: paper for paper in likes}
+    before = ranking(Profile((topic,)), SYNONYM, STRANGER, known=known)
+    after = ranking(Profile((topic,), liked=tuple(Vote(p.id, NOW) for p in likes)), SYNONYM, STRANGER, known=known)
+    assert before["synonym"].relevance == 0
+    assert after["synonym"].relevance > 0.2
+    assert after["stranger"].relevance >= before["stranger"].relevance > 0
