@@ -69,9 +69,11 @@ def test_what_is_kept_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_copies_crowd_each_other_and_strangers_do_not() -> None:
     """The crowding of one paper alone is nothing, of two copies as much as a paper is like itself."""
     found = Likeness(Index(papers(*TEXTS, TEXTS[0])).papers, 3, np.arange(6))
-    assert found.crowding([0]) == pytest.approx([0])
-    assert found.crowding([0, 4]) == pytest.approx([0, 0], abs=0.01)
-    assert found.crowding([0, 5]) == pytest.approx([1 + TERMS] * 2, abs=1e-5)
+    alone, strangers, copies, none = found.crowding([[0], [0, 4], [0, 5], []])
+    assert alone == pytest.approx([0])
+    assert strangers == pytest.approx([0, 0], abs=0.01)
+    assert copies == pytest.approx([1 + TERMS] * 2, abs=1e-5)
+    assert len(none) == 0
 
 
 @settings(max_examples=60, deadline=None)

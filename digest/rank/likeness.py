@@ -59,14 +59,15 @@ class Likeness:
             self._place.update(zip(chunk, range(begin, begin + len(chunk)), strict=True))
         return self._kept[[self._place[number] for number in numbers]]
 
-    def crowding(self, numbers: Sequence[int]) -> Floats32:
-        """How much each document repeats what the others say: its likeness to all of them, itself left out."""
-        papers = self._documents.rows(numbers)
-        alike = (papers.vectors @ papers.vectors.T).toarray() + TERMS * np.square(
-            (papers.terms @ papers.terms.T).toarray()
-        )
-        crowding: Floats32 = alike.sum(axis=1) - alike.diagonal()
-        return np.maximum(crowding, 0)
+    def crowding(self, groups: Sequence[Sequence[int]]) -> list[Floats32]:
+        """How much each document of a group repeats what the others say: its likeness to them, itself left out."""
+        places = {number: place for place, number in enumerate(dict.fromkeys(n for group in groups for n in group))}
+        papers = self._documents.rows(tuple(places))
+        terms = (papers.terms @ papers.terms.T).toarray()
+        alike: Floats32 = (papers.vectors @ papers.vectors.T).toarray() + TERMS * np.square(terms)
+        np.fill_diagonal(alike, 0)
+        members = [[places[number] for number in group] for group in groups]
+        return [alike[np.ix_(group, group)].sum(axis=1) for group in members]
 
     def _to_candidates(self, papers: Features) -> Floats32:
         known = (papers.vectors @ self._archive.vectors.T).toarray() @ self._explained

@@ -20,9 +20,10 @@ every paper is fully relevant and the trend decides.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
@@ -80,6 +81,13 @@ class Prepared:
     """(candidate, its category)."""
     neutral: bool
     """There is nothing to go by."""
+
+
+class _Voted(NamedTuple):
+    """What votes add to a profile; see `Prepared`."""
+
+    liked: frozenset[int]
+    disliked: tuple[tuple[int, float], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +157,12 @@ class Relevance:
 
     def score(self, profiles: Sequence[Profile]) -> Iterator[Evidence]:
         """The evidence for each profile, in order. Memory: a few dense rows of `size` for each topic and profile."""
-        prepared = [self._prepare(profile) for profile in profiles]
+        named = [self._named(profile) for profile in profiles]
+        crowding = self._likeness.crowding([tuple(forces) for forces, _ in named])
+        prepared = [
+            self._prepare(profile, forces, voted, crowded)
+            for profile, (forces, voted), crowded in zip(profiles, named, crowding, strict=True)
+        ]
         topics = self._topics.scores([query for one in prepared for query in one.topics])
         examples = self._example_scores(prepared)
         first = 0
@@ -157,30 +170,40 @@ class Relevance:
             yield self._evidence(one, topics[first : first + len(one.topics)], examples[row])
             first += len(one.topics)
 
-    def _prepare(self, profile: Profile) -> Prepared:
+    def _named(self, profile: Profile) -> tuple[dict[int, float], _Voted]:
+        """The examples and likes with what each counts alone, and which papers were voted on."""
+        likes, dislikes = votes(profile)
+        liked, disliked = (
+            {row: self._force(vote) for vote in cast[:VOTES_HEARD] for row in self._known((vote.paper_id,))}
+            for cast in (likes, dislikes)
+        )
+        given = dict.fromkeys(self._known(profile.examples), 1.0)
+        return given | {row: force for row, force in liked.items() if row not in given}, _Voted(
+            frozenset(liked) - frozenset(given), tuple(disliked.items())
+        )
+
+    def _prepare(self, profile: Profile, forces: Mapping[int, float], voted: _Voted, crowding: Floats32) -> Prepared:
         for topic in profile.topics:
             if topic not in self._queries:
                 self._queries[topic] = topic_query(topic)
         topics = tuple(q for topic in profile.topics if (q := self._queries[topic]).words and q.weight > 0)
-        likes, dislikes = votes(profile)
-        heard = {row: self._force(vote) for vote in likes[:VOTES_HEARD] for row in self._known((vote.paper_id,))}
-        given = dict.fromkeys(self._known(profile.examples), 1.0)
-        forces = heard | given
-        examples = tuple(dict.fromkeys((*given, *heard)))
-        weights, kinds = self._weights(examples, [forces[row] for row in examples])
         categories = dict(
             found for wanted in reversed(profile.categories) for found in self._members.get(wanted.strip().lower(), ())
         )
+        # Twenty papers of one kind are not twenty kinds.
+        weights = np.fromiter(forces.values(), np.float64, len(forces)) / (1 + CROWDED * crowding)
+        kinds = max(float(weights.sum()), 1.0) if len(forces) > 1 else 1.0
+        weights /= max(float(weights.sum()), 1e-12)
         return Prepared(
             topics,
-            examples,
-            weights,
+            tuple(forces),
+            tuple(weights.tolist()),
             kinds,
-            frozenset(heard) - frozenset(given),
-            tuple((row, self._force(v)) for v in dislikes[:VOTES_HEARD] for row in self._known((v.paper_id,))),
+            voted.liked,
+            voted.disliked,
             tuple(self._papers_by(profile.authors)),
             tuple(sorted(categories.items())),
-            neutral=not (topics or examples or profile.authors or profile.categories),
+            neutral=not (topics or forces or profile.authors or profile.categories),
         )
 
     def _known(self, paper_ids: Sequence[PaperId]) -> tuple[int, ...]:
@@ -189,14 +212,6 @@ class Relevance:
     def _force(self, vote: Vote) -> float:
         days = (self._now - vote.at).total_seconds() / 86400 if vote.at else 0.0
         return float(0.5 ** (max(days, 0.0) / HALF_LIFE_DAYS))
-
-    def _weights(self, examples: Sequence[int], forces: Sequence[float]) -> tuple[tuple[float, ...], float]:
-        """What each example counts, and how many kinds they are: twenty papers of one kind are not twenty kinds."""
-        if len(examples) < 2:
-            return (1.0,) * len(examples), 1.0
-        weights = np.array(forces) / (1 + CROWDED * self._likeness.crowding(examples))
-        total = max(float(weights.sum()), 1e-12)
-        return tuple((weights / total).tolist()), max(total, 1.0)
 
     def _papers_by(self, authors: Sequence[str]) -> Iterator[tuple[int, str]]:
         for author in dict.fromkeys(authors):

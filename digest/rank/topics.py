@@ -146,8 +146,10 @@ class Topics:
         top = np.maximum(scores.max(axis=1, keepdims=True), 1e-9)
         weights = np.where(scores > 0, np.exp((scores / top - 1) / SHARPNESS), 0)
         weights /= np.maximum(weights.sum(axis=1, keepdims=True), 1e-12)
-        for row in range(len(before)):
-            alike = self._likeness.rows(self._archive[best[row]].tolist())
+        papers, places = np.unique(best, return_inverse=True)
+        likeness = self._likeness.rows(self._archive[papers].tolist())
+        for row, chosen in enumerate(places.reshape(best.shape)):
+            alike = likeness[chosen]
             if self._meaning:
                 alike = alike + MEANT * self._meaning.likeness(best[row])
             own = self._own[best[row]]

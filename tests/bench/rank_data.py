@@ -14,13 +14,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from importlib import import_module
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+
+from digest.rank.embedding import Embedder, available
 
 Floats: TypeAlias = npt.NDArray[np.floating[Any]]
 Document: TypeAlias = Mapping[str, Any]
@@ -92,10 +93,7 @@ class JudgedSet:
         """Whether sentence vectors are kept, or can be made: the extra `semantic` is installed."""
         if self._cache and self._file("docs", self._cache).is_file():
             return True
-        try:
-            return bool(import_module("digest.rank.embedding").available())
-        except ModuleNotFoundError:
-            return False
+        return available()
 
     @cached_property
     def document_vectors(self) -> Floats:
@@ -115,7 +113,7 @@ class JudgedSet:
         if file and file.is_file() and len(kept := np.load(file)) == len(texts):
             return np.asarray(kept, np.float32)
         print(f"embedding {len(texts)} texts of {self.name}", file=sys.stderr)
-        vectors: Floats = import_module("digest.rank.embedding").Embedder().embed(texts)
+        vectors: Floats = Embedder().embed(texts)
         if file:
             file.parent.mkdir(parents=True, exist_ok=True)
             np.save(file, vectors)
