@@ -59,12 +59,12 @@ def test_a_small_archive_teaches_nothing(monkeypatch: pytest.MonkeyPatch) -> Non
     assert ranking(BEES, SYNONYM, background=ARCHIVED)["synonym"].relevance == 0
 
 
-def test_a_paper_does_not_vouch_for_itself() -> None:
-    """The only paper with the topic's word gets nothing by being like itself."""
-    with_itself = ranking(BEES, NAMED, STRANGER)["named"].relevance
-    query = BEES.topics[0]
-    without = ranking(Profile((query,)), NAMED, background=[])["named"].relevance
-    assert with_itself == pytest.approx(without, abs=0.02)
+def test_a_paper_does_not_vouch_for_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The only paper with the topic's word gets what it would get if nothing were fed back."""
+    found = ranking(BEES, NAMED, STRANGER)["named"].relevance
+    monkeypatch.setattr("digest.rank.topics.FEEDBACK", 0.0)
+    assert found == pytest.approx(ranking(BEES, NAMED, STRANGER)["named"].relevance, abs=1e-6)
+    assert found > 0
 
 
 def test_neighbours_count_as_a_pair() -> None:
@@ -119,7 +119,7 @@ def test_an_old_like_counts_less_than_a_new_one() -> None:
     fresh = voted(Vote(OTHER_BEES.id, NOW), Vote(OTHER_RAILS.id, NOW))
     faded = voted(Vote(OTHER_BEES.id, NOW - year), Vote(OTHER_RAILS.id, NOW))
     undated = voted(Vote(OTHER_BEES.id), Vote(OTHER_RAILS.id))
-    assert 0 < faded["synonym"] < fresh["synonym"]
+    assert 0 < faded["synonym"] < 0.9 * fresh["synonym"]
     assert undated == pytest.approx(fresh)
 
 
@@ -128,7 +128,7 @@ def test_an_old_dislike_pushes_less() -> None:
     none, fresh = voted()["stranger"], voted(disliked=(Vote(OTHER_RAILS.id, NOW),))["stranger"]
     old = voted(disliked=(Vote(OTHER_RAILS.id, NOW - timedelta(days=730)),))["stranger"]
     assert fresh < 0.7 * none
-    assert fresh < old < none
+    assert fresh + 0.05 * none < old < none
 
 
 def test_likes_add_to_a_profile_and_never_take_its_topic_away() -> None:
