@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -463,4 +464,13 @@ def test_two_writers_of_one_vector_agree(tmp_path: Path) -> None:
     assert errors == []
     database = open_database(f"sqlite:///{tmp_path}/digest.db")
     assert len(Vectors(database, lambda: NOW).get("model", [b"same", *(bytes([n]) for n in range(8))])) == 9
+    database.close()
+
+
+def test_a_database_in_memory_is_one_for_all_threads() -> None:
+    """A command without a file of its own reads in a worker thread what it wrote in the main one."""
+    database = open_database("sqlite://")
+    with ThreadPoolExecutor(3) as pool:
+        known = [pool.submit(Papers(database).known, (PaperId("arxiv:1"),)) for _ in range(9)]
+    assert [answer.result() for answer in known] == [{}] * 9
     database.close()

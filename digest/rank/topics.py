@@ -94,7 +94,6 @@ class Topics:
             return np.zeros((0, self._candidates.shape[1]))
         wanted = self._wanted(queries)
         ours, before = (wanted @ self._candidates).toarray(), (wanted @ self._before).toarray()
-        asked = None
         if self._meaning and len(self._archive):
             asked = self._meaning.embed([query.prose for query in queries])
             meant = asked @ self._meaning.archive.T

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.pool import ConnectionPoolEntry
@@ -21,6 +22,10 @@ from digest.store.schema import APPLICATION_ID, SCHEMA_VERSION
 
 BUSY_SECONDS = 30
 """How long a statement waits for another process's transaction before it gives up."""
+
+
+_ONE: dict[str, Any] = {"poolclass": sa.QueuePool, "pool_size": 1, "max_overflow": 0}
+"""In memory every connection is a database of its own: all threads take turns with one."""
 
 
 class Database:
@@ -84,7 +89,9 @@ def open_database(url: str) -> Database:
         parent = Path(parsed.database).parent
         if not parent.is_dir():
             raise StoreError(f"{name}: there is no folder {parent}: create it, or change `url` of [store]")
-    engine = sa.create_engine(parsed, connect_args={"timeout": BUSY_SECONDS})
+    engine = sa.create_engine(
+        parsed, connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False}, **({} if parsed.database else _ONE)
+    )
     sa.event.listen(engine, "connect", _configure)
     sa.event.listen(engine, "begin", _begin)
     database = Database(engine, name)
