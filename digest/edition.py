@@ -222,7 +222,7 @@ def select_for(
 ) -> Iterator[tuple[Subscriber, Selection]]:
     """Each subscriber's picks, in the order of subscribers. A paper that her own profile names is no news to her."""
     top = max(RANKED, 10 * mailing_list.papers)
-    rankings = ranker.rank([subscriber.profile for subscriber in subscribers], top)
+    rankings = ranker.rankings([subscriber.profile for subscriber in subscribers], top)
     for subscriber, ranking in zip(subscribers, rankings, strict=True):
         yield (
             subscriber,

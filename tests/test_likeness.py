@@ -30,7 +30,7 @@ def papers(*texts: str) -> list[Paper]:
 
 def rows(texts: tuple[str, ...], size: int, numbers: list[int]) -> Floats32:
     index = Index(papers(*texts))
-    return Likeness(index.papers, size, np.arange(len(texts))).rows(numbers)
+    return Likeness(index.papers, size, np.arange(len(texts))).rows(np.array(numbers))
 
 
 def test_shared_rare_words_make_papers_alike_and_shared_common_ones_hardly() -> None:
@@ -51,7 +51,7 @@ def test_the_closed_form_is_the_documented_formula() -> None:
     width = known.terms.shape[1]
     bm25 = ((known.terms > 0) @ known.bm25[:, :width].T).toarray() / known.worth[archive].mean()
     expected = np.maximum(unexpected + TERMS * terms**2 + WORDS * bm25**1.5, 0)[:, :4]
-    assert Likeness(known, 4, archive).rows(range(5)) == pytest.approx(expected, abs=1e-5)
+    assert Likeness(known, 4, archive).rows(np.arange(5)) == pytest.approx(expected, abs=1e-5)
 
 
 def test_what_is_kept_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -59,17 +59,17 @@ def test_what_is_kept_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     wanted = [3, 0, 3, 4, 1, 2, 0]
     whole = rows(TEXTS, 4, wanted)
     monkeypatch.setattr(likeness, "BYTES_KEPT", 16)
-    monkeypatch.setattr(likeness, "CHUNK", 2)
+    monkeypatch.setattr("digest.rank.sparse.CHUNK", 2)
     scarce = Likeness(Index(papers(*TEXTS)).papers, 4, np.arange(5))
-    assert scarce.rows(wanted) == pytest.approx(whole)
+    assert scarce.rows(np.array(wanted)) == pytest.approx(whole)
     for number in (4, 0, 2):
-        assert scarce.rows([number])[0] == pytest.approx(rows(TEXTS, 4, [number])[0])
+        assert scarce.rows(np.array([number]))[0] == pytest.approx(rows(TEXTS, 4, [number])[0])
 
 
 def test_copies_crowd_each_other_and_strangers_do_not() -> None:
     """The crowding of one paper alone is nothing, of two copies as much as a paper is like itself."""
     found = Likeness(Index(papers(*TEXTS, TEXTS[0])).papers, 3, np.arange(6))
-    alone, strangers, copies, none = found.crowding([[0], [0, 4], [0, 5], []])
+    alone, strangers, copies, none = found.crowding([np.array(group, np.int64) for group in ([0], [0, 4], [0, 5], [])])
     assert alone == pytest.approx([0])
     assert strangers == pytest.approx([0, 0], abs=0.01)
     assert copies == pytest.approx([1 + TERMS] * 2, abs=1e-5)
@@ -105,3 +105,17 @@ def test_unknown_words_of_an_outside_paper_count_for_nothing() -> None:
     assert plain.bm25.nnz == 3
     assert mixed.bm25.nnz == 2
     assert mixed.worth == pytest.approx(plain.worth)
+
+
+@pytest.mark.parametrize("kept", [1, 3, 100])
+def test_crowding_is_the_same_however_it_is_asked_for(monkeypatch: pytest.MonkeyPatch, kept: int) -> None:
+    """One group after another, or all at once; with room for few papers, or for all."""
+    monkeypatch.setattr(likeness, "PAPERS_KEPT", kept)
+    groups = [np.array(group) for group in ([0, 1], [1, 2, 3], [4], [0, 3], [2, 0, 1, 5])]
+    known = Index(papers(*TEXTS, TEXTS[0])).papers
+    one_by_one, at_once = Likeness(known, 3, np.arange(6)), Likeness(known, 3, np.arange(6))
+    alike = (known.vectors @ known.vectors.T).toarray() + TERMS * (known.terms @ known.terms.T).toarray() ** 2
+    np.fill_diagonal(alike, 0)
+    for group, found in zip(groups, at_once.crowding(groups), strict=True):
+        assert found == pytest.approx(alike[np.ix_(group, group)].sum(axis=1), abs=1e-5)
+        assert one_by_one.crowding([group])[0] == pytest.approx(found, abs=1e-6)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -12,10 +12,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from digest.model import Candidate, Paper, PaperId, Pick, Profile, Reason, ReasonKind, Signal, Topic, Vote
+from digest.model import Candidate, Paper, PaperId, Pick, Profile, ReasonKind, Signal, Topic, Vote
 from digest.rank import Ranker
+from digest.rank.prepare import Block
 from digest.rank.reasons import Explainer
-from digest.rank.relevance import Evidence, Relevance
+from digest.rank.relevance import Parts, Relevance
 from digest.rank.selection import CLOSE
 from tests.factories import NOW, paper
 
@@ -96,6 +97,29 @@ def test_every_score_is_the_sum_of_its_reasons(
             assert all(reason.text and "\n" not in reason.text for reason in pick.reasons)
 
 
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(candidates(), st.lists(PROFILES, max_size=5), st.integers(1, 4))
+def test_the_scorer_finds_what_the_ranking_explains(
+    papers: tuple[Candidate, ...], profiles: list[Profile], count: int
+) -> None:
+    """`top` gives the scores of `rank`, for any profiles, in blocks of any size."""
+    known = {PaperId("p7"): Paper(PaperId("p7"), "video of a worm", "diffusion in soil")}
+    ranker = Ranker(papers, known=known, now=NOW)
+    expected = [[pick.score for pick in ranking[:count]] for ranking in ranker.rank(profiles)]
+    for block, named in ((1, 2000), (128, 3), (128, 2000)):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("digest.rank.ranker.BLOCK", block)
+            patch.setattr("digest.rank.ranker.NAMED", named)
+            found = [ranker.top(prepared, count) for prepared in ranker.prepare(profiles)]
+        scores = [row for _, scored in found for row in scored.tolist()]
+        rows = [row for chosen, _ in found for row in chosen.tolist()]
+        assert len(scores) == len(profiles)
+        for profile, ranking, row, score in zip(profiles, expected, rows, scores, strict=True):
+            assert score == pytest.approx(ranking, abs=1e-5)
+            picks = {pick.paper_id: pick.score for pick in next(ranker.rank([profile]))}
+            assert [picks[ranker.papers[number]] for number in row] == pytest.approx(score, abs=1e-5)
+
+
 def test_the_top_of_a_ranking_is_the_beginning_of_the_whole() -> None:
     """Asking for two gives the first two of all, reasons included."""
     ranker = Ranker([candidate(n, upvotes=n) for n in range(1, 7)], now=NOW)
@@ -108,14 +132,14 @@ def test_reasons_are_made_for_the_top_only(monkeypatch: pytest.MonkeyPatch) -> N
     asked: list[int] = []
     real = Explainer.explain
 
-    def noted(self: Explainer, evidence: Evidence, rows: Sequence[int]) -> Iterator[tuple[Reason, ...]]:
-        asked.append(len(rows))
-        return real(self, evidence, rows)
+    def noted(self: Explainer, block: Block, profile: int, row: int, parts: Parts, place: int) -> Any:
+        asked.append(row)
+        return real(self, block, profile, row, parts, place)
 
     monkeypatch.setattr(Explainer, "explain", noted)
     ranker = Ranker([candidate(n) for n in range(1, 40)], now=NOW)
     list(ranker.rank([Profile(examples=(paper(1).id,))], 2))
-    assert asked == [2]
+    assert len(asked) == 2
 
 
 def test_close_are_the_candidates_that_share_many_words() -> None:
@@ -134,13 +158,13 @@ def test_close_are_the_candidates_that_share_many_words() -> None:
 def test_equal_profiles_are_scored_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Three subscribers with two interests are two profiles, and each gets her own ranking, in order."""
     scored: list[Profile] = []
-    real = Relevance.score
+    real = Relevance.prepare
 
-    def noted(self: Relevance, profiles: Sequence[Profile]) -> Iterator[Evidence]:
+    def noted(self: Relevance, profiles: Sequence[Profile]) -> Block:
         scored.extend(profiles)
         return real(self, profiles)
 
-    monkeypatch.setattr(Relevance, "score", noted)
+    monkeypatch.setattr(Relevance, "prepare", noted)
     video, soil = Profile((Topic("video"),)), Profile((Topic("soil"),))
     ranker = Ranker([candidate(1), candidate(2, title="Soil")], now=NOW)
     rankings = list(ranker.rank([video, soil, Profile((Topic("video"),))]))
@@ -279,3 +303,36 @@ def test_trend_decides_where_relevance_is_equal() -> None:
     )
     assert [pick.paper_id for pick in ranking] == [paper(n).id for n in (3, 2, 1)]
     assert all(a.relevance == b.relevance for a, b in itertools.pairwise(ranking))
+
+
+# --- what a ranking knows before it is explained --------------------------------------------------------------------
+
+
+def test_what_a_ranking_says_of_a_paper_is_what_its_reasons_say() -> None:
+    """Its heaviest interest, whether a dislike pushes it down, and whether it lost a topic."""
+    texts = {1: "video by diffusion", 2: "soil and worms", 3: "lenses and light", 4: "video of a party", 5: "rain"}
+    some = [Candidate(paper(n, title=text.title(), abstract=f"On {text}."), ()) for n, text in texts.items()]
+    liked, example, disliked = (
+        paper(n, title=text.title(), abstract=f"On {text}.")
+        for n, text in ((7, "soil and worms"), (8, "lenses and light"), (9, "video by diffusion"))
+    )
+    profile = Profile(
+        (Topic("clips", "video", exclude=("party",)),),
+        examples=(example.id,),
+        liked=(Vote(liked.id),),
+        disliked=(Vote(disliked.id),),
+    )
+    known = {one.id: one for one in (liked, example, disliked)}
+    (ranking,) = Ranker(some, known=known, now=NOW).rankings([profile])
+    ids = [candidate.paper.id for candidate in some]
+    interests = [ranking.interest(paper_id) for paper_id in ids]
+    assert interests[:3] == [(ReasonKind.TOPIC, "clips"), (ReasonKind.VOTES, ""), (ReasonKind.EXAMPLE, "")]
+    assert interests[4] == (ReasonKind.TREND, "")
+    assert [paper_id for paper_id in ids if ranking.disliked(paper_id)] == [ids[0], ids[3]]
+    assert [paper_id for paper_id in ids if ranking.excluded(paper_id)] == [ids[3]]
+    for pick in ranking.picks:
+        assert pick.reasons == ()
+        reasons = ranking.explained(pick).reasons
+        if pick.relevance:
+            assert any(reason.weight < 0 for reason in reasons) == ranking.disliked(pick.paper_id)
+        assert any("excluded" in reason.text for reason in reasons) == ranking.excluded(pick.paper_id)

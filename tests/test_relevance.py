@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -83,6 +84,14 @@ def test_a_keyword_counts_as_a_phrase_far_more_than_its_scattered_words() -> Non
     found = relevance(Profile((Topic("x", keywords=("frame interpolation",)),)), (together, apart))
     assert found["a"] > found["b"] + 0.1
     assert found["b"] > 0
+
+
+def test_a_topic_s_weight_is_that_of_its_keywords_too() -> None:
+    """A keyword of a topic of a tenth of the weight says a tenth."""
+    light, full = (
+        relevance(Profile((Topic("x", keywords=("amino acids",), weight=weight),)))["protein"] for weight in (0.1, 1.0)
+    )
+    assert math.log1p(-light) == pytest.approx(0.1 * math.log1p(-full), rel=1e-3)
 
 
 def test_a_phrase_does_not_reach_from_the_title_into_the_abstract() -> None:

@@ -28,6 +28,30 @@ def pick(number: int, score: float, relevance: float | None = None, topic: str =
     return Pick(paper(number).id, score, wanted, 0.0, reasons)
 
 
+class Told:
+    """A ranking of picks that have their reasons."""
+
+    def __init__(self, picks: Sequence[Pick]):
+        self._told = {pick.paper_id: pick for pick in picks}
+        self.picks = sorted((replace(pick, reasons=()) for pick in picks), key=lambda p: (-p.score, p.paper_id))
+
+    def explained(self, pick: Pick) -> Pick:
+        return self._told[pick.paper_id]
+
+    def interest(self, paper_id: PaperId) -> tuple[ReasonKind, str]:
+        wanted = [r for r in self._told[paper_id].reasons if r.kind is not ReasonKind.TREND]
+        if not wanted:
+            return ReasonKind.TREND, ""
+        heaviest = max(wanted, key=lambda r: r.weight)
+        return heaviest.kind, heaviest.text.partition(": ")[0]
+
+    def disliked(self, paper_id: PaperId) -> bool:
+        return any(reason.weight < 0 for reason in self._told[paper_id].reasons)
+
+    def excluded(self, paper_id: PaperId) -> bool:
+        return any(r.kind is ReasonKind.TOPIC and r.weight == 0 for r in self._told[paper_id].reasons)
+
+
 Pair = tuple[int, int]
 
 
@@ -49,7 +73,7 @@ def chosen(
         cosines.setdefault(paper(one).id, {})[paper(other).id] = cosine
         cosines.setdefault(paper(other).id, {})[paper(one).id] = cosine
     return select(
-        picks,
+        Told(picks),
         {p.paper_id: Candidate(paper(number(p)), ()) for p in picks},
         {paper(n).id: day for n, day in (sent or {}).items()},
         **{"papers": 12, "min_relevance": 0.2} | more,

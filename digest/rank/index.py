@@ -10,7 +10,8 @@ idf that is never negative; a title counts thrice.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -18,6 +19,7 @@ import numpy.typing as npt
 import scipy.sparse as sp
 
 from digest.model import Paper
+from digest.rank.acronyms import Acronyms
 from digest.rank.text import COMMON_STEMS, stems
 
 Floats: TypeAlias = npt.NDArray[np.float64]
@@ -42,11 +44,31 @@ class Tokens:
     """Word numbers; `_BREAK` between two texts. Same length as the next two."""
     owner: Ints
     in_title: npt.NDArray[np.bool_]
+    documents: int
 
     @property
     def worth(self) -> Floats:
         """How often each place counts."""
         return np.where(self.in_title, float(TITLE_COUNTS), 1.0)
+
+    @cached_property
+    def _order(self) -> Ints:
+        return np.argsort(self.words, kind="stable")
+
+    @cached_property
+    def _starts(self) -> Ints:
+        numbers = int(self.words.max(initial=_BREAK)) + 2
+        return np.searchsorted(self.words[self._order], np.arange(numbers))
+
+    def places(self, phrase: Sequence[int]) -> Ints:
+        """Where these words stand one after the other: the places of the first."""
+        if min(phrase, default=_BREAK) == _BREAK or phrase[0] >= len(self._starts) - 1:
+            return np.empty(0, np.int64)
+        at = self._order[self._starts[phrase[0]] : self._starts[phrase[0] + 1]]
+        for offset, number in enumerate(phrase[1:], 1):
+            at = at[at + offset < len(self.words)]
+            at = at[self.words[at + offset] == number]
+        return at
 
 
 @dataclass(frozen=True)
@@ -90,10 +112,11 @@ class Index:
         vocabulary: dict[str, int] = {}
         self._tokens = tokens = _tokenise(papers, vocabulary)
         self.vocabulary: Mapping[str, int] = vocabulary
-        self._order = np.argsort(tokens.words, kind="stable")
-        self._starts = np.searchsorted(tokens.words[self._order], np.arange(len(vocabulary) + 1))
-        counts = _counts(tokens, tokens.words, len(papers), len(vocabulary))
+        counts = _counts(tokens, np.arange(len(tokens.words)), tokens.words, len(vocabulary))
         frequency = _frequency(counts)
+        self.acronyms = Acronyms(
+            (f"{paper.title}. {paper.abstract}" for paper in papers), lambda word: int(frequency[vocabulary[word]])
+        )
         self.idf = _idf(frequency, self.size, _common(vocabulary))
         self.unseen_idf = float(_idf(np.zeros(1), self.size, np.zeros(1))[0])
         """Of a word that no document holds."""
@@ -108,41 +131,48 @@ class Index:
         lengths = np.asarray(counts.sum(axis=1)).ravel()
         self._mean_length = max(float(lengths.mean()) if self.size else 0.0, 1.0)
         self.papers = self._weigh(tokens, counts)
+        self.spelled_out = self._spelled_out(lengths / self._mean_length)
+        """BM25 weights of acronyms for papers that only have the long form. Shape as `papers.bm25`."""
 
     def features(self, papers: Sequence[Paper]) -> Features:
         """Read other papers; words that no document of the index holds are passed over."""
         vocabulary = dict(self.vocabulary)
         tokens = _tokenise(papers, vocabulary)
         words = np.where(tokens.words < len(self.vocabulary), tokens.words, _BREAK)
-        tokens = Tokens(words, tokens.owner, tokens.in_title)
-        return self._weigh(tokens, _counts(tokens, words, len(papers), len(self.vocabulary)))
+        tokens = replace(tokens, words=words)
+        return self._weigh(tokens, _counts(tokens, np.arange(len(words)), words, len(self.vocabulary)))
 
     def pairs(self, pairs: Sequence[tuple[str, str]]) -> Ints:
-        """The columns of `bm25` of those pairs of words that the index has."""
-        words = len(self.vocabulary)
-        numbers = [(self.vocabulary.get(one, _BREAK), self.vocabulary.get(two, _BREAK)) for one, two in pairs]
-        found = self._columns(np.array([one * words + two for one, two in numbers if min(one, two) >= 0], np.int64))
-        return found[found >= 0] + words
+        """The columns of `bm25` of some pairs of words; -1 for one that the index does not have."""
+        words, number = len(self.vocabulary), self.vocabulary.get
+        numbers = np.array([(number(one, _BREAK), number(two, _BREAK)) for one, two in pairs], np.int64).reshape(-1, 2)
+        keys = np.where(numbers.min(axis=1, initial=0) < 0, _BREAK, numbers[:, 0] * words + numbers[:, 1])
+        found = self._columns(keys)
+        return np.where(found >= 0, found + words, _BREAK)
 
     def phrase(self, phrase: Sequence[str]) -> tuple[Ints, Ints]:
         """Find where the stems of `phrase` stand one after the other: (documents, how often), a title's place twice."""
-        numbers = [self.vocabulary.get(word, _BREAK) for word in phrase]
-        if not numbers or min(numbers) == _BREAK:
-            return np.empty(0, np.int64), np.empty(0, np.int64)
-        words, tokens = self._tokens.words, self._tokens
-        at = self._order[self._starts[numbers[0]] : self._starts[numbers[0] + 1]]
-        for offset, number in enumerate(numbers[1:], 1):
-            at = at[at + offset < len(words)]
-            at = at[words[at + offset] == number]
-        documents, inverse = np.unique(tokens.owner[at], return_inverse=True)
-        worth = np.where(tokens.in_title[at], 2, 1)
+        at = self._tokens.places([self.vocabulary.get(word, _BREAK) for word in phrase])
+        documents, inverse = np.unique(self._tokens.owner[at], return_inverse=True)
+        worth = np.where(self._tokens.in_title[at], 2, 1)
         return documents, np.bincount(inverse, weights=worth, minlength=len(documents)).astype(np.int64)
+
+    def _spelled_out(self, lengths: Floats) -> Matrix:
+        number, tokens = self.vocabulary.get, self._tokens
+        at, columns = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
+        for short, long in self.acronyms.items():
+            places = tokens.places([number(word, _BREAK) for word in long])
+            itself = np.unique(tokens.owner[tokens.places([self.vocabulary[short]])])
+            at.append(places[~np.isin(tokens.owner[places], itself)])
+            columns.append(np.full(len(at[-1]), self.vocabulary[short]))
+        found = _counts(tokens, np.concatenate(at), np.concatenate(columns), self.papers.bm25.shape[1])
+        return _saturate(found, lengths, self.idf).astype(np.float32)
 
     def _weigh(self, tokens: Tokens, counts: Matrix) -> Features:
         lengths = np.asarray(counts.sum(axis=1)).ravel() / self._mean_length
         columns = np.full(len(tokens.words), _BREAK, np.int64)
         columns[:-1] = self._columns(_pair_keys(tokens, len(self.vocabulary)))
-        pairs = _counts(tokens, columns, counts.shape[0], len(self._pairs))
+        pairs = _counts(tokens, np.arange(len(columns)), columns, len(self._pairs))
         weights = _saturate(counts, lengths, self.idf), _saturate(pairs, lengths, self._pair_idf)
         bm25 = sp.hstack(weights).tocsr().astype(np.float32)
         terms = counts.copy()
@@ -173,6 +203,7 @@ def _tokenise(papers: Sequence[Paper], vocabulary: dict[str, int]) -> Tokens:
         np.array(words, np.int64),
         owner=np.repeat(np.arange(len(papers)), lengths.sum(axis=1)),
         in_title=np.repeat(np.tile([True, False], len(papers)), lengths.ravel()),
+        documents=len(papers),
     )
 
 
@@ -189,9 +220,11 @@ def _distinct_owners(tokens: Tokens, keys: Ints, numbers: Ints) -> Ints:
     return np.unique(numbers * documents + owners) // documents
 
 
-def _counts(tokens: Tokens, columns: Ints, rows: int, width: int) -> Matrix:
+def _counts(tokens: Tokens, at: Ints, columns: Ints, width: int) -> Matrix:
+    """How often each document has each column, each place counting its worth; negative columns are none."""
     real = columns >= 0
-    matrix = sp.csr_matrix((tokens.worth[real], (tokens.owner[real], columns[real])), shape=(rows, width))
+    at = at[real]
+    matrix = sp.csr_matrix((tokens.worth[at], (tokens.owner[at], columns[real])), shape=(tokens.documents, width))
     matrix.sum_duplicates()
     return matrix
 

@@ -1,6 +1,7 @@
 """How much candidates are like other papers: one fixed kernel, computed once for each paper and shared by all profiles.
 
-Pure; called by `relevance`. The likeness of a paper l to a candidate c is never negative, and 0 for unrelated texts:
+Pure; called by `relevance` and `topics`. The likeness of a paper l to a candidate c is never negative, and 0 for
+unrelated texts:
 
     likeness = unexpected(l, c) + TERMS · cos²(terms of l, terms of c) + WORDS · (BM25 of c for l's words / usual)^1.5
     unexpected = k(l, c) - k(l, A) · (k(A, A) + RIDGE)⁻¹ · k(A, c),   k the cosine of BM25 weights of words and pairs
@@ -21,13 +22,14 @@ import numpy as np
 from scipy.linalg import cho_factor, cho_solve
 
 from digest.rank.index import Features, Floats32, Ints
+from digest.rank.sparse import LazyRows, Rows
 
 RIDGE = 3.0
 TERMS, WORDS = 0.4, 0.6
 BYTES_KEPT = 256 << 20
 """Of likeness that is kept for the next profiles that name the same papers."""
-CHUNK = 512
-"""Papers whose likeness is computed at once."""
+PAPERS_KEPT = 5000
+"""So many papers are kept with how much each repeats the others."""
 
 
 class Likeness:
@@ -37,47 +39,45 @@ class Likeness:
         self._documents = documents
         self._candidates = documents.rows(np.arange(size))
         self._archive = documents.rows(archive)
+        self._archived = np.full(documents.size, -1, np.int64)
+        self._archived[archive] = np.arange(len(archive))
         self._usual_worth = np.float32(max(float(self._archive.worth.mean()) if self._archive.size else 0.0, 1.0))
-        self._place: dict[int, int] = {}
-        self._kept = np.empty((0, size), np.float32)
+        self._rows = LazyRows((documents.size, size), self.compute, BYTES_KEPT)
+        self._alike = _Alike(documents)
 
-    def rows(self, numbers: Sequence[int]) -> Floats32:
+    def rows(self, numbers: Ints) -> Floats32:
         """The likeness of some documents to every candidate. Shape (numbers, size)."""
-        wanted = dict.fromkeys(numbers)
-        missing = [number for number in wanted if number not in self._place]
-        if len(self._place) + len(missing) > len(self._kept):
-            self._place.clear()
-            missing = list(wanted)
-            width = max(self._kept.shape[1], 1)
-            capacity = max(len(missing), min(BYTES_KEPT // (4 * width), self._documents.size))
-            if capacity > len(self._kept):
-                self._kept = np.empty((capacity, self._kept.shape[1]), np.float32)
-        for first in range(0, len(missing), CHUNK):
-            chunk = missing[first : first + CHUNK]
-            begin = len(self._place)
-            self._kept[begin : begin + len(chunk)] = self._to_candidates(self._documents.rows(chunk))
-            self._place.update(zip(chunk, range(begin, begin + len(chunk)), strict=True))
-        return self._kept[[self._place[number] for number in numbers]]
+        return self._rows.rows(numbers)
 
-    def crowding(self, groups: Sequence[Sequence[int]]) -> list[Floats32]:
+    def times(self, documents: Rows) -> Floats32:
+        """Sums of likeness to some documents, weighted. Shape (rows, size)."""
+        return self._rows.times(documents)
+
+    def crowding(self, groups: Sequence[Ints]) -> list[Floats32]:
         """How much each document of a group repeats what the others say: its likeness to them, itself left out."""
-        places = {number: place for place, number in enumerate(dict.fromkeys(n for group in groups for n in group))}
-        papers = self._documents.rows(tuple(places))
-        terms = (papers.terms @ papers.terms.T).toarray()
-        alike: Floats32 = (papers.vectors @ papers.vectors.T).toarray() + TERMS * np.square(terms)
-        np.fill_diagonal(alike, 0)
-        members = [[places[number] for number in group] for group in groups]
-        return [alike[np.ix_(group, group)].sum(axis=1) for group in members]
+        return self._alike.sums(groups)
 
-    def _to_candidates(self, papers: Features) -> Floats32:
-        known = (papers.vectors @ self._archive.vectors.T).toarray() @ self._explained
-        alike: Floats32 = (papers.vectors @ self._candidates.vectors.T).toarray() - known
-        alike += TERMS * np.square((papers.terms @ self._candidates.terms.T).toarray())
+    def compute(self, numbers: Ints) -> Floats32:
+        """The same as `rows`, without keeping it."""
+        papers = self._documents.rows(numbers)
+        alike = TERMS * np.square((papers.terms @ self._candidates.terms.T).toarray())
         words = papers.terms.copy()
         words.data[:] = 1
         weights = self._candidates.bm25[:, : words.shape[1]]
         alike += WORDS * ((words @ weights.T).toarray() / self._usual_worth) ** np.float32(1.5)
-        return np.maximum(alike, 0, out=alike)
+        alike += self._unexpected(numbers, papers)
+        likeness: Floats32 = np.maximum(alike, 0, out=alike)
+        return likeness
+
+    def _unexpected(self, numbers: Ints, papers: Features) -> Floats32:
+        at = self._archived[numbers]
+        # With S = (K + RIDGE)⁻¹ C, what is left of C for the archive itself is C - K S = RIDGE S.
+        left = np.empty((len(numbers), self._candidates.size), np.float32)
+        left[at >= 0] = RIDGE * self._explained[at[at >= 0]]
+        others = papers.vectors[np.flatnonzero(at < 0)]
+        known = (others @ self._archive.vectors.T).toarray() @ self._explained
+        left[at < 0] = (others @ self._candidates.vectors.T).toarray() - known
+        return left
 
     @cached_property
     def _explained(self) -> Floats32:
@@ -91,3 +91,45 @@ class Likeness:
             cho_factor(gram, overwrite_a=True, check_finite=False), cross, overwrite_b=True, check_finite=False
         )
         return solved
+
+
+class _Alike:
+    """How much documents repeat each other, pair by pair; kept for the next groups that hold them."""
+
+    def __init__(self, documents: Features):
+        self._documents = documents
+        self._place = np.full(documents.size, -1, np.int64)
+        self._filled: Ints = np.empty(0, np.int64)
+        self._kept = np.empty((0, 0), np.float32)
+
+    def sums(self, groups: Sequence[Ints]) -> list[Floats32]:
+        """For each document of a group, how much it repeats the others."""
+        self._fill(np.unique(np.concatenate([*groups, np.empty(0, np.int64)])))
+        sums: list[Floats32] = [np.empty(0, np.float32)] * len(groups)
+        for length in {len(group) for group in groups} - {0}:
+            same = [number for number, group in enumerate(groups) if len(group) == length]
+            places = self._place[np.stack([groups[number] for number in same])]
+            alike = self._kept[places[:, :, np.newaxis], places[:, np.newaxis, :]].sum(axis=2)
+            for number, found in zip(same, alike, strict=True):
+                sums[number] = found
+        return sums
+
+    def _fill(self, numbers: Ints) -> None:
+        missing = numbers[self._place[numbers] < 0]
+        if not missing.size:
+            return
+        if len(self._filled) + len(missing) > len(self._kept):
+            self._place.fill(-1)
+            self._filled, missing = self._filled[:0], numbers
+            if len(missing) > len(self._kept):
+                room = max(len(missing), min(PAPERS_KEPT, self._documents.size))
+                self._kept = np.zeros((room, room), np.float32)
+        begin = len(self._filled)
+        self._filled = np.concatenate([self._filled, missing])
+        end = len(self._filled)
+        self._place[missing] = np.arange(begin, end)
+        new, every = self._documents.rows(missing), self._documents.rows(self._filled)
+        alike = (new.vectors @ every.vectors.T).toarray() + TERMS * np.square((new.terms @ every.terms.T).toarray())
+        alike[np.arange(len(missing)), np.arange(begin, end)] = 0
+        self._kept[begin:end, :end] = alike
+        self._kept[:begin, begin:end] = alike[:, :begin].T

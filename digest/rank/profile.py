@@ -14,7 +14,6 @@ import re
 from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import pairwise
 
 from digest.model import PaperId, Profile, Topic, Vote
 from digest.rank.text import fold, stems
@@ -36,8 +35,8 @@ class TopicQuery:
     weight: float
     words: tuple[tuple[str, int], ...]
     """Every word of the text and the keywords, and how often it stands there."""
-    pairs: tuple[tuple[str, str], ...]
-    """Words that stand side by side in the text or in a keyword."""
+    phrases: tuple[tuple[str, ...], ...]
+    """The text and each keyword, in order."""
     prose: str
     """Text and keywords as written, for their meaning."""
     keywords: tuple[tuple[str, ...], ...]
@@ -96,9 +95,8 @@ def topic_query(topic: Topic) -> TopicQuery:
         keywords = tuple(dict.fromkeys((*keywords, tuple(text))))
     exclude = tuple((written, phrase) for written in topic.exclude if (phrase := tuple(stems(written))))
     weight = min(max(topic.weight, 0.0), MAX_WEIGHT)
-    pairs = tuple(dict.fromkeys(pair for phrase in (text, *keywords) for pair in pairwise(phrase)))
     prose = ". ".join(filter(str.strip, (topic.text, *topic.keywords))) or topic.name
-    return TopicQuery(topic.name, weight, tuple(words.items()), pairs, prose, keywords, exclude)
+    return TopicQuery(topic.name, weight, tuple(words.items()), (tuple(text), *keywords), prose, keywords, exclude)
 
 
 def votes(profile: Profile) -> tuple[tuple[Vote, ...], tuple[Vote, ...]]:

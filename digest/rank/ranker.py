@@ -8,21 +8,24 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from itertools import islice
 
 import numpy as np
 
 from digest.model import Candidate, Paper, PaperId, Pick, Profile
+from digest.rank.best import best
 from digest.rank.embedding import Embed
-from digest.rank.index import Index
+from digest.rank.index import Floats32, Index, Ints
+from digest.rank.prepare import Block
+from digest.rank.ranking import Ranking
 from digest.rank.reasons import Explainer
 from digest.rank.relevance import Evidence, Relevance
 from digest.rank.selection import CLOSE
 from digest.rank.trending import measure
 
-BLOCK = 64
+BLOCK = 128
 DENSE_ENTRIES = 4_000_000
-"""Profiles are scored in blocks of at most BLOCK, fewer where there are many candidates."""
+NAMED = 2_000
+"""Profiles are scored in blocks of at most BLOCK; of fewer where there are many candidates, or many papers named."""
 
 
 class Ranker:
@@ -44,7 +47,8 @@ class Ranker:
         now: datetime,
     ):
         distinct = {candidate.paper.id: candidate for candidate in reversed(candidates)}
-        self._candidates = tuple(reversed(distinct.values()))
+        # In the order of ids, so that of equal scores the first row is the first id.
+        self._candidates = tuple(distinct[paper_id] for paper_id in sorted(distinct))
         papers = {candidate.paper.id: candidate.paper for candidate in self._candidates}
         for paper in background:
             papers.setdefault(paper.id, paper)
@@ -59,23 +63,51 @@ class Ranker:
         self._rows = {candidate.paper.id: row for row, candidate in enumerate(self._candidates)}
         self._close: dict[PaperId, dict[PaperId, float]] = {}
         self._explainer = Explainer((*documents, *others), self._relevance, self._trend, trend_weight)
-        by_id = sorted(range(len(self._candidates)), key=lambda row: self._candidates[row].paper.id)
-        self._tie = np.argsort(by_id)
+        self._trends = (trend_weight * self._trend.trend).astype(np.float32)
 
     def rank(self, profiles: Iterable[Profile], top: int = 0) -> Iterator[tuple[Pick, ...]]:
-        """Yield for each profile its best `top` candidates, or all for 0, best first; ties in the order of ids.
+        """Yield for each profile its best `top` candidates, or all for 0, best first, each with its reasons."""
+        for ranking in self.rankings(profiles, top):
+            yield tuple(map(ranking.explained, ranking.picks))
 
-        Reasons are made for what is returned only. Equal profiles are scored once.
-        """
+    def rankings(self, profiles: Iterable[Profile], top: int = 0) -> Iterator[Ranking]:
+        """The same, explained only where asked for. Equal profiles are scored once."""
         asked = tuple(profiles)
         left = Counter(asked)
-        shared: dict[Profile, tuple[Pick, ...]] = {}
-        scored = self._score(iter(left))
+        shared: dict[Profile, Ranking] = {}
+        rankings = self._rankings(left, top)
         for profile in asked:
             left[profile] -= 1
             if profile not in shared:
-                shared[profile] = self._picks(next(scored), top)
+                shared[profile] = next(rankings)
             yield shared[profile] if left[profile] else shared.pop(profile)
+
+    def prepare(self, profiles: Iterable[Profile]) -> Iterator[Block]:
+        """What does not depend on the candidates, for `top`: blocks of profiles, in their order."""
+        most = max(1, min(BLOCK, DENSE_ENTRIES // max(len(self._candidates), 1)))
+        some: list[Profile] = []
+        named = 0
+        for profile in profiles:
+            names = len(profile.examples) + len(profile.liked)
+            if some and (len(some) == most or named + names > NAMED):
+                yield self._relevance.prepare(some)
+                some, named = [], 0
+            some.append(profile)
+            named += names
+        if some:
+            yield self._relevance.prepare(some)
+
+    def top(self, block: Block, count: int) -> tuple[Ints, Floats32]:
+        """Each profile's best `count` candidates, as places in `papers`, and their scores; nothing is explained.
+
+        Ties are in the order of ids. Shapes (profiles, count), or (profiles, candidates) if there are fewer.
+        """
+        return self._best(self._relevance.score(block), count)
+
+    @property
+    def papers(self) -> Sequence[PaperId]:
+        """The candidates' ids, in order."""
+        return tuple(self._rows)
 
     def close_to(self, paper_id: PaperId) -> Mapping[PaperId, float]:
         """The cosines of a candidate's words to those of all other candidates that are close to it (`CLOSE`).
@@ -92,23 +124,16 @@ class Ranker:
             }
         return self._close[paper_id]
 
-    def _score(self, profiles: Iterator[Profile]) -> Iterator[Evidence]:
-        block = max(1, min(BLOCK, DENSE_ENTRIES // max(len(self._candidates), 1)))
-        while some := tuple(islice(profiles, block)):
-            yield from self._relevance.score(some)
+    def _best(self, evidence: Evidence, count: int) -> tuple[Ints, Floats32]:
+        scores = evidence.relevance * np.float32(1 - self._trend_weight)
+        scores += self._trends
+        columns = best(scores, count)
+        return columns, np.take_along_axis(scores, columns, axis=1)
 
-    def _picks(self, evidence: Evidence, top: int) -> tuple[Pick, ...]:
-        relevance = evidence.relevance
-        score = (1 - self._trend_weight) * relevance + self._trend_weight * self._trend.trend
-        order = np.lexsort((self._tie, -score))
-        rows = (order[:top] if top else order).tolist()
-        return tuple(
-            Pick(
-                self._candidates[row].paper.id,
-                float(score[row]),
-                float(relevance[row]),
-                float(self._trend.trend[row]),
-                reasons,
-            )
-            for row, reasons in zip(rows, self._explainer.explain(evidence, rows), strict=True)
-        )
+    def _rankings(self, profiles: Iterable[Profile], top: int) -> Iterator[Ranking]:
+        for block in self.prepare(profiles):
+            evidence = self._relevance.score(block)
+            columns, _ = self._best(evidence, top or len(self._candidates))
+            for profile, rows in enumerate(columns.tolist()):
+                parts = self._relevance.parts(evidence, profile, rows)
+                yield Ranking(self._candidates, rows, block, profile, parts, self._explainer)

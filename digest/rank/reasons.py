@@ -8,15 +8,16 @@ excluded phrase, and, where some papers have popularity figures and this one has
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from digest.model import Paper, Reason, ReasonKind
 from digest.rank.index import Floats
+from digest.rank.prepare import Asked, Block
 from digest.rank.profile import TopicQuery
-from digest.rank.relevance import Evidence, Prepared, Relevance
+from digest.rank.relevance import Parts, Relevance
 from digest.rank.text import COMMON_STEMS, placed_stems, shorten
 from digest.rank.trending import Trend
 
@@ -51,46 +52,49 @@ class Explainer:
         self._quotes: dict[int, str] = {}
         self._telling: dict[TopicQuery, tuple[str, ...]] = {}
 
-    def explain(self, evidence: Evidence, rows: Sequence[int]) -> Iterator[tuple[Reason, ...]]:
-        """The reasons of each of some candidates, heaviest first."""
-        prepared = evidence.prepared
-        likeness = self._relevance.likeness(prepared.examples)[:, list(rows)].T * np.array(prepared.weights)
-        unlikeness = self._relevance.cosines([row for row, _ in prepared.disliked])[:, list(rows)].T
-        for row, like, unlike in zip(rows, likeness, unlikeness, strict=True):
-            reasons = self._wanted(evidence, row, like) + self._unwanted(evidence, row, unlike)
-            if self._trend_weight:
-                reasons += self._trending(row)
-            yield tuple(sorted(reasons, key=lambda reason: (reason.weight == 0, -reason.weight)))
+    def figures(self, parts: Parts, rows: Sequence[int]) -> tuple[Floats, Floats, Floats]:
+        """(score, relevance, trend) of some candidates."""
+        relevance, trend = parts.relevance, self._trend.trend[rows]
+        return (1 - self._trend_weight) * relevance + self._trend_weight * trend, relevance, trend
 
-    def _unwanted(self, evidence: Evidence, row: int, likeness: Floats) -> list[Reason]:
-        push = float(evidence.push[row])
-        if not push:
+    def explain(self, block: Block, profile: int, row: int, parts: Parts, place: int) -> tuple[Reason, ...]:
+        """The reasons of one candidate for one profile of a block, heaviest first; `place` is where `parts` has it."""
+        asked = block.asked[profile]
+        weight = (1 - self._trend_weight) * float(parts.wanted[place])
+        if profile in block.neutral:
+            reasons = [Reason(ReasonKind.TOPIC, NEUTRAL, weight)] if weight else []
+        else:
+            reasons = self._wanted(block, asked, parts, place, row, weight)
+        reasons += self._unwanted(asked, parts.push[:, place], weight)
+        if self._trend_weight:
+            reasons += self._trending(row)
+        return tuple(sorted(reasons, key=lambda reason: (reason.weight == 0, -reason.weight)))
+
+    def _unwanted(self, asked: Asked, push: Floats, weight: float) -> list[Reason]:
+        if not push.any():
             return []
-        taken = (1 - self._trend_weight) * float(evidence.wanted[row]) * push
-        disliked = evidence.prepared.disliked
-        nearest, _ = disliked[int((likeness * [force for _, force in disliked]).argmax())]
-        return [Reason(ReasonKind.VOTES, f"near {self._quote(nearest)}, which you disliked", -taken)]
+        nearest, _ = asked.disliked[int(push.argmax())]
+        return [
+            Reason(ReasonKind.VOTES, f"near {self._quote(nearest)}, which you disliked", -weight * float(push.max()))
+        ]
 
-    def _wanted(self, evidence: Evidence, row: int, likeness: Floats) -> list[Reason]:
+    def _wanted(self, block: Block, asked: Asked, figures: Parts, place: int, row: int, weight: float) -> list[Reason]:
         """The positive parts of the relevance, and the topics lost."""
-        prepared, weight = evidence.prepared, (1 - self._trend_weight) * float(evidence.wanted[row])
-        if prepared.neutral:
-            return [Reason(ReasonKind.TOPIC, NEUTRAL, weight)] if weight else []
         parts: list[tuple[ReasonKind, str, float]] = []
-        for number, query in enumerate(prepared.topics):
-            share = float(evidence.topics[number, row])
-            phrases, lost = evidence.excluded[number]
+        for number, share in zip(asked.topics, figures.topics[:, place].tolist(), strict=True):
+            query = block.queries[number]
+            phrases, lost = block.excluded[number]
             if share:
                 parts.append((ReasonKind.TOPIC, self._topic(query, row), share))
             elif row in lost:
                 parts.append((ReasonKind.TOPIC, f"{query.name}: {phrases} is excluded", 0.0))
-        if share := float(evidence.examples[row]):
-            parts += self._like(evidence.prepared, likeness, share)
-        if share := float(evidence.authors[row]):
-            names = dict.fromkeys(name for candidate, name in prepared.authors if candidate == row)
+        if len(asked.examples):
+            parts += self._like(asked, figures.examples[:, place])
+        if share := float(figures.authors[place]):
+            names = dict.fromkeys(name for candidate, name in asked.authors if candidate == row)
             parts.append((ReasonKind.AUTHOR, f"by {' and '.join(names)}", share))
-        if share := float(evidence.categories[row]):
-            names = dict.fromkeys(name for candidate, name in prepared.categories if candidate == row)
+        if share := float(figures.categories[place]):
+            names = dict.fromkeys(name for candidate, name in asked.categories if candidate == row)
             parts.append((ReasonKind.CATEGORY, f"in {' and '.join(names)}", share))
         total = sum(share for _, _, share in parts)
         return [Reason(kind, text, weight * share / total if total else 0.0) for kind, text, share in parts]
@@ -100,7 +104,9 @@ class Explainer:
         shown: list[str] = []
         used: set[str] = set()
         for keyword in query.keywords:
-            if len(shown) < TERMS_SHOWN and (found := _written(wording, keyword)):
+            variants = self._relevance.variants(keyword)
+            found = next(filter(None, (_written(wording, variant) for variant in variants)), "")
+            if len(shown) < TERMS_SHOWN and found:
                 shown.append(shorten(found, TERM_LENGTH))
                 used.update(keyword)
         for word in self._telling_words(query):
@@ -117,19 +123,16 @@ class Explainer:
             self._telling[query] = tuple(sorted(worth, key=worth.__getitem__, reverse=True))
         return self._telling[query]
 
-    def _like(self, prepared: Prepared, likeness: Floats, share: float) -> list[tuple[ReasonKind, str, float]]:
-        """The nearest examples by title, and the rest together, by their share of the likeness."""
-        if likeness.sum() <= 0:
-            likeness = np.ones_like(likeness)
-        shares = share * likeness / likeness.sum()
+    def _like(self, asked: Asked, shares: Floats) -> list[tuple[ReasonKind, str, float]]:
+        """The nearest examples by title, and the rest together."""
         nearest = np.argsort(-shares, kind="stable")[:PAPERS_SHOWN].tolist()
         parts = []
-        for number in nearest:
-            example = prepared.examples[number]
-            liked = example in prepared.liked
+        for place in nearest:
+            example = int(asked.examples[place])
+            liked = example in asked.liked
             text = f"like {self._quote(example)}" + (", which you liked" if liked else "")
-            parts.append((ReasonKind.VOTES if liked else ReasonKind.EXAMPLE, text, float(shares[number])))
-        is_vote = np.array([example in prepared.liked for example in prepared.examples])
+            parts.append((ReasonKind.VOTES if liked else ReasonKind.EXAMPLE, text, float(shares[place])))
+        is_vote = np.array([example in asked.liked for example in asked.examples.tolist()])
         for kind, those, what in (
             (ReasonKind.EXAMPLE, ~is_vote, "of your papers"),
             (ReasonKind.VOTES, is_vote, "that you liked"),

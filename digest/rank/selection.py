@@ -4,8 +4,7 @@ A paper may come in if its relevance is at least `min_relevance` and above 0, an
 sent before or is in. Of those, at most `papers` come in:
 
 1. A floor: each interest that has anything to offer gets one place, the interest with the best paper first. A paper's
-   interest is the heaviest of its reasons that the profile is the cause of: each topic is one, example papers are one,
-   and so on.
+   interest is what of the profile says most for it: each topic is one, example papers are one, and so on.
 2. The other places go to the best by score - CLOSENESS_COST · (cosine - CLOSE), with the cosine to the closest paper
    that is in, where that is above CLOSE. This is maximal marginal relevance (Carbonell and Goldstein, "The use of MMR",
    1998), except that papers which merely share a field do not stand in each other's way.
@@ -22,6 +21,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from itertools import islice
+from typing import Protocol
 
 from digest.model import Candidate, NearMiss, Paper, PaperId, Pick, Reason, ReasonKind, Selection
 from digest.rank.text import shorten
@@ -41,10 +41,31 @@ TITLE_LENGTH = 60
 
 CloseTo = Callable[[PaperId], Mapping[PaperId, float]]
 Interest = tuple[ReasonKind, str]
+"""A kind of reason and, of a topic, its name."""
+
+
+class Ranking(Protocol):
+    """What `select` must know of a profile's best candidates."""
+
+    @property
+    def picks(self) -> Sequence[Pick]:
+        """Best first, ties by id; without reasons."""
+
+    def explained(self, pick: Pick) -> Pick:
+        """The same with its reasons."""
+
+    def interest(self, paper_id: PaperId) -> Interest:
+        """What of the profile says most for a paper."""
+
+    def disliked(self, paper_id: PaperId) -> bool:
+        """Whether a paper is near to one that was disliked."""
+
+    def excluded(self, paper_id: PaperId) -> bool:
+        """Whether a paper lost a topic to an excluded phrase."""
 
 
 def select(
-    ranking: Sequence[Pick],
+    ranking: Ranking,
     candidates: Mapping[PaperId, Candidate],
     already_sent: Mapping[PaperId, date | None],
     *,
@@ -61,12 +82,12 @@ def select(
     candidate its near-duplicates, candidates and others. `close_to`: for a candidate the cosines of the others, at
     least those above CLOSE. `turn`: the edition's number, so that explorations take turns.
     """
-    choice = _Choice(candidates, already_sent, papers, min_relevance, duplicates, close_to)
-    choice.consider(sorted(ranking, key=_rank))
+    choice = _Choice(ranking, candidates, already_sent, papers, min_relevance, duplicates, close_to)
+    choice.consider()
     choice.fill()
     if explore:
         choice.explore(turn)
-    picks = tuple(pick for pick in choice.eligible if pick.paper_id in choice.picks)
+    picks = tuple(ranking.explained(pick) for pick in choice.eligible if pick.paper_id in choice.picks)
     exploration = (choice.exploration,) if choice.exploration else ()
     return Selection(picks + exploration, tuple(islice(choice.near_misses(), NEAR_MISSES)))
 
@@ -75,6 +96,7 @@ def select(
 class _Choice:
     """One subscriber's picks while they are made, and what they mean for the other papers."""
 
+    ranking: Ranking
     candidates: Mapping[PaperId, Candidate]
     already_sent: Mapping[PaperId, date | None]
     papers: int
@@ -97,9 +119,9 @@ class _Choice:
     exploration: Pick | None = None
     displaced: PaperId | None = None
 
-    def consider(self, ordered: Sequence[Pick]) -> None:
+    def consider(self) -> None:
         """Sorts out what she has and what is not relevant enough."""
-        for pick in ordered:
+        for pick in self.ranking.picks:
             if pick.paper_id in self.already_sent:
                 continue
             near = self.duplicates.get(pick.paper_id, ())
@@ -118,7 +140,8 @@ class _Choice:
         for pick in self.eligible:
             if len(self.picks) == self.papers:
                 return
-            if pick.paper_id not in self.doubles and (interest := _interest(pick)) not in self.interests:
+            interest = self.ranking.interest(pick.paper_id)
+            if pick.paper_id not in self.doubles and interest not in self.interests:
                 self.interests[interest] = pick.paper_id
                 self._take(pick)
         while len(self.picks) < self.papers and (best := self._best()):
@@ -171,7 +194,8 @@ class _Choice:
         """The best paper of each interest that has no place, best first."""
         waiting: dict[Interest, Pick] = {}
         for pick in self.eligible:
-            if pick.paper_id not in self.doubles and (interest := _interest(pick)) not in self.interests:
+            interest = self.ranking.interest(pick.paper_id)
+            if pick.paper_id not in self.doubles and interest not in self.interests:
                 waiting.setdefault(interest, pick)
         return list(waiting.values())
 
@@ -183,7 +207,7 @@ class _Choice:
             and pick.relevance > 0
             and pick.trend >= TRENDING
             and pick.paper_id not in self.doubles
-            and all(reason.weight >= 0 for reason in pick.reasons)
+            and not self.ranking.disliked(pick.paper_id)
         ]
         best = min(near, key=lambda pick: (-pick.trend, pick.paper_id), default=None)
         usual = statistics.median(pick.trend for pick in self.fresh) if best else 0.0
@@ -191,7 +215,8 @@ class _Choice:
 
     def _explore(self, pick: Pick, why: str, displaced: PaperId | None) -> None:
         reason = Reason(ReasonKind.EXPLORATION, f"exploring: {why}", 0.0)
-        self.exploration = replace(pick, reasons=(reason, *pick.reasons))
+        explained = self.ranking.explained(pick)
+        self.exploration = replace(explained, reasons=(reason, *explained.reasons))
         self.displaced = displaced
         if displaced:
             del self.picks[displaced]
@@ -204,17 +229,22 @@ class _Choice:
         place = 0  # by score alone
         for pick in sorted(self.eligible + met, key=_rank) if met else self.eligible:
             if pick.paper_id in had:
-                yield NearMiss(pick, self._had(had[pick.paper_id]))
+                yield self._missed(pick, self._had(had[pick.paper_id]))
                 continue
             place += pick.paper_id not in self.doubles
             if pick.paper_id not in got:
-                yield NearMiss(pick, self._lost(pick, place))
+                yield self._missed(pick, self._lost(pick, place))
         below = [p for p in self.fresh if 0 < p.relevance < self.min_relevance and p.paper_id not in got]
         for pick in sorted(below, key=lambda p: (-p.relevance, p.paper_id)):
-            yield NearMiss(pick, _shortfall(pick.relevance, self.min_relevance))
+            yield self._missed(pick, _shortfall(pick.relevance, self.min_relevance))
         for pick in self.fresh:
-            if pick.relevance == 0 and (missing := _exclusion(pick)):
-                yield NearMiss(pick, missing)
+            if pick.relevance == 0 and self.ranking.excluded(pick.paper_id):
+                explained = self.ranking.explained(pick)
+                lost = next(r.text for r in explained.reasons if r.kind is ReasonKind.TOPIC and r.weight == 0)
+                yield NearMiss(explained, lost)
+
+    def _missed(self, pick: Pick, missing: str) -> NearMiss:
+        return NearMiss(self.ranking.explained(pick), missing)
 
     def _had(self, paper: Paper) -> str:
         day = self.already_sent[paper.id]
@@ -243,21 +273,6 @@ def _rank(pick: Pick) -> tuple[float, PaperId]:
 
 def _quote(paper: Paper) -> str:
     return f"“{shorten(paper.title.strip() or paper.abstract.strip() or paper.id, TITLE_LENGTH)}”"
-
-
-def _interest(pick: Pick) -> Interest:
-    heaviest = None
-    for reason in pick.reasons:
-        if reason.kind is not ReasonKind.TREND and (heaviest is None or reason.weight > heaviest.weight):
-            heaviest = reason
-    if heaviest is None:
-        return ReasonKind.TREND, ""
-    # A topic's reason reads "name: matched terms".
-    return heaviest.kind, heaviest.text.partition(": ")[0] if heaviest.kind is ReasonKind.TOPIC else ""
-
-
-def _exclusion(pick: Pick) -> str:
-    return next((r.text for r in pick.reasons if r.kind is ReasonKind.TOPIC and r.weight == 0), "")
 
 
 def _shortfall(relevance: float, needed: float) -> str:

@@ -20,6 +20,9 @@ _ASCII_WORDS = bytes(ord(chr(c).lower()) if chr(c).isalnum() and c < 128 else 32
 """For `bytes.translate`: letters and digits in lower case, a space for all else."""
 _UNDECOMPOSED = str.maketrans({"ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "æ": "ae", "œ": "oe", "ı": "i"})
 
+_CONSONANTS = re.compile("[b-df-hj-np-tv-xz]{2,}[b-df-hj-np-rtv-xz]s")
+"""An acronym in the plural; not three letters, such as "gps", and not "css"."""
+
 _STOP_WORDS = """
     a about above across after again against ain all almost along already also although always am among an and another
     any are aren around as at be became because become been before behind being below beside between beyond both but by
@@ -72,6 +75,9 @@ _stemmers = _Stemmers()
 def stem(word: str) -> str:
     """Return the stem of one word as it stands in a text; empty for a stop word."""
     folded = fold(word)
+    # Snowball takes no plural off a word without vowels, as many acronyms are.
+    if (word[-1:] == "s" and word[-2:-1].isupper()) or _CONSONANTS.fullmatch(folded):
+        folded = folded[:-1]
     return "" if folded in STOP_WORDS else str(_stemmers.english.stemWord(folded))
 
 

@@ -11,25 +11,30 @@
 Each is a share of what is possible, or measured against the archive and not against the day, so that scores compare
 from day to day. Feedback finds papers that say the same in the words of the field rather than in the reader's
 (pseudo-relevance feedback; Lavrenko and Croft, "Relevance-Based Language Models", 2001); a candidate is never fed back
-to itself.
+to itself. What a topic finds in the archive does not depend on the candidates: it is prepared apart.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice, pairwise
 
 import numpy as np
-import scipy.sparse as sp
 
 from digest.model import Paper
+from digest.rank.best import best
 from digest.rank.embedding import Embed, paper_text
-from digest.rank.index import K1, Floats, Floats32, Index, Ints, Matrix
-from digest.rank.likeness import Likeness
+from digest.rank.index import K1, Floats32, Index, Ints
+from digest.rank.likeness import BYTES_KEPT, Likeness
 from digest.rank.profile import TopicQuery
+from digest.rank.sparse import LazyRows, Postings, Rows
 
 PAIR, PAIR_MEANT = 0.2, 0.05
 """What a pair of neighbours counts beside its words: less where the meaning tells already what belongs together."""
+SAME = 0.2
+"""What the long form of an acronym counts beside it, and the acronym beside its long form."""
 LEAST_SAID = 20.0
 """A topic whose words have less idf than this, some four rare words, says too little to be met in full by them."""
 BALANCE, BALANCE_WITHIN = 1.8, (0.3, 0.9)
@@ -42,6 +47,8 @@ SHARPNESS = 0.2
 """A paper whose score is lower by this share of the best one's weighs less by a factor of e."""
 MEANT = 0.5
 """What a cosine of sentence vectors counts in the likeness that is fed back."""
+CHUNK = 32
+"""Topics that are held against the archive at once: as many as the processor's cache has room for."""
 
 
 class Meaning:
@@ -67,12 +74,34 @@ class Meaning:
         vectors[~inside] = self.embed([paper_text(self._papers[row]) for row in self._archive[~inside].tolist()])
         return vectors
 
+    @cached_property
+    def _mean(self) -> Floats32:
+        mean: Floats32 = self.archive.mean(axis=0)
+        return mean
+
     def likeness(self, papers: Ints) -> Floats32:
         """How much nearer than usual some papers of the archive are to each candidate. Shape (papers, size)."""
         vectors = self.archive[papers]
-        usual = vectors @ self.archive.mean(axis=0)
-        likeness: Floats32 = np.maximum(vectors @ self.candidates.T - usual[:, np.newaxis], 0)
+        likeness: Floats32 = np.maximum(vectors @ self.candidates.T - (vectors @ self._mean)[:, np.newaxis], 0)
         return likeness
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedTopics:
+    """Some topics in terms of one index, and what they find in its archive. The first axis of each is the topics."""
+
+    words: Rows
+    """So scaled that the product with BM25 is a share of what is possible."""
+    meant: Floats32
+    """Sentence vectors times `balance`; without the extra, of no dimensions."""
+    floor: Floats32
+    """What is taken from each product with `meant`, before what is negative counts nothing."""
+    fed: Rows
+    """Weights of papers of the archive, by their places in it."""
+    own: tuple[Ints, Ints, Floats32]
+    """(topic, candidate, the share that is not of the candidate itself) where a candidate is fed back."""
+    spread: Floats32
+    """Standard deviation of what feedback adds."""
 
 
 class Topics:
@@ -80,80 +109,113 @@ class Topics:
 
     def __init__(self, index: Index, size: int, archive: Ints, likeness: Likeness, meaning: Meaning | None):
         self._index = index
+        self._size = size
         self._archive = archive
         self._likeness = likeness
         self._meaning = meaning
-        self._candidates: Matrix = index.papers.bm25[:size].T.tocsr()
-        self._before: Matrix = index.papers.bm25[archive].T.tocsr()
+        bm25 = (index.papers.bm25 + index.spelled_out).tocsr()
+        self._candidates = Postings(bm25[:size].T.tocsr())
+        self._before = Postings(bm25[archive].T.tocsr())
         self._own = np.where(archive < size, archive, -1)
         """Which candidate a paper of the archive is; -1 for none."""
+        self._feedback = LazyRows((len(archive), size), self._alike, BYTES_KEPT)
 
-    def scores(self, queries: Sequence[TopicQuery]) -> Floats:
-        """At least 0; what fits well has more than about a half. Shape (queries, size)."""
-        if not queries:
-            return np.zeros((0, self._candidates.shape[1]))
-        wanted = self._wanted(queries)
-        ours, before = (wanted @ self._candidates).toarray(), (wanted @ self._before).toarray()
-        if self._meaning and len(self._archive):
+    def prepare(self, queries: Sequence[TopicQuery]) -> PreparedTopics:
+        """Find the topics' words, their meaning, and the papers of the archive that fit them."""
+        words = self._wanted(queries)
+        asked = np.empty((len(queries), 0), np.float32)
+        meant = bool(self._meaning and len(self._archive) and queries)
+        if self._meaning and meant:
             asked = self._meaning.embed([query.prose for query in queries])
-            meant = asked @ self._meaning.archive.T
-            usual, spread = meant.mean(axis=1, keepdims=True), meant.std(axis=1, keepdims=True)
-            balance = np.clip(BALANCE * before.std(axis=1, keepdims=True) / np.maximum(spread, 1e-6), *BALANCE_WITHIN)
-            before += balance * np.maximum(meant - usual + spread, 0)
-            ours += balance * np.maximum(asked @ self._meaning.candidates.T - usual + spread, 0)
-        return np.asarray(ours + self._balanced(before, self._feedback(before)), np.float64)
+        floor, spread = np.zeros((2, len(queries)), np.float32)
+        found = np.empty((len(queries), 0), np.int64), np.empty((len(queries), 0), np.float32)
+        if len(self._archive) >= FEWEST:
+            found = np.empty((len(queries), FED_BACK), np.int64), np.empty((len(queries), FED_BACK), np.float32)
+        for first in range(0, len(queries), CHUNK):
+            chunk = slice(first, first + CHUNK)
+            scores = self._before.times(words.part(chunk))
+            if self._meaning and meant:
+                cosines = asked[chunk] @ self._meaning.archive.T
+                usual, varies = _spread(cosines)
+                balance = np.clip(BALANCE * _spread(scores)[1] / np.maximum(varies, 1e-6), *BALANCE_WITHIN)
+                asked[chunk] *= balance[:, np.newaxis]
+                floor[chunk] = balance * (usual - varies)
+                scores += np.maximum(balance[:, np.newaxis] * cosines - floor[chunk, np.newaxis], 0)
+            if found[0].shape[1]:
+                spread[chunk] = FEEDBACK * _spread(scores)[1]
+                found[0][chunk] = best(scores, FED_BACK)
+                found[1][chunk] = np.take_along_axis(scores, found[0][chunk], axis=1)
+        return PreparedTopics(words, asked, floor, *self._fed(*found), spread)
 
-    def _balanced(self, before: Floats32, feedback: Floats32) -> Floats32:
-        """The feedback, so scaled that it varies FEEDBACK times as much as the score without it."""
-        if not feedback.size or not before.size:
-            return feedback
-        papers = feedback.shape[1]
-        variance = (papers * feedback.var(axis=1) + USUAL_PAPERS * USUAL_SPREAD**2) / (papers + USUAL_PAPERS)
-        scale = FEEDBACK * before.std(axis=1) / np.sqrt(variance)
-        balanced: Floats32 = feedback * scale[:, np.newaxis]
-        return balanced
+    def scores(self, topics: PreparedTopics) -> Floats32:
+        """At least 0; what fits well has more than about a half. Shape (topics, size)."""
+        scores = self._candidates.times(topics.words)
+        if self._meaning and topics.meant.size:
+            meant = topics.meant @ self._meaning.candidates.T
+            meant -= topics.floor[:, np.newaxis]
+            scores += np.maximum(meant, 0, out=meant)
+        if topics.fed.columns.size and self._size:
+            feedback = self._feedback.times(topics.fed)
+            topic, candidate, others = topics.own
+            feedback[topic, candidate] /= others
+            variance = np.square(_spread(feedback)[1])
+            usual = (self._size * variance + USUAL_PAPERS * USUAL_SPREAD**2) / (self._size + USUAL_PAPERS)
+            feedback *= (topics.spread / np.sqrt(usual))[:, np.newaxis]
+            scores += feedback
+        return scores
 
-    def worth(self, word: str, count: int) -> float:
+    def worth(self, word: str, count: float) -> float:
         """How much a topic's word says: its count times its idf."""
         number = self._index.vocabulary.get(word)
         return count * (self._index.unseen_idf if number is None else float(self._index.idf[number]))
 
-    def _wanted(self, queries: Sequence[TopicQuery]) -> Matrix:
-        """The topics' words and pairs, so scaled that their product with BM25 is a share of what is possible."""
-        rows, columns, counts = [], [], []
+    def _wanted(self, queries: Sequence[TopicQuery]) -> Rows:
+        """The topics' words, what means the same, and their pairs; and what each counts."""
+        vocabulary = self._index.vocabulary
+        counts = [self._counts(query) for query in queries]
+        pairs = [tuple(dict.fromkeys(two for phrase in query.phrases for two in pairwise(phrase))) for query in queries]
+        columns = iter(self._index.pairs([two for some in pairs for two in some]).tolist())
         pair = PAIR_MEANT if self._meaning else PAIR
-        for row, query in enumerate(queries):
+        rows = []
+        for query, wanted, some in zip(queries, counts, pairs, strict=True):
             said = sum(self.worth(word, count) for word, count in query.words)
-            possible = (K1 + 1) * max(said, LEAST_SAID)
-            known = [(self._index.vocabulary.get(word), count / possible) for word, count in query.words]
-            pairs = [(column, pair / possible) for column in self._index.pairs(query.pairs).tolist()]
-            for column, count in (*known, *pairs):
-                if column is not None:
-                    rows.append(row)
-                    columns.append(column)
-                    counts.append(count)
-        shape = (len(queries), self._candidates.shape[0])
-        return sp.csr_matrix((np.array(counts, np.float32), (rows, columns)), shape=shape)
+            share = 1 / ((K1 + 1) * max(said, LEAST_SAID))
+            row = [(vocabulary[word], count * share) for word, count in wanted.items() if word in vocabulary]
+            rows.append(row + [(column, pair * share) for column in islice(columns, len(some)) if column >= 0])
+        return Rows.of(rows)
 
-    def _feedback(self, before: Floats32) -> Floats32:
-        """Likeness to the best papers of the archive. Shape (queries, size)."""
-        result = np.zeros((len(before), self._candidates.shape[1]), np.float32)
-        if before.shape[1] < FEWEST:
-            return result
-        best = np.argpartition(-before, FED_BACK - 1, axis=1)[:, :FED_BACK]
-        scores = np.take_along_axis(before, best, axis=1)
-        top = np.maximum(scores.max(axis=1, keepdims=True), 1e-9)
+    def _counts(self, query: TopicQuery) -> dict[str, float]:
+        """How often the topic has each word; and the acronyms of what it says at length, together worth SAME of it."""
+        counts: dict[str, float] = dict(query.words)
+        for phrase in query.phrases:
+            for long, short in self._index.acronyms.shortened(phrase):
+                worth = sum(self.worth(word, 1) for word in long) / self.worth(short, 1)
+                counts[short] = max(counts.get(short, 0.0), SAME * worth)
+        return counts
+
+    def _fed(self, papers: Ints, scores: Floats32) -> tuple[Rows, tuple[Ints, Ints, Floats32]]:
+        """What each of the best papers weighs, and which of them are candidates. Shapes (topics, FED_BACK)."""
+        top = np.maximum(scores.max(axis=1, initial=0, keepdims=True), 1e-9)
         weights = np.where(scores > 0, np.exp((scores / top - 1) / SHARPNESS), 0)
         weights /= np.maximum(weights.sum(axis=1, keepdims=True), 1e-12)
-        papers, places = np.unique(best, return_inverse=True)
-        likeness = self._likeness.rows(self._archive[papers].tolist())
-        for row, chosen in enumerate(places.reshape(best.shape)):
-            alike = likeness[chosen]
-            if self._meaning:
-                alike = alike + MEANT * self._meaning.likeness(best[row])
-            own = self._own[best[row]]
-            here = np.flatnonzero(own >= 0)
-            alike[here, own[here]] = 0
-            result[row] = weights[row] @ alike
-            result[row, own[here]] /= np.maximum(1 - weights[row, here], 0.1)
-        return result
+        ends = papers.shape[1] * np.arange(1, len(papers) + 1)
+        topic, place = np.nonzero(self._own[papers] >= 0)
+        own = topic, self._own[papers[topic, place]], np.maximum(1 - weights[topic, place], 0.1)
+        return Rows(papers.ravel(), weights.astype(np.float32).ravel(), ends), own
+
+    def _alike(self, papers: Ints) -> Floats32:
+        """The likeness of papers of the archive to every candidate, except to themselves. Shape (papers, size)."""
+        alike = self._likeness.compute(self._archive[papers])
+        if self._meaning:
+            alike += MEANT * self._meaning.likeness(papers)
+        here = np.flatnonzero(self._own[papers] >= 0)
+        alike[here, self._own[papers[here]]] = 0
+        return alike
+
+
+def _spread(rows: Floats32) -> tuple[Floats32, Floats32]:
+    """The mean and standard deviation of each row, in one pass. They are of one magnitude, so no figure is lost."""
+    mean = rows.mean(axis=1)
+    squares = np.einsum("ij,ij->i", rows, rows) / max(rows.shape[1], 1)
+    spread: Floats32 = np.sqrt(np.maximum(squares - np.square(mean), 0))
+    return mean, spread

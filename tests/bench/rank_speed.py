@@ -7,9 +7,10 @@
 Every case runs in a process of its own, with one BLAS thread, so that its peak memory is its own. Profiles are all
 distinct, over an archive of 5,000 papers that also tells how common words are: `topics` follow two free texts of eight
 words, `examples` ten papers of the archive, `mixed` one of the two, by turns. "scorer" is `Ranker.top`, the best 20
-with their scores; "with reasons" is `Ranker.rank`, on 1,000 profiles. Seconds are medians of five, after one unmeasured
-round; a `Ranker`'s making is apart. The product is float32, 384 numbers a profile and a paper, without and with the
-best 20 of each profile. Prints figures, asserts nothing.
+with their scores, of profiles that `Ranker.prepare` made ready, block by block; "prepared" is what that took before.
+"selected" is what an edition does: the best 200, twelve of them selected and explained, on 1,000 profiles. Seconds are
+medians of five, after one unmeasured round; a `Ranker`'s making is apart. The product is float32, 384 numbers a profile
+and a paper, without and with the best 20 of each profile. Prints figures, asserts nothing.
 """
 
 from __future__ import annotations
@@ -35,13 +36,14 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # `tests` is found wherever this is started
 
 from digest.model import Candidate, Paper, PaperId, Profile, Topic
-from digest.rank import Ranker
+from digest.rank import Ranker, select
 from tests.bench.rank_data import RECORDED
 
 KINDS = ("topics", "examples", "mixed")
 ARCHIVE = 5_000
 TOP = 20
-EXPLAINED = 1_000
+POOL = 200
+SELECTED = 1_000
 NOW = datetime(2026, 6, 9, 7, tzinfo=UTC)
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 TUNED_ELSEWHERE = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
@@ -97,34 +99,42 @@ def megabytes() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def medians(work: Callable[[], None]) -> tuple[float, float]:
-    """CPU and wall seconds of five rounds, after one that fills the caches."""
+def medians(work: Callable[[], float]) -> dict[str, float]:
+    """CPU and wall seconds of five rounds, after one that fills the caches; what `work` returns is apart."""
     work()
     costs = []
     for _ in range(5):
         cpu, wall = time.process_time(), time.perf_counter()
-        work()
-        costs.append((time.process_time() - cpu, time.perf_counter() - wall))
-    return statistics.median(cost for cost, _ in costs), statistics.median(cost for _, cost in costs)
+        apart = work()
+        costs.append((time.process_time() - cpu - apart, time.perf_counter() - wall, apart))
+    found = (statistics.median(figures) for figures in zip(*costs, strict=True))
+    return dict(zip(("cpu", "wall", "prepared"), found, strict=True))
 
 
 def ranking(kind: str, papers: int, count: int, recorded: bool, what: str) -> dict[str, float]:
-    """One case of the shipped ranker; `what` is "scorer" or "with reasons"."""
+    """One case of the shipped ranker; `what` is "scorer" or "selected"."""
     found = list(islice(listed() if recorded else invented(papers + ARCHIVE), papers + ARCHIVE))
     candidates, archive = [Candidate(paper, ()) for paper in found[ARCHIVE:]], found[:ARCHIVE]
     asked = profiles(kind, count, archive)
     start = time.process_time()
-    ranker: Any = Ranker(candidates, known={paper.id: paper for paper in archive}, background=archive, now=NOW)
+    ranker = Ranker(candidates, known={paper.id: paper for paper in archive}, background=archive, now=NOW)
     made, before = time.process_time() - start, megabytes()
-    if what == "scorer" and not hasattr(ranker, "top"):
-        return {}
+    by_id = {candidate.paper.id: candidate for candidate in candidates}
 
-    def work() -> None:
-        for _ in ranker.top(asked, TOP) if what == "scorer" else ranker.rank(asked, TOP):
-            pass
+    def score() -> float:
+        prepared, begin = 0.0, time.process_time()
+        for block in ranker.prepare(asked):
+            prepared += time.process_time() - begin
+            ranker.top(block, TOP)
+            begin = time.process_time()
+        return prepared
 
-    cpu, wall = medians(work)
-    return {"cpu": cpu, "wall": wall, "made": made, "before": before, "peak": megabytes()}
+    def choose() -> float:
+        for each in ranker.rankings(asked, POOL):
+            select(each, by_id, {}, papers=12, min_relevance=0.2, duplicates={}, close_to=ranker.close_to)
+        return 0.0
+
+    return {**medians(score if what == "scorer" else choose), "made": made, "before": before, "peak": megabytes()}
 
 
 def product(papers: int, count: int, select: bool) -> dict[str, float]:
@@ -133,16 +143,16 @@ def product(papers: int, count: int, select: bool) -> dict[str, float]:
     right = draw.standard_normal((384, papers), np.float32)
     left = draw.standard_normal((count, 384), np.float32)
 
-    def work() -> None:
+    def work() -> float:
         for start in range(0, count, 512):
             scores = left[start : start + 512] @ right
             if select:
                 best = np.argpartition(scores, papers - TOP, axis=1)[:, papers - TOP :]
                 np.argsort(np.take_along_axis(scores, best, axis=1), axis=1)
+        return 0.0
 
     before = megabytes()
-    cpu, wall = medians(work)
-    return {"cpu": cpu, "wall": wall, "made": 0.0, "before": before, "peak": megabytes()}
+    return {**medians(work), "made": 0.0, "before": before, "peak": megabytes()}
 
 
 def run(case: dict[str, Any]) -> dict[str, float]:
@@ -169,7 +179,8 @@ def cases(counts: Sequence[int], papers: int, recorded: bool) -> Iterator[dict[s
         yield from (
             {"what": "scorer", "kind": kind, "papers": papers, "count": count, "recorded": recorded} for count in counts
         )
-        yield {"what": "with reasons", "kind": kind, "papers": papers, "count": EXPLAINED, "recorded": recorded}
+        more = {"kind": kind, "papers": papers, "recorded": recorded}
+        yield {"what": "selected", "count": SELECTED, **more}
     for many, count in ((2 * papers, counts[0]), (papers, 2 * counts[0])):
         yield {"what": "scorer", "kind": "mixed", "papers": many, "count": count, "recorded": recorded}
 
@@ -188,17 +199,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if asked.recorded and not Path(RECORDED, "arxiv_listings").is_dir():
         raise SystemExit(f"no listings in {RECORDED}: set DIGEST_RECORDED")
     print(f"{'':16}{'kind':10}{'papers':>7}{'profiles':>9}{'M pairs/CPU s':>15}{'of product':>11}", end="")
-    print(f"{'CPU s':>8}{'wall s':>8}{'made s':>8}{'MB before':>11}{'MB peak':>9}")
+    print(f"{'CPU s':>8}{'prepared':>9}{'wall s':>8}{'made s':>8}{'MB before':>11}{'MB peak':>9}")
     whole = 0.0
     for case in cases([int(count) for count in asked.profiles.split(",")], asked.papers, asked.recorded):
         found = run(case)
         head = f"{case['what']:16}{case['kind']:10}{case['papers']:7}{case['count']:9}"
-        if not found:
-            print(f"{head}  this Ranker has no `top`", flush=True)
-            continue
         speed = case["papers"] * case["count"] / found["cpu"] / 1e6
         whole = whole or speed
-        print(f"{head}{speed:15.2f}{speed / whole:11.1%}{found['cpu']:8.2f}{found['wall']:8.2f}", end="")
+        print(
+            f"{head}{speed:15.2f}{speed / whole:11.1%}{found['cpu']:8.2f}{found['prepared']:9.2f}{found['wall']:8.2f}",
+            end="",
+        )
         print(f"{found['made']:8.2f}{found['before']:11.0f}{found['peak']:9.0f}", flush=True)
 
 

@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 
-from digest.model import Candidate, Paper, PaperId, Profile, Topic
+from digest.model import Candidate, Paper, PaperId, Pick, Profile, Topic
 from digest.rank import Ranker, near_duplicates, select
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -56,6 +56,17 @@ def ndcg(ids: Sequence[PaperId], numbers: Mapping[PaperId, int], gain: Mapping[i
     return float((got * discount[: len(got)]).sum() / (ideal * discount[: len(ideal)]).sum())
 
 
+class Pool:
+    """A ranking with some of its picks."""
+
+    def __init__(self, ranking: Any, picks: Sequence[Pick]):
+        self.picks = picks
+        self._ranking = ranking
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._ranking, name)
+
+
 def nothing_close(_: PaperId) -> Mapping[PaperId, float]:
     """As if no two papers were close."""
     return {}
@@ -79,11 +90,12 @@ def compare(evaluation: Any, folder: Path) -> None:
     found = time.process_time() - started
     ranker = Ranker(tuple(candidates.values()), now=datetime(2026, 1, 1, tzinfo=UTC))
     figures, seconds = [], 0.0
-    rankings = ranker.rank(map(profile_of, profiles), 0 if judged else POOL + PROFILE_SIZE)
+    rankings = ranker.rankings(map(profile_of, profiles), 0 if judged else POOL + PROFILE_SIZE)
     for ranking, gain, mask in zip(rankings, gains, masks, strict=True):
-        pool = [pick for pick in ranking if mask is None or mask[numbers[pick.paper_id]]][:POOL]
+        judged_picks = [pick for pick in ranking.picks if mask is None or mask[numbers[pick.paper_id]]]
+        pool = Pool(ranking, judged_picks[:POOL])
         wanted = {number: grade for number, grade in gain.items() if mask is None or mask[number]}
-        plain = [pick.paper_id for pick in pool[:PLACES]]
+        plain = [pick.paper_id for pick in pool.picks[:PLACES]]
         lists = []
         for close_to in (nothing_close, ranker.close_to, ranker.close_to):  # the third finds what the second asked for
             started = time.process_time()

@@ -96,7 +96,7 @@ def test_the_default_threshold_divides_a_day(ranker: Ranker, recorded: Path) -> 
 def test_a_topic_that_no_paper_is_about_selects_nothing(ranker: Ranker, recorded: Path) -> None:
     """However much the day's papers trend, a geologist gets none of them, and is told what came nearest."""
     candidates = {candidate.paper.id: candidate for candidate in day(recorded, "2026-05-21")}
-    (ranking,) = ranker.rank([Profile((GEOLOGY,))])
+    (ranking,) = ranker.rankings([Profile((GEOLOGY,))])
     selection = select(
         ranking, candidates, {}, papers=12, min_relevance=0.2, duplicates={}, close_to=ranker.close_to, explore=True
     )
