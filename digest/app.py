@@ -109,7 +109,7 @@ class Proof:
 
     def render(self, subscriber: Subscriber, selection: Selection) -> Rendered:
         """Her email, as a person reads it."""
-        return self.renderer.render(subscriber, selection.picks)
+        return self.renderer.render(subscriber, selection)
 
     def compose(self, subscriber: Subscriber, selection: Selection, mailing_list: MailingList, salt: str = "") -> bytes:
         """Her email, as it goes over the wire; salted, it has a Message-ID of its own."""
@@ -207,12 +207,14 @@ class App:
         duplicates = life.duplicates_for(self.papers, made.candidates, made.edition.cutoff, self._library)
         sent = self.editions.already_sent(people, made.candidates, duplicates, made.edition)
         ranker = self._ranker(made.candidates, people, made.edition.cutoff, progress)
-        selections = tuple(life.select_for(self.list, made.edition, ranker, by_id, people, sent, duplicates))
+        news = life.news_for(self.papers, made.edition, [person.profile for person in people], made.announcements)
+        chosen = life.select_for(self.list, made.edition, ranker, by_id, people, sent, duplicates, news)
+        selections = tuple(chosen)
         if frozen:
             kept = {d.address: d for d in self.editions.deliveries(frozen)}
             selections = tuple(
-                (who, Selection(kept[who.address].picks, chosen.near_misses) if who.address in kept else chosen)
-                for who, chosen in selections
+                (who, kept[who.address].selection if who.address in kept else selection)
+                for who, selection in selections
             )
         named = frozenset[PaperId]().union(*(life.named_papers(s.profile) for s in people))
         unknown = named - self.papers.known(named).keys() - by_id.keys() - self._library.keys()
@@ -470,6 +472,6 @@ def _unrecorded(edition: Edition, subscriber: Subscriber, selection: Selection, 
         address=subscriber.address,
         status=DeliveryStatus.QUEUED,
         message_id=message_id(mailing_list, edition, subscriber.id),
-        picks=selection.picks,
+        selection=selection,
         queued_at=edition.cutoff,
     )

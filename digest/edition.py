@@ -13,17 +13,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
+from digest.followups import chosen, follow_ups
 from digest.model import (
     Announcement,
     AnnounceType,
     Candidate,
     Edition,
     EditionId,
+    FollowUp,
     Frequency,
     ListId,
     MailingList,
@@ -42,12 +44,15 @@ from digest.model import (
 )
 from digest.rank import Ranker, near_duplicates, select
 from digest.rank.embedding import Embed
+from digest.rank.profile import votes
 from digest.render import message_id
 
 FIRST_DAYS = {Frequency.DAILY: 1, Frequency.WEEKLY: 7, Frequency.MONTHLY: 31}
 """How far a list's first edition looks back in sources that answer by date."""
 BACKGROUND_PAPERS = 5000
 """How many papers of earlier days tell the ranking what is common and what is rare, and what has been before."""
+TRENDING_ASKED = 50
+"""How many of the trending papers are looked through for what a subscriber does not have."""
 RANKED = 200
 """How far down a ranking picks are looked for: room for what was sent before, and for a place for every topic."""
 
@@ -62,6 +67,9 @@ class PaperStore(Protocol):
     def pending(self, list_id: ListId) -> tuple[tuple[Announcement, ...], tuple[Signal, ...]]: ...
     def unseen(self, list_id: ListId, announcements: Iterable[Announcement]) -> tuple[Announcement, ...]: ...
     def known(self, ids: Collection[PaperId]) -> dict[PaperId, Paper]: ...
+    def history(
+        self, list_id: ListId, ids: Collection[PaperId]
+    ) -> tuple[tuple[Announcement, EditionId | None], ...]: ...
     def background(self, until: datetime, limit: int) -> tuple[Paper, ...]: ...
 
 
@@ -105,6 +113,8 @@ class Draft:
     edition: Edition
     candidates: tuple[Candidate, ...]
     summaries: tuple[SourceSummary, ...]
+    announcements: tuple[Announcement, ...] = ()
+    """What it is made of, candidates or not; kept nowhere yet."""
 
 
 def due_on(mailing_list: MailingList, now: datetime) -> date:
@@ -174,12 +184,20 @@ def draft(
     fresh = [
         a for report in reports for a in report.announcements if (a.source, a.paper.id, a.announce_type) in waiting
     ]
-    return Draft(edition, tuple(merge(pending + unseen, signals + observed)), summarise(reports, fresh))
+    return Draft(
+        edition, tuple(merge(pending + unseen, signals + observed)), summarise(reports, fresh), pending + unseen
+    )
 
 
 def named_papers(profile: Profile) -> frozenset[PaperId]:
     """The papers that a profile names: its examples and votes."""
     return frozenset((*profile.examples, *(vote.paper_id for vote in profile.liked + profile.disliked)))
+
+
+def dear_papers(profile: Profile) -> tuple[PaperId, ...]:
+    """The papers of which a profile's owner will want news: what she liked, newest first, and her examples."""
+    liked, _ = votes(profile)
+    return (*(vote.paper_id for vote in liked), *profile.examples)
 
 
 def rank_for(
@@ -203,6 +221,16 @@ def rank_for(
     )
 
 
+def news_for(
+    papers: PaperStore, edition: Edition, profiles: Iterable[Profile], waiting: Sequence[Announcement] = ()
+) -> dict[PaperId, FollowUp]:
+    """What became of the papers that the profiles name. `waiting`: announcements that a draft is made of."""
+    named = frozenset(paper_id for profile in profiles for paper_id in dear_papers(profile))
+    told = papers.history(edition.list_id, named)
+    before = [a for a, edition_id in told if edition_id is not None and edition_id != edition.id]
+    return follow_ups(named, before, [*(a for a, edition_id in told if edition_id == edition.id), *waiting])
+
+
 def duplicates_for(
     papers: PaperStore, candidates: Sequence[Candidate], cutoff: datetime, library: Mapping[PaperId, Paper]
 ) -> Duplicates:
@@ -219,25 +247,26 @@ def select_for(
     subscribers: Sequence[Subscriber],
     already_sent: Mapping[SubscriberId, Mapping[PaperId, date]],
     duplicates: Duplicates,
+    news: Mapping[PaperId, FollowUp],
 ) -> Iterator[tuple[Subscriber, Selection]]:
     """Each subscriber's picks, in the order of subscribers. A paper that her own profile names is no news to her."""
     top = max(RANKED, 10 * mailing_list.papers)
     rankings = ranker.rankings([subscriber.profile for subscriber in subscribers], top)
+    trending = ranker.trending(TRENDING_ASKED)
     for subscriber, ranking in zip(subscribers, rankings, strict=True):
-        yield (
-            subscriber,
-            select(
-                ranking,
-                candidates,
-                {**dict.fromkeys(named_papers(subscriber.profile)), **already_sent.get(subscriber.id, {})},
-                papers=mailing_list.papers,
-                min_relevance=mailing_list.min_relevance,
-                duplicates=duplicates,
-                close_to=ranker.close_to,
-                explore=mailing_list.explore,
-                turn=edition.number,
-            ),
+        selection = select(
+            ranking,
+            candidates,
+            {**dict.fromkeys(named_papers(subscriber.profile)), **already_sent.get(subscriber.id, {})},
+            papers=mailing_list.papers,
+            min_relevance=mailing_list.min_relevance,
+            duplicates=duplicates,
+            close_to=ranker.close_to,
+            explore=mailing_list.explore,
+            turn=edition.number,
+            trending=trending,
         )
+        yield subscriber, replace(selection, follow_ups=chosen(news, dear_papers(subscriber.profile)))
 
 
 async def enqueue_all(
@@ -263,15 +292,17 @@ async def enqueue_all(
         nothing_for = f'no paper reached min_relevance = {mailing_list.min_relevance:g}, and when_empty = "skip"'
     duplicates = duplicates_for(papers, candidates, edition.cutoff, library)
     ranker: Ranker | None = None
+    news: dict[PaperId, FollowUp] = {}
     for shard in editions.recipients(edition):
         if ranker is None:
             # One for all shards: what it learns of the papers is the same for everybody, and takes seconds.
-            profiles = (subscriber.profile for others in editions.recipients(edition) for subscriber in others)
+            profiles = [subscriber.profile for others in editions.recipients(edition) for subscriber in others]
+            news = news_for(papers, edition, profiles)
             ranker = rank_for(mailing_list, papers, candidates, profiles, edition.cutoff, library, embed)
         sent = editions.already_sent(shard, candidates, duplicates, edition)
         selected = [
             (subscriber, selection, message_id(mailing_list, edition, subscriber.id))
-            for subscriber, selection in select_for(mailing_list, edition, ranker, by_id, shard, sent, duplicates)
+            for subscriber, selection in select_for(mailing_list, edition, ranker, by_id, shard, sent, duplicates, news)
         ]
         editions.enqueue(edition, selected, now, nothing_for)
         await asyncio.sleep(0)  # ranking is all CPU: a signal is heard between shards

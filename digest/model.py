@@ -350,12 +350,44 @@ class NearMiss:
     missing: str
 
 
+class Change(StrEnum):
+    """What can happen to a paper after it was announced."""
+
+    WITHDRAWN = "withdrawn"
+    PUBLISHED = "published"
+    NEW_VERSION = "new version"
+    CODE = "code"
+
+
+@dataclass(frozen=True, slots=True)
+class FollowUp:
+    """News of a paper that a subscriber's profile names."""
+
+    paper: Paper
+    """As it is now."""
+    change: Change
+    detail: str = ""
+    """The version's number, the journal, or the code's address."""
+
+
+@dataclass(frozen=True, slots=True)
+class TopicWeek:
+    """How many papers fitted a topic on each of the last seven days, oldest first; the last day is the edition's."""
+
+    name: str
+    papers: tuple[int, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """What one subscriber gets of an edition, best first, and what only just did not make it."""
+    """What one subscriber gets of an edition, best first, and what stands beside it."""
 
-    picks: tuple[Pick, ...]
+    picks: tuple[Pick, ...] = ()
     near_misses: tuple[NearMiss, ...] = ()
+    trending: tuple[Pick, ...] = ()
+    """What trends most of the rest, whatever it is about."""
+    follow_ups: tuple[FollowUp, ...] = ()
+    week: tuple[TopicWeek, ...] = ()
 
 
 class DeliveryStatus(StrEnum):
@@ -383,11 +415,16 @@ class Delivery:
     status: DeliveryStatus
     message_id: str
     """With its angle brackets; fixed when the delivery is queued, so every try has the same."""
-    picks: tuple[Pick, ...] = ()
+    selection: Selection = Selection()
     queued_at: datetime | None = None
     attempts: int = 0
     next_attempt_at: datetime | None = None
     reply: str = ""
+
+    @property
+    def picks(self) -> tuple[Pick, ...]:
+        """The papers, best first."""
+        return self.selection.picks
 
 
 @dataclass(frozen=True, slots=True)

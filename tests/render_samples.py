@@ -28,6 +28,7 @@ from digest.model import (
     Profile,
     Reason,
     ReasonKind,
+    Selection,
     Sighting,
     SourceSummary,
     Subscriber,
@@ -128,7 +129,9 @@ def renderer(papers: Sequence[Paper], mailing_list: MailingList = LIST) -> Editi
 def delivery(to: Subscriber, picked: Sequence[Pick], mailing_list: MailingList = LIST) -> Delivery:
     """The edition's delivery to the subscriber."""
     identity = message_id(mailing_list, EDITION, to.id)
-    return Delivery(DeliveryId(1), EDITION.id, to.id, to.address, DeliveryStatus.QUEUED, identity, tuple(picked))
+    return Delivery(
+        DeliveryId(1), EDITION.id, to.id, to.address, DeliveryStatus.QUEUED, identity, Selection(tuple(picked))
+    )
 
 
 def read(message: bytes) -> EmailMessage:

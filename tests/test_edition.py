@@ -110,7 +110,7 @@ def selected(database: Database, edition: Edition, library: tuple[Paper, ...] = 
     ranker = rank_for(LAB, papers, candidates, [s.profile for s in people], edition.cutoff, named, None)
     sent = editions.already_sent(people, candidates, duplicates, edition)
     by_id = {c.paper.id: c for c in candidates}
-    return [chosen for _, chosen in select_for(LAB, edition, ranker, by_id, people, sent, duplicates)]
+    return [chosen for _, chosen in select_for(LAB, edition, ranker, by_id, people, sent, duplicates, {})]
 
 
 def test_a_near_duplicate_of_what_was_sent_is_not_sent(database: Database) -> None:

@@ -24,6 +24,7 @@ from digest.model import (
     LinkKind,
     PaperId,
     Profile,
+    Selection,
     Sighting,
     SourceSummary,
     Subscriber,
@@ -88,7 +89,7 @@ def words(text: str) -> str:
 def test_what_is_composed_reads_back_equal() -> None:
     """Subject, text and HTML read back from the wire form are those that were rendered, without a defect."""
     edition = renderer(PAPERS)
-    rendered = edition.render(ADA, picks(PAPERS))
+    rendered = edition.render(ADA, Selection(picks(PAPERS)))
     message = read(edition.compose(ADA, delivery(ADA, picks(PAPERS))))
     assert message["Subject"] == rendered.subject
     assert body(message, "plain") == rendered.text
@@ -100,7 +101,7 @@ def test_what_is_composed_reads_back_equal() -> None:
 def test_the_same_delivery_gives_the_same_bytes_in_another_process() -> None:
     """Two renderers, made apart and used in another order, compose the same bytes."""
     first, second = renderer(PAPERS), renderer(PAPERS)
-    second.render(ADA, picks(PAPERS[::-1]))
+    second.render(ADA, Selection(picks(PAPERS[::-1])))
     due = delivery(ADA, picks(PAPERS))
     assert first.compose(ADA, due) == second.compose(ADA, due) == first.compose(ADA, due)
 
@@ -108,10 +109,10 @@ def test_the_same_delivery_gives_the_same_bytes_in_another_process() -> None:
 def test_a_card_is_the_same_whatever_it_is_made_with() -> None:
     """A card made alone, first or last among many is the same, to the byte."""
     papers = [paper(n) for n in range(1, 31)]
-    alone = renderer(papers).render(ADA, picks(papers[22:23])).html
+    alone = renderer(papers).render(ADA, Selection(picks(papers[22:23]))).html
     many = renderer(papers)
-    many.render(ADA, picks(papers))
-    assert many.render(ADA, picks(papers[22:23])).html == alone
+    many.render(ADA, Selection(picks(papers)))
+    assert many.render(ADA, Selection(picks(papers[22:23]))).html == alone
 
 
 def test_lines_are_short_and_end_in_crlf() -> None:
@@ -144,7 +145,7 @@ def test_the_message_goes_to_the_address_that_was_queued() -> None:
 
 def test_the_email_says_what_the_day_was_like() -> None:
     """List, date, number, counts, papers with their reasons, completeness, leaving and postal address are there."""
-    rendered = renderer([*PAPERS, paper(4)]).render(ADA, picks(PAPERS))
+    rendered = renderer([*PAPERS, paper(4)]).render(ADA, Selection(picks(PAPERS)))
     assert rendered.subject == f"{PAPERS[0].title} + 2 more papers (10 June)"
     assert rendered.preheader.startswith("Also: Tidal Attention, Part 2")
     for text in (words(Page(rendered.html).text), words(rendered.text)):
@@ -174,7 +175,7 @@ def test_the_email_says_what_the_day_was_like() -> None:
 
 def test_the_text_part_is_made_for_reading() -> None:
     """Lines of 72 columns, links numbered through the email and listed at its end."""
-    text = renderer(PAPERS).render(ADA, picks(PAPERS)).text
+    text = renderer(PAPERS).render(ADA, Selection(picks(PAPERS))).text
     assert all(len(line) <= 72 or "https://" in line for line in text.splitlines())
     assert "Abstract\N{NO-BREAK SPACE}[4] · PDF\N{NO-BREAK SPACE}[5]" in text
     assert "\n  [4] https://arxiv.org/abs/2606.90002\n" in text
@@ -183,7 +184,7 @@ def test_the_text_part_is_made_for_reading() -> None:
 
 def test_a_quiet_day_is_said_in_words() -> None:
     """No picks: the email says so, says why, and names what could not be read."""
-    rendered = renderer(PAPERS).render(ADA, ())
+    rendered = renderer(PAPERS).render(ADA, Selection())
     assert rendered.subject == "Nothing for you today (10 June)"
     for text in (words(Page(rendered.html).text), words(rendered.text)):
         assert "3 announced · none for you" in text
@@ -204,7 +205,7 @@ def test_a_quiet_day_is_said_in_words() -> None:
 def test_a_quiet_day_has_its_own_reasons(papers: int, sources: Sequence[SourceSummary], said: str) -> None:
     """Nothing announced, nothing readable and nothing fitting are three different days."""
     edition = EditionRenderer(LIST, EDITION, candidates(PAPERS[:papers]), sources)
-    assert said in words(edition.render(ADA, ()).text)
+    assert said in words(edition.render(ADA, Selection()).text)
 
 
 def test_a_source_tells_how_complete_it_is() -> None:
@@ -221,7 +222,7 @@ def test_a_source_tells_how_complete_it_is() -> None:
         SourceSummary("biorxiv", 7, 7, coverage=(Coverage("", 7, 9),), announced=(date(2026, 6, 9),)),
         SourceSummary("journal", 7, 7, error="cut off"),
     )
-    text = words(EditionRenderer(LIST, EDITION, candidates(PAPERS), sources).render(ADA, picks(PAPERS)).text)
+    text = words(EditionRenderer(LIST, EDITION, candidates(PAPERS), sources).render(ADA, Selection(picks(PAPERS))).text)
     assert (
         "arXiv: cs.CV 80 of 81 and cs.LG 40 of 40, announced Monday to Tuesday, 62 new (the feed is dated 3 days ago; "
         "no file for 2026-06-08 in arxiv)"
@@ -238,8 +239,8 @@ def test_subscribers_get_their_own_and_nothing_of_each_other() -> None:
         Address("bob@example.net"),
         profile=Profile((Topic("robots"), Topic("cells")), examples=(PaperId("x"),)),
     )
-    edition.render(ADA, picks(PAPERS))
-    rendered = edition.render(bob, picks(PAPERS[1:], reason="robots: grasping"))
+    edition.render(ADA, Selection(picks(PAPERS)))
+    rendered = edition.render(bob, Selection(picks(PAPERS[1:], reason="robots: grasping")))
     for text in (rendered.html, rendered.text):
         assert "For you" in text
         assert "robots: grasping" in text
@@ -259,7 +260,7 @@ def test_markup_in_a_paper_is_inert() -> None:
         EDITION,
         candidates([odd]),
         (SourceSummary(evil, 1, 1, error=evil),),
-    ).render(person, picks([odd], reason=evil))
+    ).render(person, Selection(picks([odd], reason=evil)))
     page = Page(rendered.html)
     assert not any(tag == "script" for tag, _ in page.elements)
     assert all(
@@ -276,11 +277,11 @@ TEXT = st.text(max_size=80) | st.text(alphabet="<>&\"'{}%#-! \n\t\0\u202eslot/a�
 @given(TEXT, TEXT, TEXT, TEXT)
 def test_no_text_breaks_the_page(title: str, abstract: str, name: str, reason: str) -> None:
     """Whatever a paper, a name and a reason hold, the page has the same elements, and the message reads back."""
-    plainly = Page(renderer([paper(abstract="An abstract.")]).render(ADA, picks([paper()])).html)
+    plainly = Page(renderer([paper(abstract="An abstract.")]).render(ADA, Selection(picks([paper()]))).html)
     odd = paper(title=title, abstract=abstract + " An abstract.")
     edition = renderer([odd])
     person = dataclasses.replace(ADA, name=name)
-    rendered = edition.render(person, picks([odd], reason=reason))
+    rendered = edition.render(person, Selection(picks([odd], reason=reason)))
     assert [tag for tag, _ in Page(rendered.html).elements] == [tag for tag, _ in plainly.elements]
     message = read(edition.compose(person, delivery(person, picks([odd], reason=reason))))
     assert (message["Subject"], body(message, "plain")) == (rendered.subject, rendered.text)
@@ -290,7 +291,7 @@ def test_no_text_breaks_the_page(title: str, abstract: str, name: str, reason: s
 def test_only_web_and_mail_links_are_in_the_email() -> None:
     """A paper's other addresses are dropped from both parts, and nothing remote is loaded."""
     bad = paper(links=(Link(LinkKind.ABS, "javascript:alert(1)"), Link(LinkKind.PDF, "ftp://example.org/x")))
-    rendered = renderer([bad]).render(ADA, picks([bad]))
+    rendered = renderer([bad]).render(ADA, Selection(picks([bad])))
     page = Page(rendered.html)
     assert [link[:7] for link in page.links] == ["mailto:"]
     assert "javascript:" not in rendered.html + rendered.text
@@ -302,7 +303,7 @@ def test_only_web_and_mail_links_are_in_the_email() -> None:
 
 def test_the_page_is_accessible() -> None:
     """It has a language and a title, headings in order, layout tables marked as such, and both colour schemes."""
-    rendered = renderer(PAPERS).render(ADA, picks(PAPERS))
+    rendered = renderer(PAPERS).render(ADA, Selection(picks(PAPERS)))
     page = Page(rendered.html)
     elements = dict(page.elements)
     assert elements["html"]["lang"] == "en"
@@ -350,7 +351,7 @@ def _contrast(one: str, other: str) -> float:
 def test_the_html_stays_below_what_gmail_clips(count: int) -> None:
     """However many papers, the HTML is under 100,000 bytes; those at the end shrink, and the text names every one."""
     papers = [paper(n, title=f"Paper number {n} about {'long things ' * 9}") for n in range(1, count + 1)]
-    rendered = renderer(papers).render(ADA, picks(papers))
+    rendered = renderer(papers).render(ADA, Selection(picks(papers)))
     size = len(rendered.html.encode())
     assert size < CLIP
     assert size > 85_000 or count == 12
@@ -374,7 +375,7 @@ def test_the_html_stays_below_what_gmail_clips_whatever_the_input() -> None:
     edition = EditionRenderer(
         dataclasses.replace(LIST, name=endless, postal_address=endless), EDITION, candidates(papers), sources
     )
-    rendered = edition.render(person, picks(papers, reason=endless))
+    rendered = edition.render(person, Selection(picks(papers, reason=endless)))
     assert len(rendered.html.encode()) < CLIP
     Page(rendered.html)
     message = edition.compose(person, delivery(person, picks(papers, reason=endless)))
@@ -385,7 +386,7 @@ def test_a_bare_paper_makes_a_card() -> None:
     """A title alone is enough: no empty links, no empty lines for what is unknown."""
     bare = paper(links=(), authors=(), abstract="", categories=(), doi=None)
     edition = EditionRenderer(LIST, EDITION, {bare.id: Candidate(bare, ())}, SOURCES)
-    rendered = edition.render(ADA, picks([bare]))
+    rendered = edition.render(ADA, Selection(picks([bare])))
     assert Page(rendered.html).links == ["mailto:digest@example.org?subject=unsubscribe%20offprint"]
     assert "Why: video-generation" in rendered.text
     assert "Links" not in rendered.text
@@ -433,4 +434,6 @@ def test_composing_renders_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_pick_that_is_no_candidate_is_refused() -> None:
     """A pick of another edition is a mistake of the caller, not a hole in the email."""
     with pytest.raises(KeyError):
-        EditionRenderer(LIST, EDITION, {PAPERS[0].id: candidate(PAPERS[0])}, SOURCES).render(ADA, picks(PAPERS))
+        EditionRenderer(LIST, EDITION, {PAPERS[0].id: candidate(PAPERS[0])}, SOURCES).render(
+            ADA, Selection(picks(PAPERS))
+        )

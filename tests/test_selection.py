@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from digest.model import Candidate, Paper, PaperId, Pick, Reason, ReasonKind, Selection
+from digest.model import Candidate, Paper, PaperId, Pick, Reason, ReasonKind, Selection, TopicWeek
 from digest.rank import select
 from digest.rank.selection import CLOSE, CLOSENESS_COST
 from tests.factories import TODAY, paper
@@ -32,6 +32,7 @@ class Told:
     """A ranking of picks that have their reasons."""
 
     def __init__(self, picks: Sequence[Pick]):
+        self.week = (TopicWeek("video", (0, 1, 0, 2, 0, 0, 3)),)
         self._told = {pick.paper_id: pick for pick in picks}
         self.picks = sorted((replace(pick, reasons=()) for pick in picks), key=lambda p: (-p.score, p.paper_id))
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from digest.errors import TemplateError
+from digest.model import Selection
 from digest.render.fragments import Marks
 from digest.render.templates import Theme, shipped_templates
 from tests.render_samples import ADA, LIST, paper, picks, renderer
@@ -25,7 +26,7 @@ def override(folder: Path, name: str, source: str) -> Path:
 
 def rendered_with(folder: Path) -> str:
     """HTML and text of an edition of a list with templates of its own."""
-    result = renderer([paper()], dataclasses.replace(LIST, templates=folder)).render(ADA, picks([paper()]))
+    result = renderer([paper()], dataclasses.replace(LIST, templates=folder)).render(ADA, Selection(picks([paper()])))
     return result.html + result.text
 
 

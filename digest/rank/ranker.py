@@ -104,6 +104,16 @@ class Ranker:
         """
         return self._best(self._relevance.score(block), count)
 
+    def trending(self, count: int) -> tuple[Pick, ...]:
+        """The candidates that trend most, best first, for whoever has nothing to say of them; ties by id."""
+        trends = self._trend.trend
+        order = np.lexsort((np.arange(len(trends)), -trends))[:count].tolist()
+        return tuple(
+            Pick(self._candidates[row].paper.id, trend, 0.0, trend, self._explainer.trend(row))
+            for row, trend in zip(order, trends[order].tolist(), strict=True)
+            if trend > 0
+        )
+
     @property
     def papers(self) -> Sequence[PaperId]:
         """The candidates' ids, in order."""
@@ -136,4 +146,5 @@ class Ranker:
             columns, _ = self._best(evidence, top or len(self._candidates))
             for profile, rows in enumerate(columns.tolist()):
                 parts = self._relevance.parts(evidence, profile, rows)
-                yield Ranking(self._candidates, rows, block, profile, parts, self._explainer)
+                week = self._relevance.week(evidence, profile)
+                yield Ranking(self._candidates, rows, block, profile, parts, self._explainer, week)

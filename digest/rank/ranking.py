@@ -8,7 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
-from digest.model import Candidate, PaperId, Pick, ReasonKind
+from digest.model import Candidate, PaperId, Pick, ReasonKind, TopicWeek
 from digest.rank.prepare import Block
 from digest.rank.reasons import Explainer
 from digest.rank.relevance import Parts
@@ -26,7 +26,10 @@ class Ranking:
         profile: int,
         parts: Parts,
         explainer: Explainer,
+        week: tuple[TopicWeek, ...],
     ):
+        self.week = week
+        """How many papers fitted each topic on the last seven days."""
         self._rows = rows
         self._block = block
         self._profile = profile

@@ -67,7 +67,7 @@ class Explainer:
             reasons = self._wanted(block, asked, parts, place, row, weight)
         reasons += self._unwanted(asked, parts.push[:, place], weight)
         if self._trend_weight:
-            reasons += self._trending(row)
+            reasons += self._trending(row, self._trend_weight)
         return tuple(sorted(reasons, key=lambda reason: (reason.weight == 0, -reason.weight)))
 
     def _unwanted(self, asked: Asked, push: Floats, weight: float) -> list[Reason]:
@@ -141,8 +141,12 @@ class Explainer:
             parts.append((kind, f"like {those.sum()} more {what}", float(shares[those].sum())))
         return [(kind, text, part) for kind, text, part in parts if part > 0]
 
-    def _trending(self, row: int) -> list[Reason]:
-        weight, parts = self._trend_weight * float(self._trend.trend[row]), self._trend.parts(row)
+    def trend(self, row: int) -> tuple[Reason, ...]:
+        """The reasons of a candidate's trend alone."""
+        return tuple(sorted(self._trending(row, 1.0), key=lambda reason: -reason.weight))
+
+    def _trending(self, row: int, share: float) -> list[Reason]:
+        weight, parts = share * float(self._trend.trend[row]), self._trend.parts(row)
         total = sum(part for _, part in parts)
         return [Reason(ReasonKind.TREND, text, weight * part / total if total else 0.0) for text, part in parts]
 

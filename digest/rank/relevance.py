@@ -25,9 +25,9 @@ from datetime import datetime
 
 import numpy as np
 
-from digest.model import Paper, Profile
+from digest.model import Paper, Profile, TopicWeek
 from digest.rank.embedding import Embed
-from digest.rank.index import Floats, Floats32, Index
+from digest.rank.index import Floats, Floats32, Index, Ints
 from digest.rank.likeness import Likeness
 from digest.rank.prepare import Asked, Block, Preparation
 from digest.rank.topics import Meaning, Topics
@@ -44,6 +44,8 @@ EXAMPLE_LEVEL = 0.12
 OTHER_TOPICS = 0.25
 AUTHOR_RELEVANCE = 0.9
 CATEGORY_PRIOR, CATEGORY_RELEVANCE = 0.04, 0.5
+DAYS = 7
+"""Of which `week` tells."""
 NEAR, VERY_NEAR, PUSH = 0.1, 0.45, 0.7
 """Cosines to a disliked paper: from NEAR on it is pushed down, from VERY_NEAR on by PUSH."""
 
@@ -55,6 +57,8 @@ class Evidence:
     block: Block
     topics: Floats32
     """Of each topic of the block. Shape (topics, candidates)."""
+    fitting: Ints
+    """How many candidates fit each topic of the block well."""
     relevance: Floats32
     """Between 0 and 1. Shape (profiles, candidates)."""
 
@@ -101,7 +105,8 @@ class Relevance:
         self._likeness = Likeness(self._documents, size, archive)
         meaning = Meaning(embed, papers, size, archive) if embed else None
         self._text_level = TEXT_LEVEL_MEANT if embed else TEXT_LEVEL
-        self._topics = Topics(index, size, archive, self._likeness, meaning)
+        days = _days([papers[row] for row in archive.tolist()], now, size, archive)
+        self._topics = Topics(index, size, archive, self._likeness, meaning, days, self._text_level)
         self._vectors = self._documents.vectors[:size].T.tocsr()
         self._preparation = Preparation(index, papers, known, size, self._topics, self._likeness, now)
 
@@ -111,7 +116,7 @@ class Relevance:
 
     def score(self, block: Block) -> Evidence:
         """The evidence for each profile of a block. Memory: a few dense rows of `size` for each topic and profile."""
-        topics = self._topic_evidence(block)
+        topics, fitting = self._topic_evidence(block)
         total = self._likeness.times(block.examples)
         np.square(total, out=total)
         total *= np.float32(THRESHOLD_EVIDENCE / EXAMPLE_LEVEL**2)
@@ -127,7 +132,7 @@ class Relevance:
         for profile, asked in enumerate(block.asked):
             if asked.disliked:
                 relevance[profile] *= 1 - self._push(asked).max(axis=0).astype(np.float32)
-        return Evidence(block, topics, relevance)
+        return Evidence(block, topics, fitting, relevance)
 
     def parts(self, evidence: Evidence, profile: int, rows: Sequence[int]) -> Parts:
         """What one profile's parts say of some candidates, in more digits than `score`."""
@@ -147,9 +152,9 @@ class Relevance:
         wanted = np.ones(len(rows)) if profile in evidence.block.neutral else -np.expm1(-total)
         return Parts(topics, examples, authors, categories, self._push(asked)[:, rows], wanted)
 
-    def _topic_evidence(self, block: Block) -> Floats32:
-        """Quadratic in the score, through relevance 0.2 at the level. Shape (topics, size)."""
-        topics = self._topics.scores(block.topics)
+    def _topic_evidence(self, block: Block) -> tuple[Floats32, Ints]:
+        """Quadratic in the score, through relevance 0.2 at the level; and how many fit well. Shape (topics, size)."""
+        topics, fitting = self._topics.scores(block.topics)
         np.square(topics, out=topics)
         weights = np.array([query.weight for query in block.queries], np.float32)[:, np.newaxis]
         topics *= weights * np.float32(THRESHOLD_EVIDENCE / self._text_level**2)
@@ -158,7 +163,7 @@ class Relevance:
         for number, (_, lost) in enumerate(block.excluded):
             if lost:
                 topics[number, list(lost)] = 0
-        return topics
+        return topics, fitting
 
     def _flagged(self, asked: Asked) -> tuple[tuple[list[int], float], tuple[list[int], float]]:
         """The candidates by followed authors and of followed categories, with the relevance that this gives them."""
@@ -176,6 +181,17 @@ class Relevance:
         push: Floats = PUSH * near * np.array([force for _, force in asked.disliked])[:, np.newaxis]
         return push
 
+    def week(self, evidence: Evidence, profile: int) -> tuple[TopicWeek, ...]:
+        """How many papers fitted each of a profile's topics well on the last seven days, today's candidates last."""
+        block = evidence.block
+        return tuple(
+            TopicWeek(
+                block.queries[topic].name,
+                (*block.topics.days[topic].tolist(), int(evidence.fitting[topic])),
+            )
+            for topic in block.asked[profile].topics
+        )
+
     def variants(self, phrase: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
         """A phrase as stems, and the same with the other forms of its acronyms."""
         return self._acronyms.variants(phrase)
@@ -183,6 +199,12 @@ class Relevance:
     def worth(self, word: str, count: int) -> float:
         """How much a topic's word says: its count times its idf."""
         return self._topics.worth(word, count)
+
+
+def _days(papers: Sequence[Paper], now: datetime, size: int, archive: Ints) -> list[Ints]:
+    """The places of the papers that came on each of the six days before now, oldest first; no candidates."""
+    ages = np.array([(now.date() - paper.published.date()).days if paper.published else -1 for paper in papers])
+    return [np.flatnonzero((ages == age) & (archive >= size)) for age in range(DAYS - 1, 0, -1)]
 
 
 def _evidence(relevance: float) -> float:

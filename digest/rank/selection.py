@@ -23,7 +23,7 @@ from datetime import date
 from itertools import islice
 from typing import Protocol
 
-from digest.model import Candidate, NearMiss, Paper, PaperId, Pick, Reason, ReasonKind, Selection
+from digest.model import Candidate, NearMiss, Paper, PaperId, Pick, Reason, ReasonKind, Selection, TopicWeek
 from digest.rank.text import shorten
 
 NEAR_MISSES = 3
@@ -37,6 +37,8 @@ EXPLORING_PLACES, EXPLORING_PICKS = 6, 3
 """How many places a list must have, and how many other picks, for one place to be an exploration."""
 TRENDING = 0.3
 """The least trend of a paper that is said to trend."""
+TRENDING_SHOWN, TRENDING_CLEARLY = 3, 0.6
+"""At most so many of what trends besides the picks, and the least trend: the usual figures of a day give some 0.5."""
 TITLE_LENGTH = 60
 
 CloseTo = Callable[[PaperId], Mapping[PaperId, float]]
@@ -50,6 +52,10 @@ class Ranking(Protocol):
     @property
     def picks(self) -> Sequence[Pick]:
         """Best first, ties by id; without reasons."""
+
+    @property
+    def week(self) -> tuple[TopicWeek, ...]:
+        """How many papers fitted each topic on the last seven days."""
 
     def explained(self, pick: Pick) -> Pick:
         """The same with its reasons."""
@@ -75,12 +81,14 @@ def select(
     close_to: CloseTo,
     explore: bool = False,
     turn: int = 0,
+    trending: Sequence[Pick] = (),
 ) -> Selection:
     """Choose at most `papers` picks, best first, and up to `NEAR_MISSES` that missed. Ties go by paper id.
 
     `already_sent`: what she has, and of which day; None where it is by her own profile. `duplicates`: for each
     candidate its near-duplicates, candidates and others. `close_to`: for a candidate the cosines of the others, at
-    least those above CLOSE. `turn`: the edition's number, so that explorations take turns.
+    least those above CLOSE. `turn`: the edition's number, so that explorations take turns. `trending`: what trends most
+    of all candidates, best first, with reasons.
     """
     choice = _Choice(ranking, candidates, already_sent, papers, min_relevance, duplicates, close_to)
     choice.consider()
@@ -89,7 +97,12 @@ def select(
         choice.explore(turn)
     picks = tuple(ranking.explained(pick) for pick in choice.eligible if pick.paper_id in choice.picks)
     exploration = (choice.exploration,) if choice.exploration else ()
-    return Selection(picks + exploration, tuple(islice(choice.near_misses(), NEAR_MISSES)))
+    return Selection(
+        picks + exploration,
+        tuple(islice(choice.near_misses(), NEAR_MISSES)),
+        tuple(islice(choice.trending(trending), TRENDING_SHOWN)),
+        week=ranking.week,
+    )
 
 
 @dataclass(slots=True)
@@ -189,6 +202,23 @@ class _Choice:
             spare = [pick.paper_id for pick in self.eligible if pick.paper_id in self.picks.keys() - alone]
             if spare or not full:
                 self._explore(trending, "just under your threshold, and trending", spare[-1] if full else None)
+
+    def trending(self, ordered: Sequence[Pick]) -> Iterator[Pick]:
+        """What trends clearly, whatever it is about; nothing that she has or gets, or that her profile turns down."""
+        taken = {*self.picks, *self.doubles, *self.already_sent, *(pick.paper_id for pick, _ in self.met)}
+        if self.exploration:
+            taken.add(self.exploration.paper_id)
+        ranked = {pick.paper_id for pick in self.ranking.picks}
+        for pick in ordered:
+            if pick.trend < TRENDING_CLEARLY:
+                return
+            same = {pick.paper_id, *(paper.id for paper in self.duplicates.get(pick.paper_id, ()))}
+            if taken.isdisjoint(same) and not (pick.paper_id in ranked and self._turned_down(pick.paper_id)):
+                taken.add(pick.paper_id)
+                yield pick
+
+    def _turned_down(self, paper_id: PaperId) -> bool:
+        return self.ranking.disliked(paper_id) or self.ranking.excluded(paper_id)
 
     def _waiting(self) -> list[Pick]:
         """The best paper of each interest that has no place, best first."""

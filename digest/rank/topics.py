@@ -102,12 +102,26 @@ class PreparedTopics:
     """(topic, candidate, the share that is not of the candidate itself) where a candidate is fed back."""
     spread: Floats32
     """Standard deviation of what feedback adds."""
+    days: Ints
+    """How many papers of the archive fitted the topic well on each of the days before, oldest first."""
 
 
 class Topics:
     """Scores topics against the first `size` papers of an index."""
 
-    def __init__(self, index: Index, size: int, archive: Ints, likeness: Likeness, meaning: Meaning | None):
+    def __init__(
+        self,
+        index: Index,
+        size: int,
+        archive: Ints,
+        likeness: Likeness,
+        meaning: Meaning | None,
+        days: Sequence[Ints] = (),
+        fitting: float = 0.0,
+    ):
+        """`days` are the places in the archive of the papers of some days; a score of `fitting` fits well."""
+        self._days = tuple(days)
+        self._fitting = fitting
         self._index = index
         self._size = size
         self._archive = archive
@@ -128,6 +142,7 @@ class Topics:
         if self._meaning and meant:
             asked = self._meaning.embed([query.prose for query in queries])
         floor, spread = np.zeros((2, len(queries)), np.float32)
+        days = np.zeros((len(queries), len(self._days)), np.int64)
         found = np.empty((len(queries), 0), np.int64), np.empty((len(queries), 0), np.float32)
         if len(self._archive) >= FEWEST:
             found = np.empty((len(queries), FED_BACK), np.int64), np.empty((len(queries), FED_BACK), np.float32)
@@ -141,19 +156,25 @@ class Topics:
                 asked[chunk] *= balance[:, np.newaxis]
                 floor[chunk] = balance * (usual - varies)
                 scores += np.maximum(balance[:, np.newaxis] * cosines - floor[chunk, np.newaxis], 0)
+            for column, papers in enumerate(self._days):
+                days[chunk, column] = (scores[:, papers] >= self._fitting).sum(axis=1)
             if found[0].shape[1]:
                 spread[chunk] = FEEDBACK * _spread(scores)[1]
                 found[0][chunk] = best(scores, FED_BACK)
                 found[1][chunk] = np.take_along_axis(scores, found[0][chunk], axis=1)
-        return PreparedTopics(words, asked, floor, *self._fed(*found), spread)
+        return PreparedTopics(words, asked, floor, *self._fed(*found), spread, days)
 
-    def scores(self, topics: PreparedTopics) -> Floats32:
-        """At least 0; what fits well has more than about a half. Shape (topics, size)."""
+    def scores(self, topics: PreparedTopics) -> tuple[Floats32, Ints]:
+        """How well each candidate fits, and how many fit well by the measure of `PreparedTopics.days`.
+
+        At least 0; what fits well has more than about a half. Shapes (topics, size) and (topics,).
+        """
         scores = self._candidates.times(topics.words)
         if self._meaning and topics.meant.size:
             meant = topics.meant @ self._meaning.candidates.T
             meant -= topics.floor[:, np.newaxis]
             scores += np.maximum(meant, 0, out=meant)
+        fitting: Ints = (scores >= self._fitting).sum(axis=1)
         if topics.fed.columns.size and self._size:
             feedback = self._feedback.times(topics.fed)
             topic, candidate, others = topics.own
@@ -162,7 +183,7 @@ class Topics:
             usual = (self._size * variance + USUAL_PAPERS * USUAL_SPREAD**2) / (self._size + USUAL_PAPERS)
             feedback *= (topics.spread / np.sqrt(usual))[:, np.newaxis]
             scores += feedback
-        return scores
+        return scores, fitting
 
     def worth(self, word: str, count: float) -> float:
         """How much a topic's word says: its count times its idf."""

@@ -26,6 +26,7 @@ from digest.model import (
     Paper,
     PaperId,
     Pick,
+    Selection,
     Sighting,
     SourceSummary,
     Subscriber,
@@ -148,8 +149,9 @@ class EditionRenderer:
                 if "body" in slots and shown != 1:
                     raise TemplateError(f"{self._theme.place(template)}: must show slot.body once")
 
-    def render(self, recipient: Subscriber, picks: Sequence[Pick]) -> Rendered:
-        """The email of these picks to the recipient, best first. Raises KeyError if a pick is not a candidate."""
+    def render(self, recipient: Subscriber, selection: Selection) -> Rendered:
+        """The email of a selection to the recipient. Raises KeyError if a pick is not a candidate."""
+        picks = selection.picks
         cards = [self._stock.card(pick.paper_id) for pick in picks]
         words = self._words(recipient, picks)
         return Rendered(

@@ -7,7 +7,7 @@ it used: there is no half-made edition, and any number of processes that try at 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any
 
@@ -274,6 +274,7 @@ class Editions:
                     "settled_at": now if empty else None,
                     "message_id": message_id,
                     "picks": encode(selection.picks, tuple[Pick, ...]),
+                    "beside": encode(replace(selection, picks=())),
                     "queued_at": now,
                 }
             )
@@ -337,7 +338,7 @@ def delivery_of(row: sa.Row[Any]) -> Delivery:
         address=Address(row.address),
         status=DeliveryStatus(row.status),
         message_id=row.message_id,
-        picks=decode(row.picks, tuple[Pick, ...]),
+        selection=replace(decode(row.beside, Selection), picks=decode(row.picks, tuple[Pick, ...])),
         queued_at=row.queued_at,
         attempts=row.attempts,
         next_attempt_at=row.next_attempt_at,

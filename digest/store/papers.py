@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import date, datetime
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert
 
-from digest.model import Announcement, AnnounceType, ListId, Paper, PaperId, Signal, SourceReport
+from digest.model import Announcement, AnnounceType, EditionId, ListId, Paper, PaperId, Signal, SourceReport
 from digest.store import schema
 from digest.store.codec import decode, encode
 from digest.store.database import Database
@@ -84,6 +84,18 @@ class Papers:
                 found |= {paper.id: paper for paper in (decode(text, Paper) for text in rows.scalars())}
         return found
 
+    def history(self, list_id: ListId, ids: Collection[PaperId]) -> tuple[tuple[Announcement, EditionId | None], ...]:
+        """All announcements of the papers, each with the edition that it is in; None: it waits for the next."""
+        table = schema.announcements
+        found: list[tuple[Announcement, EditionId | None]] = []
+        with self._database.read() as connection:
+            for some in in_groups(sorted(ids)):
+                query = sa.select(table).where(table.c.list_id == list_id, table.c.paper_id.in_(some))
+                found += (
+                    (_announcement(row), row.edition_id) for row in connection.execute(query.order_by(table.c.id))
+                )
+        return tuple(found)
+
     def background(self, until: datetime, limit: int) -> tuple[Paper, ...]:
         """The newest papers first seen up to `until`: what is common and what is rare, for the ranking."""
         table = schema.papers
@@ -130,10 +142,7 @@ def pending(connection: sa.Connection, list_id: ListId) -> tuple[tuple[Announcem
     """`Papers.pending` inside somebody's transaction."""
     table = schema.announcements
     query = sa.select(table).where(table.c.list_id == list_id, table.c.edition_id.is_(None)).order_by(table.c.id)
-    announced = tuple(
-        Announcement(decode(row.paper, Paper), AnnounceType(row.announce_type), row.announced_on, row.source)
-        for row in connection.execute(query)
-    )
+    announced = tuple(map(_announcement, connection.execute(query)))
     return announced, signals_of(connection, {a.paper.id for a in announced})
 
 
@@ -151,6 +160,10 @@ def in_groups(values: Sequence[T]) -> Iterator[Sequence[T]]:
     """The values in slices that one statement can bind."""
     for start in range(0, len(values), IN_A_STATEMENT):
         yield values[start : start + IN_A_STATEMENT]
+
+
+def _announcement(row: sa.Row[Any]) -> Announcement:
+    return Announcement(decode(row.paper, Paper), AnnounceType(row.announce_type), row.announced_on, row.source)
 
 
 def _known_keys(connection: sa.Connection, list_id: ListId, ids: Collection[PaperId]) -> set[AnnouncementKey]:

@@ -28,7 +28,7 @@ from sqlalchemy import (
 
 APPLICATION_ID = 0x44475354
 """SQLite's `PRAGMA application_id` of our files: "DGST"."""
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 """`PRAGMA user_version`; equals the number of the newest migration."""
 
 
@@ -201,6 +201,8 @@ deliveries = Table(
     Column("status", String, nullable=False),
     Column("message_id", String, nullable=False),
     Column("picks", Text, nullable=False),
+    # The rest of the selection: near misses, what trends, follow-ups, the week.
+    Column("beside", Text, nullable=False, server_default="{}"),
     Column("queued_at", UtcTime, nullable=False),
     Column("attempts", Integer, nullable=False, server_default=text("0")),
     Column("next_attempt_at", UtcTime),
