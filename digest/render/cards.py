@@ -6,7 +6,7 @@ Nothing of a subscriber's is known here: number and reason are slots. Called by 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from enum import IntEnum
@@ -14,10 +14,12 @@ from urllib.parse import quote, urlsplit
 
 from digest.model import AnnounceType, Candidate, LinkKind, Paper, PaperId, Pick, Reason, ReasonKind, Sighting
 from digest.render.fragments import Fragment
-from digest.render.text import clip, listed, opening, plain, short_date
+from digest.render.text import Excerpt, clip, excerpt, key_sentence, listed, opening, plain, short_date
 
 ABSTRACT = 420
 """About how many characters of an abstract a card shows."""
+GIST = 240
+"""About how many characters its one sentence has, where it stands alone."""
 AUTHORS = 3
 REASONS = 4
 REASON_SHARE = 0.04
@@ -67,10 +69,18 @@ class Card:
     url: str
     """Where the title leads; empty where no address is known."""
     byline: str
+    """The first authors, as readers see it who follow none of them."""
     announced: str
     categories: tuple[str, ...]
-    abstract: str
+    abstract: Excerpt | None
+    """The beginning of the abstract with its key sentence; None where a card has no room for it."""
+    gist: str
+    """The key sentence alone, else the first one."""
     links: tuple[CardLink, ...]
+    vote: str
+    """The paper's id, fit for an address."""
+    thumbnail: str
+    """The http(s) address of a picture; empty where there is none, or the list shows none."""
 
 
 class Size(IntEnum):
@@ -117,12 +127,14 @@ def links_of(paper: Paper) -> tuple[CardLink, ...]:
     return tuple(links.values())
 
 
-def byline(authors: Sequence[str]) -> str:
-    """The first three authors; of more, how many there are."""
-    names = [clip(name, 60) for name in map(plain, authors) if name]
-    if len(names) <= AUTHORS:
-        return ", ".join(names)
-    return f"{', '.join(names[:AUTHORS])} et al. ({len(names):,}\N{NO-BREAK SPACE}authors)"
+def byline(authors: Sequence[str], followed: Collection[str] = ()) -> tuple[tuple[str, bool], ...]:
+    """The first three authors and those who are followed; of more, how many there are. Pieces of text, True: marked."""
+    names = [(clip(name, 60), author in followed) for author in authors if (name := plain(author))]
+    shown = [named for place, named in enumerate(names) if place < AUTHORS or named[1]]
+    pieces = [piece for name in shown for piece in ((", ", False), name)][1:]
+    if len(shown) < len(names):
+        pieces.append((f" et al. ({len(names):,}\N{NO-BREAK SPACE}authors)", False))
+    return tuple(pieces)
 
 
 def announced(sightings: Sequence[Sighting]) -> str:
@@ -135,19 +147,30 @@ def announced(sightings: Sequence[Sighting]) -> str:
     return "; ".join(listed(list(said)) + (f", {short_date(day)}" if day else "") for day, said in days)
 
 
-def card_of(candidate: Candidate) -> Card:
-    """All that a card says of a paper."""
+def card_of(candidate: Candidate, *, pictures: bool = False) -> Card:
+    """All that a card says of a paper; its picture only where `pictures` may be shown."""
     paper = candidate.paper
     links = links_of(paper)
+    title, abstract = plain(paper.title), plain(paper.abstract)
+    picture = safe_url(paper.thumbnail) if pictures and paper.thumbnail else None
     return Card(
-        title=clip(plain(paper.title), 300) or "(untitled)",
+        title=clip(title, 300) or "(untitled)",
         url=links[0].url if links else "",
-        byline=byline(paper.authors),
+        byline="".join(text for text, _ in byline(paper.authors)),
         announced=clip(announced(candidate.sightings), 200),
         categories=tuple(clip(plain(c), 40) for c in paper.categories[:6]),
-        abstract=opening(plain(paper.abstract), ABSTRACT),
+        abstract=excerpt(abstract, ABSTRACT, title) if abstract else None,
+        gist=opening(key_sentence(abstract, title) or abstract, GIST),
         links=links,
+        vote=quote(plain(paper.id)[:300], safe=""),
+        thumbnail=picture if picture and picture.startswith("http") else "",
     )
+
+
+def followed_by(pick: Pick, authors: Sequence[str]) -> frozenset[str]:
+    """Which authors of a picked paper were a reason to pick it."""
+    named = " ".join(reason.text for reason in pick.reasons if reason.kind is ReasonKind.AUTHOR)
+    return frozenset(author for author in authors if named and author and author in named)
 
 
 def why(pick: Pick) -> str:
@@ -193,11 +216,13 @@ class CardStock:
         render: Callable[[str, Card], str],
         inline: Callable[[Sequence[str]], Iterable[str]],
         split: Callable[[str, str], Fragment],
+        pictures: bool,
     ):
         """`render` renders a template with a card, `inline` brings the CSS into some cards' HTML at once, `split`
-        cuts what a template gave at its slots.
+        cuts what a template gave at its slots. `pictures`: whether cards show those that a paper has.
         """
         self._candidates = candidates
+        self._pictures = pictures
         self._render, self._inline, self._split = render, inline, split
         self._cards: dict[PaperId, Card] = {}
         self._html: dict[tuple[PaperId, Size], Fragment] = {}
@@ -206,7 +231,7 @@ class CardStock:
     def card(self, paper_id: PaperId) -> Card:
         """What is said of the paper."""
         if paper_id not in self._cards:
-            self._cards[paper_id] = card_of(self._candidates[paper_id])
+            self._cards[paper_id] = card_of(self._candidates[paper_id], pictures=self._pictures)
         return self._cards[paper_id]
 
     def html(self, paper_ids: Iterable[PaperId], size: Size) -> list[Fragment]:
@@ -228,4 +253,8 @@ class CardStock:
 
     def _sized(self, paper_id: PaperId, size: Size) -> Card:
         card = self.card(paper_id)
-        return replace(card, abstract="") if size is Size.SHORT else card
+        return replace(card, abstract=None, thumbnail="") if size is Size.SHORT else card
+
+    def authors(self, paper_id: PaperId) -> tuple[str, ...]:
+        """The paper's authors, as written."""
+        return self._candidates[paper_id].paper.authors

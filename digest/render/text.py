@@ -11,6 +11,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 TEXT_WIDTH = 72
@@ -27,6 +28,11 @@ _FORBIDDEN = re.compile("[\ud800-\udfff\ufeff\ufffe\uffff\u202a-\u202e\u2066-\u2
 _SENTENCE_END = re.compile(r"[.!?][\"'”’)\]]*(?=\s+[^\sa-z])|[。！？]")
 # Full stops that end no sentence, though a capital or a figure may follow.
 _ABBREVIATION = re.compile(r"(?:\b(?:e\.g|i\.e|et al|cf|vs|Figs?|Eqs?|Secs?|No|approx|resp|Dr|Prof|St)|\b[A-Z])\.$")
+_CONTRIBUTION = re.compile(
+    r"\b(?:[Ww]e|[Tt]his (?:paper|work|article|study)|[Hh]ere,? we)(?: \w+){0,2} (?:propose|present|introduce|show|"
+    r"demonstrate|develop|prove|describe|report|find|design|release|establish|derive)(?:s|ed)?\b"
+)
+_ASIDE = re.compile(r"(?i)\b(?:code|data|project page)\b.*\b(?:available|released|https?)\b|^(?:however|for example)\b|previous work")
 _FIRST_COMBINING, _FIRST_WIDE = "\u0300", "\u3000"
 # A line may break after each of these characters: scripts that are written without spaces.
 _WIDE_RUN = re.compile("[\u3000-\u30ff\u3400-\u9fff\uf900-\ufaff\uff00-\uffef\U00020000-\U0003ffff]")
@@ -60,6 +66,59 @@ def opening(text: str, about: int) -> str:
     if fitting and fitting[-1] >= about // 2:
         return f"{text[: fitting[-1]]}\N{NO-BREAK SPACE}{ELLIPSIS}"
     return clip(text, about)
+
+
+class Excerpt(NamedTuple):
+    """The beginning of a text with its key sentence: `before` and `after` stand around it."""
+
+    before: str
+    key: str
+    after: str
+
+
+def excerpt(text: str, about: int, title: str = "") -> Excerpt:
+    """The opening of an abstract in about so many characters, and in it the sentence that says most.
+
+    Where that sentence comes later, the opening is shorter and the sentence follows it, after an ellipsis.
+    """
+    key = key_sentence(text, title)
+    start = text.find(key)
+    whole = opening(text, about)
+    if not key or len(key) > about or key == text:
+        return Excerpt(whole, "", "")
+    if start + len(key) <= len(whole) and whole.startswith(text[: start + len(key)]):
+        return Excerpt(text[:start], key, whole[start + len(key) :])
+    lead = opening(text[:start].rstrip(), max(about - len(key), about // 3))
+    more = f"\N{NO-BREAK SPACE}{ELLIPSIS}" if text[start + len(key) :].strip() else ""
+    return Excerpt(f"{lead} " if lead else "", key, more)
+
+
+def sentences(text: str) -> list[str]:
+    """The sentences of a text, each without the space around it."""
+    found, start = [], 0
+    for match in _SENTENCE_END.finditer(text):
+        if not _ABBREVIATION.search(text[: match.end()]):
+            found.append(text[start : match.end()].strip())
+            start = match.end()
+    return [sentence for sentence in (*found, text[start:].strip()) if sentence]
+
+
+def key_sentence(text: str, title: str = "") -> str:
+    """The sentence of an abstract that says what the paper does: by its cues, then by the words of the title.
+
+    Empty where there are not at least three sentences to choose from.
+    """
+    found = sentences(text)
+    if len(found) < 3:
+        return ""
+    named = {word for word in re.findall(r"\w{4,}", title.casefold())}
+
+    def weight(sentence: str) -> float:
+        words = re.findall(r"\w{4,}", sentence.casefold())
+        shared = len(named.intersection(words)) / max(len(named), 1)
+        return 2 * bool(_CONTRIBUTION.search(sentence)) + shared - bool(_ASIDE.search(sentence))
+
+    return max(found, key=weight)
 
 
 def counted(number: int, noun: str) -> str:
