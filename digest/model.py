@@ -263,6 +263,16 @@ class WhenEmpty(StrEnum):
     SEND = "send"
 
 
+class Theme(StrEnum):
+    """How an email looks; each is a folder of templates."""
+
+    DAILY = "daily"
+    COMPACT = "compact"
+    """Titles and one sentence each."""
+    WEEKLY = "weekly"
+    """A roundup, topic by topic."""
+
+
 @dataclass(frozen=True, slots=True)
 class MailingList:
     """A mailing list: the `[list]` table of one config file. `from_` and `reply_to` are RFC 5322 mailboxes."""
@@ -281,6 +291,9 @@ class MailingList:
     explore: bool = True
     base_url: str | None = None
     postal_address: str | None = None
+    theme: Theme = Theme.DAILY
+    remote_images: bool = False
+    """Whether emails show pictures that are fetched when they are read."""
     templates: Path | None = None
     """A folder whose files are preferred to the shipped templates of the same name."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import email
 import email.policy
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from email.message import EmailMessage
 from typing import Any
@@ -13,15 +14,18 @@ from digest.model import (
     Address,
     AnnounceType,
     Candidate,
+    Change,
     Delivery,
     DeliveryId,
     DeliveryStatus,
     Edition,
     EditionId,
+    FollowUp,
     Link,
     LinkKind,
     ListId,
     MailingList,
+    NearMiss,
     Paper,
     PaperId,
     Pick,
@@ -34,8 +38,10 @@ from digest.model import (
     Subscriber,
     SubscriberId,
     Topic,
+    TopicWeek,
 )
 from digest.render import EditionRenderer, message_id
+from digest.render.addresses import ListLinks, ReaderLinks, VoteWords
 
 LIST = MailingList(
     ListId("offprint"),
@@ -146,3 +152,34 @@ def body(message: EmailMessage, kind: str) -> str:
     part = message.get_body((kind,))
     assert isinstance(part, EmailMessage)
     return str(part.get_content()).replace("\r\n", "\n")
+
+
+VOTING = ListLinks(
+    lambda reader: ReaderLinks(
+        f"https://digest.example.org/unsubscribe/offprint/{reader.id}.abc",
+        f"https://digest.example.org/preferences/offprint/{reader.id}.abc",
+        f"https://digest.example.org/vote/offprint/{reader.id}.abc/",
+    ),
+    VoteWords("more/", "less/", "save/"),
+    "https://digest.example.org/archive/offprint",
+)
+"""The addresses of a list with pages."""
+
+
+def whole_selection(papers: Sequence[Paper]) -> Selection:
+    """Everything that an email can hold: five papers or more, the last two of them beside the picks."""
+    *picked, trending, missed = papers
+    by_topic, by_author, *others = picks(picked)
+    by_author = replace(by_author, reasons=(Reason(ReasonKind.AUTHOR, "by Tim Brooks", 0.5),))
+    trends = Reason(ReasonKind.TREND, "812 upvotes", 0.9)
+    return Selection(
+        (by_topic, by_author, *others),
+        (NearMiss(Pick(missed.id, 0.2, 0.18, 0.0), "relevance 0.18, under your 0.20"),),
+        (Pick(trending.id, 0.9, 0.0, 0.9, (trends,)),),
+        (
+            FollowUp(paper(30, title="Old Lamps", version=3), Change.NEW_VERSION, "3"),
+            FollowUp(paper(31, title="Slow Glass"), Change.PUBLISHED, "Invented Letters 12"),
+            FollowUp(paper(32, title="Wrong Turns"), Change.WITHDRAWN),
+        ),
+        (TopicWeek("video-generation", (2, 5, 3, 0, 0, 9, 4)), TopicWeek("stamps", (0, 0, 0, 0, 0, 0, 0))),
+    )

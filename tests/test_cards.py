@@ -68,9 +68,17 @@ def test_the_same_address_is_shown_once() -> None:
 
 def test_of_many_authors_three_are_named_and_all_counted() -> None:
     """Three authors are named; more become et al. with their number."""
-    assert byline(["A", "B", "C"]) == "A, B, C"
-    assert byline(["A", "B", "C", "D"]) == "A, B, C et al. (4\N{NO-BREAK SPACE}authors)"
-    assert byline([]) == ""
+    assert card_of(candidate(paper(authors=("A", "B", "C")))).byline == "A, B, C"
+    four = card_of(candidate(paper(authors=("A", "B", "C", "D"))))
+    assert four.byline == "A, B, C et al. (4\N{NO-BREAK SPACE}authors)"
+    assert byline([]) == ()
+
+
+def test_a_followed_author_is_named_and_marked_however_far_down() -> None:
+    """The first three, and the sixth whom the reader follows."""
+    pieces = byline(["A", "B", "C", "D", "E", "F", "G"], {"F", "B"})
+    assert "".join(text for text, _ in pieces) == "A, B, C, F et al. (7\N{NO-BREAK SPACE}authors)"
+    assert [text for text, marked in pieces if marked] == ["B", "F"]
 
 
 def test_where_and_when_are_told_together() -> None:

@@ -12,7 +12,19 @@ from datetime import date
 from enum import IntEnum
 from urllib.parse import quote, urlsplit
 
-from digest.model import AnnounceType, Candidate, LinkKind, Paper, PaperId, Pick, Reason, ReasonKind, Sighting
+from digest.model import (
+    AnnounceType,
+    Candidate,
+    Change,
+    FollowUp,
+    LinkKind,
+    Paper,
+    PaperId,
+    Pick,
+    Reason,
+    ReasonKind,
+    Sighting,
+)
 from digest.render.fragments import Fragment
 from digest.render.text import Excerpt, clip, excerpt, key_sentence, listed, opening, plain, short_date
 
@@ -184,6 +196,17 @@ def why(pick: Pick) -> str:
     return " · ".join([text for text in reasons if text][:REASONS]) or "close to what you follow"
 
 
+def told(news: FollowUp) -> str:
+    """What became of a paper, in words."""
+    detail = clip(plain(news.detail), 120)
+    return {
+        Change.WITHDRAWN: "Withdrawn by its authors",
+        Change.PUBLISHED: f"Published: {detail}",
+        Change.NEW_VERSION: f"New version: v{detail}",
+        Change.CODE: "Code released",
+    }[news.change]
+
+
 def _reason(reason: Reason) -> str:
     text = clip(plain(reason.text), 120)
     # A figure and what it counts stay on one line.
@@ -213,20 +236,21 @@ class CardStock:
         self,
         candidates: Mapping[PaperId, Candidate],
         *,
-        render: Callable[[str, Card], str],
+        render: Callable[[str, Card, str], str],
         inline: Callable[[Sequence[str]], Iterable[str]],
         split: Callable[[str, str], Fragment],
         pictures: bool,
     ):
-        """`render` renders a template with a card, `inline` brings the CSS into some cards' HTML at once, `split`
-        cuts what a template gave at its slots. `pictures`: whether cards show those that a paper has.
+        """`render` renders a template with a card and what is told of it, `inline` brings the CSS into some cards' HTML
+        at once, `split` cuts what a template gave at its slots. `pictures`: whether cards show those that a paper has.
         """
         self._candidates = candidates
         self._pictures = pictures
         self._render, self._inline, self._split = render, inline, split
         self._cards: dict[PaperId, Card] = {}
-        self._html: dict[tuple[PaperId, Size], Fragment] = {}
-        self._text: dict[PaperId, Fragment] = {}
+        self._html: dict[tuple[PaperId, Size, str], Fragment] = {}
+        self._text: dict[tuple[PaperId, str], Fragment] = {}
+        self._news: dict[tuple[FollowUp, str], Fragment] = {}
 
     def card(self, paper_id: PaperId) -> Card:
         """What is said of the paper."""
@@ -234,22 +258,40 @@ class CardStock:
             self._cards[paper_id] = card_of(self._candidates[paper_id], pictures=self._pictures)
         return self._cards[paper_id]
 
-    def html(self, paper_ids: Iterable[PaperId], size: Size) -> list[Fragment]:
+    def html(self, paper_ids: Iterable[PaperId], size: Size, template: str = "") -> list[Fragment]:
         """The papers' cards in HTML, in their order; those not made yet are made together."""
         wanted = list(paper_ids)
-        missing = [p for p in dict.fromkeys(wanted) if (p, size) not in self._html]
-        template = "line.html" if size is Size.LINE else "card.html"
-        rendered = [self._render(template, self._sized(p, size)) for p in missing]
+        template = template or ("line.html" if size is Size.LINE else "card.html")
+        missing = [p for p in dict.fromkeys(wanted) if (p, size, template) not in self._html]
+        rendered = [self._render(template, self._sized(p, size), "") for p in missing]
         for paper_id, inlined in zip(missing, self._inline(rendered), strict=True):
-            self._html[paper_id, size] = self._split(inlined, template)
-        return [self._html[p, size] for p in wanted]
+            self._html[paper_id, size, template] = self._split(inlined, template)
+        return [self._html[p, size, template] for p in wanted]
 
-    def text(self, paper_id: PaperId) -> Fragment:
-        """The paper's card in plain text."""
-        if paper_id not in self._text:
-            rendered = self._render("card.txt", self.card(paper_id))
-            self._text[paper_id] = self._split(rendered, "card.txt")
-        return self._text[paper_id]
+    def text(self, paper_id: PaperId, template: str) -> Fragment:
+        """The paper in plain text."""
+        if (paper_id, template) not in self._text:
+            rendered = self._render(template, self.card(paper_id), "")
+            self._text[paper_id, template] = self._split(rendered, template)
+        return self._text[paper_id, template]
+
+    def news(self, follow_ups: Sequence[FollowUp]) -> list[Fragment]:
+        """What became of papers, in HTML."""
+        missing = [news for news in dict.fromkeys(follow_ups) if (news, "news.html") not in self._news]
+        rendered = [self._told(news, "news.html") for news in missing]
+        for news, inlined in zip(missing, self._inline(rendered), strict=True):
+            self._news[news, "news.html"] = self._split(inlined, "news.html")
+        return [self._news[news, "news.html"] for news in follow_ups]
+
+    def news_text(self, follow_ups: Sequence[FollowUp]) -> list[Fragment]:
+        """The same in plain text."""
+        for news in follow_ups:
+            if (news, "news.txt") not in self._news:
+                self._news[news, "news.txt"] = self._split(self._told(news, "news.txt"), "news.txt")
+        return [self._news[news, "news.txt"] for news in follow_ups]
+
+    def _told(self, news: FollowUp, template: str) -> str:
+        return self._render(template, card_of(Candidate(news.paper, ())), told(news))
 
     def _sized(self, paper_id: PaperId, size: Size) -> Card:
         card = self.card(paper_id)

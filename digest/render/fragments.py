@@ -96,10 +96,18 @@ class Fragment:
     parts: tuple[Piece | Slot, ...]
     size: int
 
-    def cost(self, values: Mapping[str, str], dress: Dress) -> int:
+    def cost(self, values: Mapping[str, str | Sequence[Piece]], dress: Dress) -> int:
         """The bytes in UTF-8 that the fragment takes with these values."""
-        slots = [part for part in self.parts if isinstance(part, Slot)]
-        return self.size + sum(len(dress(values[slot.name], slot.column).encode()) for slot in slots)
+        total = self.size
+        for part in self.parts:
+            if isinstance(part, Slot):
+                value = values[part.name]
+                total += (
+                    len(dress(value, part.column).encode())
+                    if isinstance(value, str)
+                    else sum(len(p.text.encode()) for p in value)
+                )
+        return total
 
     def fill(self, values: Mapping[str, str | Sequence[Piece]], dress: Dress) -> Iterator[Piece]:
         """The pieces with the gaps filled: bare values are dressed, pieces go in as they are."""

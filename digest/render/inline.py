@@ -46,17 +46,29 @@ def inline_css(page: str) -> str:
     return str(etree.tostring(inlined, method="html", encoding="unicode"))
 
 
-def inline_cards(page: Callable[[Markup], str], cards: Sequence[str], nonce: str) -> Inlined:
+def inline_cards(page: Callable[[Markup], str], cards: Sequence[str], nonce: str, depth: int = 0) -> Inlined:
     """One pass over the page with these cards on it. `page` renders the page around a body.
 
+    `depth`: how many times what `page` puts around the body went through `cut_around`; that alone comes back.
     Raises TemplateError if the page does not hold the cards as they are.
     """
-    cut = f"<!--cut{nonce}-->"
+    cut = _cut(nonce)
     body = cut + "".join(card + cut for card in cards)
     parts = inline_css(page(Markup(body))).split(cut)  # noqa: S704 - rendered templates
-    if len(parts) != len(cards) + 2:
+    if len(parts) != len(cards) + 2 + 2 * depth:
         raise TemplateError("edition.html: slot.body must stand where paragraphs and tables may stand")
+    parts = parts[depth : len(parts) - depth]
     return Inlined(parts[0], tuple(parts[1:-1]), parts[-1])
+
+
+def cut_around(part: Markup, nonce: str) -> Markup:
+    """A part of a page, so marked that it can be cut out of it."""
+    cut = Markup(_cut(nonce))  # noqa: S704 - our own comment
+    return cut + part + cut
+
+
+def _cut(nonce: str) -> str:
+    return f"<!--cut{nonce}-->"
 
 
 def passes(cards: Sequence[str]) -> Iterator[Sequence[str]]:

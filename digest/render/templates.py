@@ -1,17 +1,25 @@
 """Finds, compiles and runs the templates of one theme; names file and line of a broken one.
 
-A template is looked for in the list's own folder first, then among the shipped ones, under the same path:
-`email/daily/card.html`. The list's templates run in a sandbox. What each template sees:
+A template is looked for in the list's own folder first, then among the shipped ones; in the theme's folder, and if it
+is not there in that of the theme `daily`: a theme holds only what differs. The list's templates run in a sandbox. What
+each template sees:
 
-    edition.html, edition.txt     edition, slot (summary, heading, body, follows, address; html: preheader)
-    card.html, card.txt           edition, card, slot (number, why; txt: read)
-    line.html                     edition, card, slot (number, why)
+    edition.html, edition.txt     edition, slot (summary, body, follows, address, unsubscribe, preferences;
+                                  html: preheader)
+    heading.html, heading.txt     edition, slot (title)
+    card.html, card.txt           edition, card, told, slot (number, why; html: byline, vote; txt: read)
+    line.html, line.txt           edition, card, told, slot (number, why; txt: read)
+    miss.html, miss.txt           edition, card, told, slot (missing)
+    news.html, news.txt           edition, card, told
+    week.html                     edition, slot (topics)
+    topic.html, topic.txt         edition, slot (name, days, told)
+    day.html                      edition, level (0 to 4), slot (count)
     more.html                     edition, slot (names)
     quiet.html, quiet.txt         edition
     links.txt                     edition, slot (links)
 
-`edition` is an `edition.Masthead`, `card` a `cards.Card`. What is in `slot` differs from reader to reader and is
-filled in later: a template shows it, and can do nothing else with it. Called by `edition.py` and `cards.py`.
+`edition` is a `masthead.Masthead`, `card` a `cards.Card`, `told` what became of a paper. What is in `slot` differs from
+reader to reader and is filled in later: a template shows it, and can do nothing else with it. Called by `edition.py`.
 """
 
 from __future__ import annotations
@@ -26,6 +34,7 @@ from jinja2 import meta, nodes
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from digest.errors import TemplateError
+from digest.model import Theme
 from digest.render.text import wrap
 
 
@@ -36,15 +45,17 @@ def shipped_templates() -> Path:
     return installed if installed.is_dir() else package.parent / "templates"
 
 
-class Theme:
-    """One folder of templates under `email/`, and what a list overrides of it."""
+class Templates:
+    """One theme's templates, and what a list overrides of them."""
 
-    def __init__(self, name: str, own: Path | None):
+    def __init__(self, theme: Theme, own: Path | None):
         """Raises TemplateError if the list's own folder does not exist."""
         if own and not own.is_dir():
             raise TemplateError(f"{own}: no such folder; correct list.templates or leave it out")
-        self._folder = f"email/{name}"
-        self._places = [*([own] if own else []), shipped_templates()]
+        roots = [*([own] if own else []), shipped_templates()]
+        themes = [root / "email" / name for name in dict.fromkeys((theme, Theme.DAILY)) for root in roots]
+        # The roots last: a theme's file can include another theme's, `email/daily/style.css`.
+        self._places = [*themes, *roots]
         self._environment = ImmutableSandboxedEnvironment(
             loader=jinja2.FileSystemLoader(self._places),
             undefined=jinja2.StrictUndefined,
@@ -57,26 +68,23 @@ class Theme:
 
     def render(self, template: str, **names: object) -> str:
         """The template with these names. Raises TemplateError with file and line."""
-        path = f"{self._folder}/{template}"
         try:
-            return self._environment.get_template(path).render(names)
+            return self._environment.get_template(template).render(names)
         except Exception as error:
-            self._blame(error, path)
+            self._blame(error, template)
 
     def place(self, template: str) -> str:
         """The file that the template is read from."""
-        path = f"{self._folder}/{template}"
-        return str(next((p / path for p in self._places if (p / path).is_file()), path))
+        return str(next((p / template for p in self._places if (p / template).is_file()), template))
 
     def check_names(self, template: str, names: Collection[str]) -> None:
         """Raises TemplateError if the template reads a name that it is not given, in any branch."""
-        path = f"{self._folder}/{template}"
         try:
-            self._environment.get_template(path)
-            source, file, _ = self._loader.get_source(self._environment, path)
-            tree = self._environment.parse(source, path, file)
+            self._environment.get_template(template)
+            source, file, _ = self._loader.get_source(self._environment, template)
+            tree = self._environment.parse(source, template, file)
         except Exception as error:
-            self._blame(error, path)
+            self._blame(error, template)
         unknown = meta.find_undeclared_variables(tree) - set(names)
         for name in tree.find_all(nodes.Name):
             if name.name in unknown:

@@ -32,7 +32,9 @@ _CONTRIBUTION = re.compile(
     r"\b(?:[Ww]e|[Tt]his (?:paper|work|article|study)|[Hh]ere,? we)(?: \w+){0,2} (?:propose|present|introduce|show|"
     r"demonstrate|develop|prove|describe|report|find|design|release|establish|derive)(?:s|ed)?\b"
 )
-_ASIDE = re.compile(r"(?i)\b(?:code|data|project page)\b.*\b(?:available|released|https?)\b|^(?:however|for example)\b|previous work")
+_ASIDE = re.compile(
+    r"(?i)\b(?:code|data|project page)\b.*\b(?:available|released|https?)\b|^(?:however|for example)\b|previous work"
+)
 _FIRST_COMBINING, _FIRST_WIDE = "\u0300", "\u3000"
 # A line may break after each of these characters: scripts that are written without spaces.
 _WIDE_RUN = re.compile("[\u3000-\u30ff\u3400-\u9fff\uf900-\ufaff\uff00-\uffef\U00020000-\U0003ffff]")
@@ -111,7 +113,7 @@ def key_sentence(text: str, title: str = "") -> str:
     found = sentences(text)
     if len(found) < 3:
         return ""
-    named = {word for word in re.findall(r"\w{4,}", title.casefold())}
+    named = set(re.findall(r"\w{4,}", title.casefold()))
 
     def weight(sentence: str) -> float:
         words = re.findall(r"\w{4,}", sentence.casefold())

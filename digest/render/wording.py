@@ -11,12 +11,20 @@ from collections.abc import Sequence
 from datetime import date
 from zoneinfo import ZoneInfo
 
-from digest.model import Coverage, Edition, MailingList, Pick, Profile, SourceSummary
+from digest.model import Coverage, Edition, MailingList, Pick, Profile, Selection, SourceSummary, TopicWeek
 from digest.render.cards import Card, source_name
 from digest.render.text import clip, clock, counted, listed, plain, short_date, weekday
 
 TRENDING = 0.6
 """From which trend score on a pick counts as trending: the usual figures of a day give about 0.5."""
+MORE_FOR_YOU = "More for you"
+NEWS = "News of papers you follow"
+TRENDING_BESIDE = "Also trending, whatever it is about"
+WEEK = "Your topics this week"
+WEEK_TOP = "The week's top, whatever it is about"
+MISSED = "Just missed"
+CATEGORIES = 3
+"""The most that the line on the day names."""
 SHOWN = 12
 """How many of a subscriber's topics, authors or categories the footer names."""
 
@@ -34,13 +42,16 @@ def preheader(summary: str, cards: Sequence[Card]) -> str:
     """What an inbox shows beside the subject: what the subject has not said yet."""
     if len(cards) > 1:
         return clip("Also: " + " · ".join(clip(card.title, 70) for card in cards[1:4]), 160)
-    return clip(cards[0].abstract or summary, 160) if cards else summary
+    return clip(cards[0].gist or summary, 160) if cards else summary
 
 
-def summary(announced: int, picks: Sequence[Pick]) -> str:
-    """The day in one line."""
-    trending = sum(1 for pick in picks if pick.trend >= TRENDING)
-    parts = [f"{announced:,} announced", f"{len(picks):,} for you" if picks else "none for you"]
+def summary(announced: int, sources: Sequence[SourceSummary], selection: Selection) -> str:
+    """The day in one line: what was announced where, how much of it is here, and how much of that trends."""
+    trending = sum(pick.trend >= TRENDING for pick in selection.picks) + len(selection.trending)
+    categories = [clip(plain(part), 40) for part in dict.fromkeys(c.part for s in sources for c in s.coverage) if part]
+    where = f" in {listed(categories)}" if 0 < len(categories) <= CATEGORIES else ""
+    picked = f"{len(selection.picks):,} for you" if selection.picks else "none for you"
+    parts = [f"{announced:,} announced{where}", picked]
     return " · ".join([*parts, f"{trending:,} trending"] if trending else parts)
 
 
@@ -88,6 +99,11 @@ def _named(one: str, names: Sequence[str], many: str | None = None) -> str:
 
 def _like(examples: int) -> str:
     return f"papers like {counted(examples, 'paper')} of your choice" if examples else ""
+
+
+def week(topic: TopicWeek) -> str:
+    """What the picture of the week shows, in words."""
+    return f"{topic.papers[-1]:,} today · {sum(topic.papers):,} in seven days"
 
 
 def left_out(titles: Sequence[str], room: int) -> str:

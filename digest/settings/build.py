@@ -96,6 +96,8 @@ def _mailing_list(table: ListTable, folder: Path) -> MailingList:
         explore=table.explore,
         base_url=table.base_url,
         postal_address=table.postal_address,
+        theme=table.theme,
+        remote_images=table.remote_images,
         templates=files.absolute(folder, table.templates) if table.templates else None,
     )
 

@@ -32,6 +32,7 @@ from digest.model import (
     Rate,
     Security,
     SourceKind,
+    Theme,
     WhenEmpty,
 )
 from digest.settings import checks, cron
@@ -88,6 +89,8 @@ class ListTable(Table):
     explore: Flag = True
     base_url: Annotated[str, BeforeValidator(checks.web_address)] | None = None
     postal_address: LongText | None = None
+    theme: Annotated[Theme, BeforeValidator(_word(*Theme))] = Theme.DAILY
+    remote_images: Flag = False
     templates: Text | None = None
 
 

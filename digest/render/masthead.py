@@ -1,0 +1,83 @@
+"""What templates see of an edition and its list: the same for all readers. Called by `edition.py`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from digest.model import Edition, MailingList, SourceSummary
+from digest.render import wording
+from digest.render.addresses import ListLinks, VoteWords
+from digest.render.message import mailbox
+from digest.render.text import clip, long_date, plain, weekday
+
+SOURCES_SHOWN = 30
+DAYS = 7
+
+
+@dataclass(frozen=True, slots=True)
+class SourceLine:
+    """A source's line in the footer."""
+
+    text: str
+    failed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Masthead:
+    """What templates see of the edition and its list; every text is one line of plain text."""
+
+    name: str
+    date: str
+    number: int
+    window: str
+    announced: int
+    quiet: str
+    days: tuple[str, ...]
+    """The last seven days by the first letters of their names, the edition's last."""
+    sources: tuple[SourceLine, ...]
+    more_sources: int
+    votes: VoteWords | None
+    """What stands in a vote's address between `slot.vote` and `card.vote`; None where votes are not offered."""
+    preferences: bool
+    """Whether `slot.preferences` leads somewhere."""
+    archive: str
+    one_click: bool
+    """Whether `slot.unsubscribe` is a page; else it writes an email."""
+    unsubscribe_subject: str
+    contact: str
+    postal_address: str
+
+
+def masthead_of(
+    mailing_list: MailingList,
+    edition: Edition,
+    announced: int,
+    sources: Sequence[SourceSummary],
+    links: ListLinks,
+    has_pages: bool,
+) -> Masthead:
+    """What is said of the edition to everyone. `has_pages`: readers have pages of their own.
+
+    Raises ConfigError if the list has no usable address.
+    """
+    days = [edition.due_on - timedelta(days=back) for back in reversed(range(DAYS))]
+    return Masthead(
+        name=clip(plain(mailing_list.name), 120),
+        date=long_date(edition.due_on),
+        number=edition.number,
+        window=wording.window(mailing_list, edition),
+        announced=announced,
+        quiet=wording.quiet(announced, sources),
+        days=tuple(weekday(day)[:2] for day in days),
+        sources=tuple(SourceLine(wording.source_line(s), s.error is not None) for s in sources[:SOURCES_SHOWN]),
+        more_sources=max(0, len(sources) - SOURCES_SHOWN),
+        votes=links.votes,
+        preferences=has_pages,
+        archive=links.archive,
+        one_click=has_pages,
+        unsubscribe_subject=f"unsubscribe {plain(mailing_list.id)}",
+        contact=mailbox(mailing_list.reply_to or mailing_list.from_).address,
+        postal_address=clip(", ".join(filter(None, map(plain, (mailing_list.postal_address or "").splitlines()))), 300),
+    )
