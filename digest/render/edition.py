@@ -34,7 +34,7 @@ from digest.render import wording
 from digest.render.cards import CardStock, Size, card_of, fit, why
 from digest.render.fragments import Marks, Piece, dress_html, dress_text, piece
 from digest.render.inline import inline_cards, passes
-from digest.render.message import Letterhead, Mailbox, assemble, mailbox, mailto, wire_address
+from digest.render.message import Letterhead, Mailbox, Sign, assemble, mailbox, mailto, wire_address
 from digest.render.templates import Theme
 from digest.render.text import clip, long_date, plain
 
@@ -104,8 +104,13 @@ class EditionRenderer:
         edition: Edition,
         candidates: Mapping[PaperId, Candidate],
         sources: Sequence[SourceSummary],
+        sign: Sign | None = None,
     ):
-        """Raises TemplateError if a template is broken, ConfigError if the list has no usable `from`."""
+        """`sign` signs every message that is composed; None: none is signed.
+
+        Raises TemplateError if a template is broken, ConfigError if the list has no usable `from`.
+        """
+        self._sign = sign
         self._edition, self._announced = edition, len(candidates)
         self._letterhead = Letterhead(mailing_list)
         self._theme = Theme("daily", mailing_list.templates)
@@ -177,6 +182,7 @@ class EditionRenderer:
             delivery.message_id,
             text=b"".join([p.wire for p in self._text_pieces(words, delivery.picks)]),
             html=b"".join([p.wire for p in self._html_pieces(words, delivery.picks)]),
+            sign=self._sign,
         )
 
     def _words(self, recipient: Subscriber, picks: Sequence[Pick]) -> dict[str, str]:
