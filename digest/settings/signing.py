@@ -90,8 +90,8 @@ def _domain(
     domain: str | None = _checked(checks.domain_name, table["domain"])
     if domain and sender and not f".{domain}".endswith(f".{sender}") and not f".{sender}".endswith(f".{domain}"):
         message = (
-            f"`domain` of {table_label(path)} must be {sender}, as in `from`, or a domain above or below it, not {show(domain)}: "
-            "receivers would not take the signature for the sender's (DMARC)"
+            f"`domain` of {table_label(path)} must be {sender}, as in `from`, or a domain above or below it, "
+            f"not {show(domain)}: receivers would not take the signature for the sender's (DMARC)"
         )
         signing.problems.append(places.problem((*path, "domain"), message))
     return domain
