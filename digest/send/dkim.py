@@ -42,8 +42,8 @@ AS_THEY_ARE = ("List-Id", "List-Unsubscribe", "List-Unsubscribe-Post", "List-Hel
 RSA_BITS = range(2048, 4096 + 1)
 LINE = 78
 _ADVICE = "`openssl genrsa -out dkim.pem 2048` makes a key"
-_FIELDS = re.compile(rb"\r\n(?![ \t])")
-_BLANKS = re.compile(rb"[ \t]+")
+_LISTED = tuple((name, name.lower().encode()) for name in ONCE + AS_THEY_ARE)
+_BLANKS = re.compile(rb"[ \t]{2,}|\t")
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,34 +110,31 @@ def sign(keys: Sequence[DkimKey], head: bytes, body: bytes) -> bytes:
     fields = []
     for key in keys:
         start = f"DKIM-Signature: v=1; a={key.algorithm}; c=relaxed/simple;"
-        field_ = _folded([start, f" d={key.domain};", f" s={key.selector};", *listed, f" bh={body_hash};", " b="])
-        own = b"".join(_relaxed(field_.encode())).removesuffix(b"\r\n")
+        unsigned = _folded([start, f" d={key.domain};", f" s={key.selector};", *listed, f" bh={body_hash};", " b="])
+        own = _relaxed(unsigned.encode()).replace(b"DKIM-Signature: ", b"dkim-signature:", 1)
         value = _text(key.signature(signed + own))
-        fields += [field_, *(f"\r\n {value[at : at + LINE - 1]}" for at in range(0, len(value), LINE - 1)), "\r\n"]
+        fields += [unsigned, *(f"\r\n {value[at : at + LINE - 1]}" for at in range(0, len(value), LINE - 1)), "\r\n"]
     return "".join(fields).encode()
 
 
 def _signed_fields(head: bytes) -> tuple[list[str], bytes]:
     """The names in `h=`, and what is signed of the fields: of those of one name the last one first (5.4.2)."""
     found: dict[bytes, list[bytes]] = {}
-    for line in _FIELDS.split(head):
-        if line:
-            name, canonical = _relaxed(line)
-            found.setdefault(name, []).append(name + canonical)
+    for line in _relaxed(head).split(b"\r\n"):
+        name, _, value = line.partition(b":")
+        found.setdefault(name.rstrip(b" ").lower(), []).append(value.strip(b" "))
     names: list[str] = []
     signed: list[bytes] = []
-    for listed in ONCE + AS_THEY_ARE:
-        there = found.get(f"{listed}:".lower().encode(), [])
+    for listed, name in _LISTED:
+        there = found.get(name, ())
         names += [listed] * (len(there) + (listed in ONCE))
-        signed += reversed(there)
+        signed += [b"%b:%b\r\n" % (name, value) for value in reversed(there)]
     return names, b"".join(signed)
 
 
-def _relaxed(line: bytes) -> tuple[bytes, bytes]:
-    """A field in the relaxed form (RFC 6376 section 3.4.2): its name with the colon, and its value with CRLF."""
-    name, _, value = line.partition(b":")
-    unfolded = _BLANKS.sub(b" ", value.replace(b"\r\n", b"")).strip(b" ")
-    return name.rstrip(b" \t").lower() + b":", unfolded + b"\r\n"
+def _relaxed(fields: bytes) -> bytes:
+    """Header fields unfolded and with single spaces: most of the relaxed form (RFC 6376 section 3.4.2)."""
+    return _BLANKS.sub(b" ", fields.replace(b"\r\n ", b" ").replace(b"\r\n\t", b" "))
 
 
 def _body_hash(body: bytes) -> bytes:

@@ -5,7 +5,7 @@ Run it with `python tests/bench/signing.py`. The message is as long as a full ed
     body    SHA-256 of the body alone
     key     the private key's operation alone
     ours    `digest.send.dkim.sign`, all in all
-    dkimpy  `dkim.sign` with the same canonicalisation and fields; its RSA is written in Python, its Ed25519 is libsodium's
+    dkimpy  `dkim.sign` with the same canonicalisation and fields; its RSA is Python, its Ed25519 libsodium
 """
 
 from __future__ import annotations
