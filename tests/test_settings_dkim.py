@@ -132,6 +132,7 @@ MISTAKES: list[tuple[str, int, str, str]] = [
         "receivers would not take the signature for the sender's (DMARC)"),
     ),
     (table("rsa.pem", "x", "domain = 'ample.org'"), 17, "domain", "`domain` of [dkim] must be example.org,…"),
+    (table("rsa.pem", "x", "domain = 'anexample.org'"), 17, "domain", "`domain` of [dkim] must be example.org,…"),
     (table("rsa.pem", "x", "domain = 'org'"), 17, "domain", "`domain` of [dkim] must be a domain such as…"),
     (table("rsa.pem", "x", "domain = 'müller.de'"), 17, "domain", "…not \"müller.de\"; letters beyond ASCII…"),
     (table("rsa.pem", "x", "domain = 3"), 17, "domain", "`domain` of [dkim] must be text in quotation marks, not 3"),
