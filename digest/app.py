@@ -13,6 +13,7 @@ from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from email.utils import parseaddr
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -51,6 +52,7 @@ from digest.pulling import gather
 from digest.rank import Ranker
 from digest.rank.embedding import Embed, Embedder, available
 from digest.render import EditionRenderer, Rendered, message_id
+from digest.render.message import Sign
 from digest.send.maildir import MaildirTransport
 from digest.send.outbox import DrainReport, Transport, drain
 from digest.send.rate import Limiter
@@ -164,6 +166,7 @@ class App:
         self._fetches = Fetches(self._database, now, keep=keep)
         self._vectors = Vectors(self._database, now)
         self.subscribers = Subscribers(self._database)
+        self._sign = _signer(config)
         self._library: dict[PaperId, Paper] = {p.id: p for s in config.subscribers for p in s.library}
 
     def __enter__(self) -> Self:
@@ -218,7 +221,7 @@ class App:
             )
         named = frozenset[PaperId]().union(*(life.named_papers(s.profile) for s in people))
         unknown = named - self.papers.known(named).keys() - by_id.keys() - self._library.keys()
-        renderer = EditionRenderer(self.list, made.edition, by_id, made.summaries)
+        renderer = EditionRenderer(self.list, made.edition, by_id, made.summaries, sign=self._sign)
         return Proof(
             made.edition, frozen is not None, by_id, made.summaries, selections, renderer, self.semantic, unknown
         )
@@ -385,7 +388,7 @@ class App:
 
     def _renderer(self, edition: Edition) -> EditionRenderer:
         candidates = {c.paper.id: c for c in self.editions.candidates(edition)}
-        return EditionRenderer(self.list, edition, candidates, self.editions.sources(edition))
+        return EditionRenderer(self.list, edition, candidates, self.editions.sources(edition), sign=self._sign)
 
     def _compose(self, claim: Claim, renderers: dict[EditionId, EditionRenderer]) -> tuple[Envelope, bytes]:
         edition_id = claim.delivery.edition_id
@@ -437,6 +440,14 @@ def _why_nothing_is_due(overviews: Sequence[EditionOverview]) -> str | None:
             due = f"{overview.next_attempt_at:%Y-%m-%d %H:%M} UTC"
             return f"edition {overview.edition.number} waits for deferred deliveries, the next is due {due}"
     return None
+
+
+def _signer(config: ListConfig) -> Sign | None:
+    if not config.signing:
+        return None
+    from digest.send.dkim import sign
+
+    return partial(sign, config.signing)
 
 
 async def _unless_stopped(work: Coroutine[Any, Any, T], stop: asyncio.Event) -> T | None:

@@ -14,6 +14,7 @@ from pydantic_core import PydanticUndefined
 from digest.model import OnUnknown, Rate
 from digest.settings import load
 from digest.settings.models import TABLES, keys_of
+from tests.dkim_keys import ed25519_key, pem, rsa_key
 
 EXAMPLE = Path(__file__).parent.parent / "config.example.toml"
 OPTIONAL = re.compile(r"# (?=\[+[\w.-]+\]+\s|\w+ = )")
@@ -48,6 +49,8 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "members.csv").write_text("email,topics\nbob@example.org,video-generation\n")
     (tmp_path / "smtp-password.txt").write_text("out of the file\n")
     (tmp_path / "lab-ca.pem").write_text("")
+    (tmp_path / "dkim.pem").write_bytes(pem(rsa_key().key))
+    (tmp_path / "dkim-ed25519.pem").write_bytes(pem(ed25519_key().key))
     return tmp_path
 
 
@@ -77,6 +80,9 @@ def test_every_optional_key_can_be_taken_in(folder: Path) -> None:
     assert config.relay.password == "out of the file"
     assert config.relay.rate == Rate(600, 60)
     assert config.relay.on_unknown is OnUnknown.HOLD
+    assert [(key.domain, key.selector, key.algorithm) for key in config.signing] == [
+        ("example.org", "digest", "rsa-sha256"), ("example.org", "digest-ed25519", "ed25519-sha256"),
+    ]  # fmt: skip
     assert config.mailing_list.templates == folder / "templates"
     assert [s.name for s in config.sources] == [
         "arxiv", "huggingface", "nature.com", "semanticscholar", "crossref", "biorxiv", "openreview",
@@ -87,7 +93,7 @@ def test_every_optional_key_can_be_taken_in(folder: Path) -> None:
     assert bob.address == "bob@example.org"
     assert [w.split(": ")[1].partition(" has no effect")[0] for w in config.warnings] == [
         "`base_url` of [list]", "`timezone` of [[subscribers]]", "`language` of [[subscribers]]",
-        "`frequency` of [[subscribers]]", "[mailbox]", "[dkim]", "[web]",
+        "`frequency` of [[subscribers]]", "[mailbox]", "[web]",
     ]  # fmt: skip
 
 

@@ -110,10 +110,6 @@ def test_a_byte_order_mark_and_windows_line_ends_do_no_harm(config: Path) -> Non
 
 
 REMARKS = [
-    (
-        BASE + "[dkim]\nselector = 'x'\ndomain = 'example.org'\nkey_file = 'k'\n",
-        "14: [dkim] has no effect in this version yet",
-    ),
     (BASE + "[web]\nhost = '127.0.0.1'\nport = 8000\n", "14: [web] has no effect in this version yet"),
     (
         BASE + "[mailbox]\nhost = 'x'\nport = 993\nusername = 'u'\npassword_file = 'none'\nsecurity = 'tls'\n",

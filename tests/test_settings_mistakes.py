@@ -319,7 +319,10 @@ MISTAKES: list[tuple[str, int, str, str]] = [
     (after(13, "[store]", 'url = "sqlite://"'), 15, "store.url", "…must be an address such as sqlite:///…"),
     (after(13, "[store]", 'url = "sqlite:///:memory:"'), 15, "store.url", "`url` of [store] must name a file;…"),
     (after(13, "[mailbox]", "hots = 'x'"), 15, "mailbox.hots", "`hots` is not a key of [mailbox]; did you…`host`?"),
-    (after(13, "[dkim]", "key_file = 3"), 15, "dkim.key_file", "…must be text in quotation marks, not 3"),
+    (
+        after(13, "[dkim]", "selector = 'x'", "key_file = 3"), 16, "dkim.key_file",
+        "`key_file` of [dkim] must be text in quotation marks, not 3",
+    ),
     (after(13, "[web]", "port = 'http'"), 15, "web.port", "…must be a whole number from 1 to 65535, not \"http\""),
     # the top of the file
     ("papers = 3\n" + BASE, 1, "papers", "`papers` is not a key of the top of the file; it belongs in [list]"),

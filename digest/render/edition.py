@@ -40,7 +40,7 @@ from digest.render.cards import CardStock, card_of
 from digest.render.fragments import Fragment, Marks, Piece, dress_html, dress_text
 from digest.render.inline import cut_around, inline_cards, passes
 from digest.render.masthead import masthead_of
-from digest.render.message import Letterhead, Mailbox, assemble, mailto, wire_address
+from digest.render.message import Letterhead, Mailbox, Sign, assemble, mailto, wire_address
 from digest.render.templates import Templates
 from digest.render.text import clip, plain
 
@@ -97,8 +97,13 @@ class EditionRenderer:
         candidates: Mapping[PaperId, Candidate],
         sources: Sequence[SourceSummary],
         links: ListLinks = NO_LINKS,
+        sign: Sign | None = None,
     ):
-        """Raises TemplateError if a template is broken, ConfigError if the list has no usable `from`."""
+        """`sign` signs every message that is composed; None: none is signed.
+
+        Raises TemplateError if a template is broken, ConfigError if the list has no usable `from`.
+        """
+        self._sign = sign
         self._list, self._edition, self._sources, self._links = mailing_list, edition, sources, links
         self._announced = len(candidates)
         self._letterhead = Letterhead(mailing_list)
@@ -194,6 +199,7 @@ class EditionRenderer:
             delivery.message_id,
             text=b"".join([p.wire for p in self._text_pieces(recipient, selection, words)]),
             html=b"".join([p.wire for p in self._html_pieces(recipient, selection, words, links)]),
+            sign=self._sign,
         )
 
     def _subject(self, selection: Selection) -> str:

@@ -15,7 +15,7 @@ import base64
 import hashlib
 import re
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from email.utils import format_datetime, parseaddr
 from typing import NamedTuple
@@ -26,6 +26,8 @@ from digest.errors import ConfigError
 from digest.model import Edition, MailingList, SubscriberId
 from digest.render.text import clip, plain
 
+Sign = Callable[[bytes, bytes], bytes]
+"""Takes a message's header fields and its body, both in wire form, and gives the fields that vouch for them."""
 LINE = 78
 ENCODED_WORD = 75
 NAME_LENGTH = 100
@@ -121,17 +123,16 @@ class Letterhead:
         ).encode()
 
 
-def assemble(head: bytes, message_id: str, text: bytes, html: bytes) -> bytes:
-    """A multipart/alternative of two bodies in quoted-printable, each ending in CRLF.
+def assemble(head: bytes, message_id: str, text: bytes, html: bytes, sign: Sign | None = None) -> bytes:
+    """A multipart/alternative of two bodies in quoted-printable, each ending in CRLF; `sign`'s fields come first.
 
     The boundary holds `=_`, which quoted-printable cannot.
     """
     boundary = f"=_{_hashed(message_id)}".encode()
-    return b"".join(
+    head += b'Content-Type: multipart/alternative;\r\n boundary="%b"\r\n' % boundary
+    body = b"".join(
         [
-            head,
-            b'Content-Type: multipart/alternative;\r\n boundary="%b"\r\n' % boundary,
-            b"\r\n--%b\r\nContent-Type: text/plain; charset=utf-8\r\n" % boundary,
+            b"--%b\r\nContent-Type: text/plain; charset=utf-8\r\n" % boundary,
             b"Content-Transfer-Encoding: quoted-printable\r\n\r\n",
             text,
             b"\r\n--%b\r\nContent-Type: text/html; charset=utf-8\r\n" % boundary,
@@ -140,6 +141,7 @@ def assemble(head: bytes, message_id: str, text: bytes, html: bytes) -> bytes:
             b"\r\n--%b--\r\n" % boundary,
         ]
     )
+    return b"".join([sign(head, body) if sign else b"", head, b"\r\n", body])
 
 
 def _hashed(key: str) -> str:

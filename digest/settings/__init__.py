@@ -2,7 +2,8 @@
 
 `load` is all that others call; what it returns (`installation.py`) is plain frozen values. The way of one file:
 `document.py` (TOML, with lines) → `sources.py` (environment over secret files over TOML, into `models.py`) →
-`explain.py`, `contradictions.py`, `files.py`, `people.py` (every mistake, in words) → `remarks.py` → `build.py`.
+`explain.py`, `contradictions.py`, `files.py`, `people.py`, `signing.py` (every mistake, in words) → `remarks.py` →
+`build.py`.
 Nothing here writes, prints or connects. Importing this takes a quarter of a second: import it where it is used.
 """
 
@@ -21,6 +22,7 @@ from digest.settings.files import missing_extras, missing_files
 from digest.settings.installation import ConfiguredSubscriber, Installation, ListConfig
 from digest.settings.people import read_people
 from digest.settings.remarks import remarks
+from digest.settings.signing import read_signing
 from digest.settings.sources import read
 from digest.subscribe.values import show
 
@@ -57,6 +59,7 @@ def _load_one(document: Document, environ: Mapping[str, str]) -> ListConfig:
     reading = read(document, environ)
     places = Places(document, reading.environment)
     people = read_people(reading.merged, places)
+    signing = read_signing(reading.merged, places)
     problems = [
         *explain(reading.errors, places),
         *(places.problem(path, text) for path, text in contradictions(reading.merged)),
@@ -64,11 +67,12 @@ def _load_one(document: Document, environ: Mapping[str, str]) -> ListConfig:
         *(places.problem(path, text) for path, text in missing_extras(reading.merged)),
         *(places.problem(path, f"`password_file` of [smtp] {why}") for path, why in reading.unreadable),
         *people.problems,
+        *signing.problems,
     ]
     if problems or reading.settings is None:
         raise ConfigError(*_in_file_order(problems, document.path))
     warnings = _in_file_order(remarks(reading.merged, people, places), document.path)
-    return list_config(document, reading.settings, people, [str(warning) for warning in warnings], environ)
+    return list_config(document, reading.settings, people, signing, [str(warning) for warning in warnings], environ)
 
 
 def _in_file_order(problems: Sequence[Problem], config: Path) -> list[Problem]:

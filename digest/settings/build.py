@@ -42,6 +42,7 @@ from digest.settings.models import (
     TopicTable,
 )
 from digest.settings.people import People
+from digest.settings.signing import Signing
 from digest.subscribe.importing import SubscriberRow
 
 _PORTS = {Security.STARTTLS: 587, Security.TLS: 465, Security.NONE: 25}
@@ -58,7 +59,12 @@ _TOKENS = {
 
 
 def list_config(
-    document: Document, settings: Settings, people: People, warnings: Sequence[str], environ: Mapping[str, str]
+    document: Document,
+    settings: Settings,
+    people: People,
+    signing: Signing,
+    warnings: Sequence[str],
+    environ: Mapping[str, str],
 ) -> ListConfig:
     """One config file as values."""
     folder = document.folder
@@ -77,6 +83,7 @@ def list_config(
         store_url=files.store_url(folder, (settings.store or StoreTable()).url),
         warnings=tuple(warnings),
         semantic=settings.list.semantic,
+        signing=signing.keys,
     )
 
 

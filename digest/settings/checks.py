@@ -174,6 +174,21 @@ def table(label: str) -> Callable[[object], object]:
     return check
 
 
+def table_or_tables(label: str) -> Callable[[object], object]:
+    """A table, or an array of such tables."""
+
+    def check(value: object) -> object:
+        found = _from_json(value)
+        each = [found] if isinstance(found, dict) else found
+        if not isinstance(each, list | tuple) or not all(isinstance(item, dict) for item in each):
+            raise WrongValue(
+                f"must be a table, written [{label}], or [[{label}]] once for each of several", shown=False
+            )
+        return found
+
+    return check
+
+
 def _from_json(value: object) -> object:
     if isinstance(value, EnvText):
         try:
@@ -237,6 +252,26 @@ def host(value: object) -> str:
     if not re.fullmatch(r"[A-Za-z0-9_]([A-Za-z0-9._-]*[A-Za-z0-9_])?\.?|\[?[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*\]?", found):
         raise WrongValue("must be the name of a host such as `smtp.example.org`", "a port stands in `port`")
     return found.strip("[]")
+
+
+_LABEL = r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+
+
+def domain_name(value: object) -> str:
+    """A name that the DNS can have a record for, in lower case: two labels or more, in ASCII (RFC 6376 section 3.5)."""
+    found = text(value).removesuffix(".")
+    if len(found) > 253 or not re.fullmatch(rf"{_LABEL}(\.{_LABEL})+", found):
+        hint = "" if found.isascii() else "letters beyond ASCII are written as the DNS has them, xn--…"
+        raise WrongValue("must be a domain such as `example.org`", hint)
+    return found.lower()
+
+
+def selector(value: object) -> str:
+    """A DKIM selector: labels of a domain name (RFC 6376 section 3.1)."""
+    found = text(value)
+    if len(found) > 63 or not re.fullmatch(rf"{_LABEL}(\.{_LABEL})*", found):
+        raise WrongValue("must be a name such as `digest`, of letters, digits and dashes")
+    return found
 
 
 def web_address(value: object) -> str:

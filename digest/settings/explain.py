@@ -67,7 +67,7 @@ def table_label(table: KeyPath) -> str:
     """`[list]`, `[[sources]]`, `[topics.video]`: a table as it is written in the file."""
     if not table:
         return "the top of the file"
-    if table[0] in _ARRAYS:
+    if table[0] in _ARRAYS or isinstance(table[-1], int):
         return f"[[{table[0]}]]" if len(table) <= 2 else f"a topic of [[{table[0]}]]"
     return f"[{'.'.join(map(str, table))}]"
 
@@ -86,7 +86,9 @@ def explain(errors: list[ErrorDetails], places: Places) -> Iterator[Problem]:
 
 
 def _written(loc: tuple[int | str, ...]) -> KeyPath:
-    """The location without the tag that it adds to name or table of a subscriber's topic."""
+    """The location without the tag that stands for one of two forms: of a subscriber's topic, of [dkim]."""
+    if loc[0] == "dkim":
+        return (*loc[:1], *loc[2:])
     if loc[0] == "subscribers" and loc[2:3] == ("topics",) and len(loc) > 4:
         return (*loc[:4], *loc[5:])
     return loc
@@ -157,6 +159,8 @@ _FOR_EXAMPLE = {
     "kind": 'kind = "arxiv"',
     "email": 'email = "ada@example.org"',
     "host": 'host = "smtp.example.org"',
+    "selector": 'selector = "digest"',
+    "key_file": 'key_file = "dkim.pem"',
 }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from digest.model import (
     Address,
@@ -18,6 +19,9 @@ from digest.model import (
     SourceKind,
     Topic,
 )
+
+if TYPE_CHECKING:  # it imports `cryptography`, which only who signs shall wait for
+    from digest.send.dkim import DkimKey
 
 
 @dataclass(frozen=True)
@@ -69,6 +73,8 @@ class ListConfig:
     """One line each, with file and line, in file order: what is allowed, but probably not meant."""
     semantic: bool | None = None
     """Whether meaning counts beside words; None: if the extra `semantic` is installed."""
+    signing: tuple[DkimKey, ...] = ()
+    """The keys that sign each message, in the order of their tables; without one, none is signed."""
 
 
 @dataclass(frozen=True)

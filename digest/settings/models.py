@@ -219,11 +219,21 @@ class MailboxTable(Table):
 
 
 class DkimTable(Table):
-    """`[dkim]`: signing. Accepted, without effect yet."""
+    """`[dkim]`, or one of `[[dkim]]`: a key that signs what is sent."""
 
-    selector: Text | None = None
-    domain: Host | None = None
-    key_file: Text | None = None
+    selector: Annotated[str, BeforeValidator(checks.selector)]
+    domain: Annotated[str, BeforeValidator(checks.domain_name)] | None = None
+    key_file: Text
+
+
+def _dkim_form(value: object) -> str:
+    return "one" if isinstance(value, dict | DkimTable) else "many"
+
+
+OneKeyOrMany = Annotated[
+    Annotated[DkimTable, Tag("one")] | Annotated[tuple[DkimTable, ...], Tag("many")],
+    Discriminator(_dkim_form),
+]
 
 
 class WebTable(Table):
@@ -259,7 +269,7 @@ class Settings(BaseSettings):
     smtp: Annotated[SmtpTable, BeforeValidator(checks.table("smtp"))] | None = None
     store: Annotated[StoreTable, BeforeValidator(checks.table("store"))] | None = None
     mailbox: Annotated[MailboxTable, BeforeValidator(checks.table("mailbox"))] | None = None
-    dkim: Annotated[DkimTable, BeforeValidator(checks.table("dkim"))] | None = None
+    dkim: Annotated[OneKeyOrMany, BeforeValidator(checks.table_or_tables("dkim"))] | None = None
     web: Annotated[WebTable, BeforeValidator(checks.table("web"))] | None = None
 
 

@@ -48,7 +48,7 @@ def _first_with(key: str, rows: Sequence[SubscriberRow]) -> SubscriberRow | None
 
 
 def _in_config(merged: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:
-    for table in ("mailbox", "dkim", "web"):
+    for table in ("mailbox", "web"):
         if table in merged:
             yield (table,), f"[{table}] {_YET}"
     if "base_url" in merged["list"]:
