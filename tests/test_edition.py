@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -12,6 +13,7 @@ from digest.edition import draft, duplicates_for, enqueue_all, merge_wanted, ran
 from digest.model import (
     AnnounceType,
     Candidate,
+    Change,
     Delivery,
     Edition,
     MailingList,
@@ -24,6 +26,8 @@ from digest.model import (
     Source,
     SourceKind,
     SourceReport,
+    Topic,
+    Vote,
 )
 from digest.pull.dedupe import merge
 from digest.rank import Ranker
@@ -162,3 +166,49 @@ def test_an_exploration_is_frozen_with_its_reason(database: Database) -> None:
     assert {pick.paper_id for pick in picks} == {clip.id for clip in clips}
     assert (exploration.paper_id, exploration.reasons[0].kind) == (near.id, ReasonKind.EXPLORATION)
     assert sum(reason.weight for reason in exploration.reasons) == pytest.approx(exploration.score)
+
+
+# --- what stands beside the picks -----------------------------------------------------------------------------------
+
+
+def test_news_of_named_papers_are_frozen_with_the_delivery(database: Database) -> None:
+    """Who has the paper as an example or liked it is told of its new version, though it is no candidate; others not."""
+    old, liked = about_video(1, version=1), paper(5, title="Lamps", version=1)
+    readers = (
+        subscriber(1, profile=Profile((Topic("video", "video by diffusion"),), examples=(old.id,))),
+        subscriber(2, profile=Profile((Topic("video", "video by diffusion"),), liked=(Vote(liked.id, NOW),))),
+        subscriber(3),
+    )
+    Subscribers(database).synchronise(LAB.id, readers)
+    edition_of(database, 0, old, liked)
+    now = NOW + timedelta(days=1)
+    replaced = [
+        announcement(0, "source1", paper=replace(one, version=2), announce_type=AnnounceType.REPLACE)
+        for one in (old, liked)
+    ]
+    announced = SourceReport(
+        "source1", (announcement(0, "source1", paper=paper(7, title="Video by diffusion")), *replaced)
+    )
+    editions, papers = Editions(database), Papers(database)
+    only_new = (Source(SourceKind.FEED, "source1", kinds=(AnnounceType.NEW,)),)
+    made = editions.freeze(LAB.id, TODAY + timedelta(days=1), now, [announced], merge_wanted(merge, only_new), ())
+    asyncio.run(enqueue_all(LAB, made, papers, editions, {}, None, now, lambda: False))
+    told = [[(f.paper.id, f.change, f.detail) for f in d.selection.follow_ups] for d in editions.deliveries(made)]
+    assert told == [[(old.id, Change.NEW_VERSION, "2")], [(liked.id, Change.NEW_VERSION, "2")], []]
+    assert [c.paper.id for c in editions.candidates(made)] == [paper(7).id]
+
+
+def test_all_of_a_selection_is_frozen_as_it_was_made(database: Database) -> None:
+    """Near misses, what trends and the week are read back with the picks."""
+    Subscribers(database).synchronise(LAB.id, READERS[:1])
+    clips = [paper(n, title=f"Clip {'abcdef'[n]}", abstract="Video generation by diffusion.") for n in range(3)]
+    soil = paper(9, title="Soil", abstract="On earthworms.")
+    lab = mailing_list(min_relevance=0.05, papers=1)
+    edition = edition_of(database, 0, *clips, soil, signals=(Signal(soil.id, "upvotes", 900.0, NOW),), lab=lab)
+    (delivery,) = Editions(database).deliveries(edition)
+    assert len(delivery.picks) == 1
+    assert {miss.pick.paper_id for miss in delivery.selection.near_misses} == {c.id for c in clips} - {
+        delivery.picks[0].paper_id
+    }
+    assert [pick.paper_id for pick in delivery.selection.trending] == [soil.id]
+    assert [topic.name for topic in delivery.selection.week] == [READERS[0].profile.topics[0].name]

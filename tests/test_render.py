@@ -282,7 +282,9 @@ def test_no_text_breaks_the_page(title: str, abstract: str, name: str, reason: s
     edition = renderer([odd])
     person = dataclasses.replace(ADA, name=name)
     rendered = edition.render(person, Selection(picks([odd], reason=reason)))
-    assert [tag for tag, _ in Page(rendered.html).elements] == [tag for tag, _ in plainly.elements]
+    # An abstract of three sentences has its key one marked, and is the same page otherwise.
+    elements = [tag for tag, attributes in Page(rendered.html).elements if attributes.get("class") != "key"]
+    assert elements == [tag for tag, _ in plainly.elements]
     message = read(edition.compose(person, delivery(person, picks([odd], reason=reason))))
     assert (message["Subject"], body(message, "plain")) == (rendered.subject, rendered.text)
     assert body(message, "html") == rendered.html

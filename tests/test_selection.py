@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from digest.model import Candidate, Paper, PaperId, Pick, Reason, ReasonKind, Selection, TopicWeek
 from digest.rank import select
-from digest.rank.selection import CLOSE, CLOSENESS_COST
+from digest.rank.selection import CLOSE, CLOSENESS_COST, TRENDING_CLEARLY
 from tests.factories import TODAY, paper
 
 
@@ -361,3 +361,36 @@ def test_a_selection_keeps_its_promises(
     again = list(picks)
     shuffled.shuffle(again)
     assert chosen(again, **more) == found
+
+
+# --- what trends beside the picks -----------------------------------------------------------------------------------
+
+
+def trend(number: int, height: float) -> Pick:
+    return Pick(paper(number).id, height, 0.0, height, (Reason(ReasonKind.TREND, "812 upvotes", height),))
+
+
+def beside(ordered: Sequence[Pick], *picks: Pick, **more: Any) -> list[int]:
+    return [number(pick) for pick in chosen(picks, trending=ordered, **more).trending]
+
+
+def test_what_trends_clearly_stands_beside_the_picks() -> None:
+    """The first three that are no picks, whatever they are about; one that hardly trends is none of them."""
+    ordered = [trend(n, 0.99 - n / 100) for n in range(1, 7)]
+    assert beside(ordered, pick(2, 0.9)) == [1, 3, 4]
+    assert beside([trend(1, TRENDING_CLEARLY), trend(2, TRENDING_CLEARLY - 0.01)], pick(9, 0.9)) == [1]
+    assert beside([], pick(9, 0.9)) == []
+
+
+def test_nothing_trends_twice_or_in_vain() -> None:
+    """Neither what she has had, in any record, nor two records of one paper, nor what her profile turns down."""
+    ordered = [trend(n, 0.9) for n in range(1, 7)]
+    assert beside(ordered, pick(9, 0.9), sent={1: TODAY, 20: TODAY}, near=[(2, 20), (3, 9), (4, 5)]) == [4, 6]
+    lost = replace(pick(4, 0.0), reasons=(Reason(ReasonKind.TOPIC, "video: soil is excluded", 0.0),))
+    pushed = replace(pick(5, 0.1), reasons=(Reason(ReasonKind.VOTES, "near x, which you disliked", -0.1),))
+    assert beside(ordered[3:], pick(9, 0.9), lost, pushed) == [6]
+
+
+def test_the_week_of_the_topics_comes_along() -> None:
+    """As the ranking has it."""
+    assert chosen([pick(1, 0.9)]).week == (TopicWeek("video", (0, 1, 0, 2, 0, 0, 3)),)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 
 import numpy as np
@@ -22,6 +23,7 @@ ARCHIVED = [
     )
     for n in range(12)
 ]
+BACKGROUND_OF_RAILS = [Paper(PaperId(f"rails{n}"), f"Rail {n}", f"On rails of line {n}.") for n in range(600)]
 SYNONYM = Paper(PaperId("synonym"), "Honeycomb and nectar", "Hives full of nectar; the honeycomb is weighed.")
 NAMED = Paper(PaperId("named"), "Beekeeping", "On beekeeping.")
 STRANGER = Paper(PaperId("stranger"), "Rails", "Trams on old rails in a harbour town.")
@@ -144,3 +146,15 @@ def test_likes_add_to_a_profile_and_never_take_its_topic_away() -> None:
     assert before["synonym"].relevance == 0
     assert after["synonym"].relevance > 0.2
     assert after["stranger"].relevance >= before["stranger"].relevance > 0
+
+
+def test_a_topic_s_week_counts_what_fitted_it_on_each_day() -> None:
+    """By the day of the archive's papers, today's candidates last; what is older or does not fit is not counted."""
+    days = [
+        replace(bees, published=NOW - timedelta(days=age)) for bees, age in zip(ARCHIVED, (1, 1, 3, 6, 7), strict=False)
+    ]
+    topic = Topic("bees", "beekeeping, hives, honeycomb and nectar in a village")
+    candidates = [Candidate(paper, ()) for paper in (NAMED, ARCHIVED[11], STRANGER)]
+    ranker = Ranker(candidates, background=[*BACKGROUND, *BACKGROUND_OF_RAILS, *days], now=NOW)
+    ((bees,),) = [ranking.week for ranking in ranker.rankings([Profile((topic,))])]
+    assert (bees.name, bees.papers) == ("bees", (1, 0, 0, 1, 0, 2, 1))
