@@ -32,6 +32,7 @@ _CONTRIBUTION = re.compile(
     r"\b(?:[Ww]e|[Tt]his (?:paper|work|article|study)|[Hh]ere,? we)(?: \w+){0,2} (?:propose|present|introduce|show|"
     r"demonstrate|develop|prove|describe|report|find|design|release|establish|derive)(?:s|ed)?\b"
 )
+_OURS = re.compile(r"\b[Ww]e [a-z]+")
 _ASIDE = re.compile(
     r"(?i)\b(?:code|data|project page)\b.*\b(?:available|released|https?)\b|^(?:however|for example)\b|previous work"
 )
@@ -118,7 +119,8 @@ def key_sentence(text: str, title: str = "") -> str:
     def weight(sentence: str) -> float:
         words = re.findall(r"\w{4,}", sentence.casefold())
         shared = len(named.intersection(words)) / max(len(named), 1)
-        return 2 * bool(_CONTRIBUTION.search(sentence)) + shared - bool(_ASIDE.search(sentence))
+        said = 2 if _CONTRIBUTION.search(sentence) else 1 if _OURS.search(sentence) else 0
+        return said + shared - bool(_ASIDE.search(sentence))
 
     return max(found, key=weight)
 
