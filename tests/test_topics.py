@@ -149,12 +149,14 @@ def test_likes_add_to_a_profile_and_never_take_its_topic_away() -> None:
 
 
 def test_a_topic_s_week_counts_what_fitted_it_on_each_day() -> None:
-    """By the day of the archive's papers, today's candidates last; what is older or does not fit is not counted."""
+    """Papers of the archive and candidates by their days; a candidate of unknown day is of today, an old one of none."""
     days = [
         replace(bees, published=NOW - timedelta(days=age)) for bees, age in zip(ARCHIVED, (1, 1, 3, 6, 7), strict=False)
     ]
     topic = Topic("bees", "beekeeping, hives, honeycomb and nectar in a village")
-    candidates = [Candidate(paper, ()) for paper in (NAMED, ARCHIVED[11], STRANGER)]
+    late = replace(ARCHIVED[10], published=NOW - timedelta(days=2))
+    old = replace(ARCHIVED[9], published=NOW - timedelta(days=30))
+    candidates = [Candidate(paper, ()) for paper in (NAMED, ARCHIVED[11], STRANGER, late, old)]
     ranker = Ranker(candidates, background=[*BACKGROUND, *BACKGROUND_OF_RAILS, *days], now=NOW)
     ((bees,),) = [ranking.week for ranking in ranker.rankings([Profile((topic,))])]
-    assert (bees.name, bees.papers) == ("bees", (1, 0, 0, 1, 0, 2, 1))
+    assert (bees.name, bees.papers) == ("bees", (1, 0, 0, 1, 1, 2, 1))

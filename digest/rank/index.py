@@ -25,6 +25,7 @@ from digest.rank.text import COMMON_STEMS, stems
 Floats: TypeAlias = npt.NDArray[np.float64]
 Floats32: TypeAlias = npt.NDArray[np.float32]
 Ints: TypeAlias = npt.NDArray[np.int64]
+Flags: TypeAlias = npt.NDArray[np.bool_]
 Matrix: TypeAlias = Any  # scipy.sparse.csr_matrix: scipy has no types
 
 K1, B = 1.2, 0.75
@@ -43,7 +44,7 @@ class Tokens:
     words: Ints
     """Word numbers; `_BREAK` between two texts. Same length as the next two."""
     owner: Ints
-    in_title: npt.NDArray[np.bool_]
+    in_title: Flags
     documents: int
 
     @property

@@ -27,7 +27,7 @@ import numpy as np
 
 from digest.model import Paper, Profile, TopicWeek
 from digest.rank.embedding import Embed
-from digest.rank.index import Floats, Floats32, Index, Ints
+from digest.rank.index import Flags, Floats, Floats32, Index, Ints
 from digest.rank.likeness import Likeness
 from digest.rank.prepare import Asked, Block, Preparation
 from digest.rank.topics import Meaning, Topics
@@ -57,8 +57,8 @@ class Evidence:
     block: Block
     topics: Floats32
     """Of each topic of the block. Shape (topics, candidates)."""
-    fitting: Ints
-    """How many candidates fit each topic of the block well."""
+    fitting: Flags
+    """Which candidates fit each topic of the block well. Shape (topics, candidates)."""
     relevance: Floats32
     """Between 0 and 1. Shape (profiles, candidates)."""
 
@@ -105,8 +105,18 @@ class Relevance:
         self._likeness = Likeness(self._documents, size, archive)
         meaning = Meaning(embed, papers, size, archive) if embed else None
         self._text_level = TEXT_LEVEL_MEANT if embed else TEXT_LEVEL
-        days = _days([papers[row] for row in archive.tolist()], now, size, archive)
-        self._topics = Topics(index, size, archive, self._likeness, meaning, days, self._text_level)
+        days = _days(papers, now)
+        self._days = np.where(days[:size] < 0, DAYS, days[:size])
+        before = np.where(archive >= size, days[archive], -1)
+        self._topics = Topics(
+            index,
+            size,
+            archive,
+            self._likeness,
+            meaning,
+            [np.flatnonzero(before == day) for day in range(1, DAYS)],
+            self._text_level,
+        )
         self._vectors = self._documents.vectors[:size].T.tocsr()
         self._preparation = Preparation(index, papers, known, size, self._topics, self._likeness, now)
 
@@ -152,8 +162,8 @@ class Relevance:
         wanted = np.ones(len(rows)) if profile in evidence.block.neutral else -np.expm1(-total)
         return Parts(topics, examples, authors, categories, self._push(asked)[:, rows], wanted)
 
-    def _topic_evidence(self, block: Block) -> tuple[Floats32, Ints]:
-        """Quadratic in the score, through relevance 0.2 at the level; and how many fit well. Shape (topics, size)."""
+    def _topic_evidence(self, block: Block) -> tuple[Floats32, Flags]:
+        """Quadratic in the score, through relevance 0.2 at the level; and what fits well. Shapes (topics, size)."""
         topics, fitting = self._topics.scores(block.topics)
         np.square(topics, out=topics)
         weights = np.array([query.weight for query in block.queries], np.float32)[:, np.newaxis]
@@ -183,14 +193,12 @@ class Relevance:
 
     def week(self, evidence: Evidence, profile: int) -> tuple[TopicWeek, ...]:
         """How many papers fitted each of a profile's topics well on the last seven days, today's candidates last."""
-        block = evidence.block
-        return tuple(
-            TopicWeek(
-                block.queries[topic].name,
-                (*block.topics.days[topic].tolist(), int(evidence.fitting[topic])),
-            )
-            for topic in block.asked[profile].topics
-        )
+        block, week = evidence.block, []
+        for topic in block.asked[profile].topics:
+            days = np.bincount(self._days[evidence.fitting[topic]], minlength=DAYS + 1)[1:]
+            days[:-1] += block.topics.days[topic]
+            week.append(TopicWeek(block.queries[topic].name, tuple(days.tolist())))
+        return tuple(week)
 
     def variants(self, phrase: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
         """A phrase as stems, and the same with the other forms of its acronyms."""
@@ -201,10 +209,11 @@ class Relevance:
         return self._topics.worth(word, count)
 
 
-def _days(papers: Sequence[Paper], now: datetime, size: int, archive: Ints) -> list[Ints]:
-    """The places of the papers that came on each of the six days before now, oldest first; no candidates."""
-    ages = np.array([(now.date() - paper.published.date()).days if paper.published else -1 for paper in papers])
-    return [np.flatnonzero((ages == age) & (archive >= size)) for age in range(DAYS - 1, 0, -1)]
+def _days(papers: Sequence[Paper], now: datetime) -> Ints:
+    """The day of the week before now on which each paper came: 1 to DAYS; 0 before that, -1 where nobody knows."""
+    today = now.date()
+    ages = ((today - paper.published.date()).days if paper.published else None for paper in papers)
+    return np.array([-1 if age is None else max(DAYS - max(age, 0), 0) for age in ages], np.int64)
 
 
 def _evidence(relevance: float) -> float:

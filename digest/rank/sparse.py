@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.sparse as sp
 
-from digest.rank.index import Floats32, Ints, Matrix
+from digest.rank.index import Flags, Floats32, Ints, Matrix
 
 FREQUENT = 1 / 32
 """A row with entries in this share of all columns is kept dense."""
@@ -52,7 +52,7 @@ class Rows:
         last = int(ends[-1]) if len(ends) else first
         return Rows(self.columns[first:last], self.values[first:last], ends - first)
 
-    def where(self, chosen: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> Rows:
+    def where(self, chosen: Flags) -> Rows:
         """Those entries only; as many rows."""
         before = np.concatenate([[0], np.cumsum(chosen)])
         return Rows(self.columns[chosen], self.values[chosen], before[self.ends])

@@ -26,7 +26,7 @@ import numpy as np
 from digest.model import Paper
 from digest.rank.best import best
 from digest.rank.embedding import Embed, paper_text
-from digest.rank.index import K1, Floats32, Index, Ints
+from digest.rank.index import K1, Flags, Floats32, Index, Ints
 from digest.rank.likeness import BYTES_KEPT, Likeness
 from digest.rank.profile import TopicQuery
 from digest.rank.sparse import LazyRows, Postings, Rows
@@ -164,17 +164,17 @@ class Topics:
                 found[1][chunk] = np.take_along_axis(scores, found[0][chunk], axis=1)
         return PreparedTopics(words, asked, floor, *self._fed(*found), spread, days)
 
-    def scores(self, topics: PreparedTopics) -> tuple[Floats32, Ints]:
-        """How well each candidate fits, and how many fit well by the measure of `PreparedTopics.days`.
+    def scores(self, topics: PreparedTopics) -> tuple[Floats32, Flags]:
+        """How well each candidate fits, and whether it does so well by the measure of `PreparedTopics.days`.
 
-        At least 0; what fits well has more than about a half. Shapes (topics, size) and (topics,).
+        At least 0; what fits well has more than about a half. Both of shape (topics, size).
         """
         scores = self._candidates.times(topics.words)
         if self._meaning and topics.meant.size:
             meant = topics.meant @ self._meaning.candidates.T
             meant -= topics.floor[:, np.newaxis]
             scores += np.maximum(meant, 0, out=meant)
-        fitting: Ints = (scores >= self._fitting).sum(axis=1)
+        fitting: Flags = scores >= self._fitting
         if topics.fed.columns.size and self._size:
             feedback = self._feedback.times(topics.fed)
             topic, candidate, others = topics.own
