@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
+from functools import cache
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
@@ -29,6 +30,7 @@ from digest.model import (
     SourceSummary,
     Subscriber,
     SubscriberId,
+    Theme,
     Topic,
 )
 from digest.render import EditionRenderer
@@ -38,6 +40,7 @@ from tests.render_samples import (
     EDITION,
     LIST,
     SOURCES,
+    VOTING,
     body,
     candidate,
     candidates,
@@ -46,6 +49,7 @@ from tests.render_samples import (
     picks,
     read,
     renderer,
+    whole_selection,
 )
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -394,6 +398,7 @@ def test_a_bare_paper_makes_a_card() -> None:
     assert "Links" not in rendered.text
 
 
+@cache
 def _golden_editions() -> dict[str, bytes]:
     varied = [
         paper(1),
@@ -402,13 +407,20 @@ def _golden_editions() -> dict[str, bytes]:
     ]
     revised = Candidate(varied[2], (Sighting("journal", AnnounceType.REPLACE, None),))
     edition = EditionRenderer(LIST, EDITION, {**candidates(varied[:2]), varied[2].id: revised}, SOURCES)
+    whole = [paper(n, title=f"Paper {n}", authors=("A", "B", "C", "Tim Brooks", "D")) for n in range(3, 8)]
+    themes = {
+        theme: EditionRenderer(dataclasses.replace(LIST, theme=theme), EDITION, candidates(whole), SOURCES, VOTING)
+        for theme in Theme
+    }
+    due = dataclasses.replace(delivery(ADA, ()), selection=whole_selection(whole))
     return {
         "daily": edition.compose(ADA, delivery(ADA, picks(varied))),
         "quiet": edition.compose(ADA, delivery(ADA, ())),
+        **{f"whole-{theme}": renderer.compose(ADA, due) for theme, renderer in themes.items()},
     }
 
 
-@pytest.mark.parametrize("name", ["daily", "quiet"])
+@pytest.mark.parametrize("name", ["daily", "quiet", *(f"whole-{theme}" for theme in Theme)])
 def test_messages_are_as_they_were(name: str) -> None:
     """The message is the golden one, but for what is derived; DIGEST_REGENERATE=1 rewrites the golden one."""
     message = _golden_editions()[name].replace(b"\r\n", b"\n")

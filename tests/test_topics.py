@@ -149,7 +149,7 @@ def test_likes_add_to_a_profile_and_never_take_its_topic_away() -> None:
 
 
 def test_a_topic_s_week_counts_what_fitted_it_on_each_day() -> None:
-    """Papers of the archive and candidates by their days; a candidate of unknown day is of today, an old one of none."""
+    """Papers of the archive and candidates by their days; one of unknown day is of today, an old one of none."""
     days = [
         replace(bees, published=NOW - timedelta(days=age)) for bees, age in zip(ARCHIVED, (1, 1, 3, 6, 7), strict=False)
     ]
