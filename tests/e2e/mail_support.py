@@ -23,7 +23,7 @@ CLIENTS = (
 )
 SUPPORT = {"y": "fully", "a": "partly", "n": "not", "u": "unknown"}
 _HEADINGS = {f"h{level}" for level in range(1, 7)}
-_SEMANTIC = set("article aside details figcaption figure footer header main mark nav section summary time".split())
+_SEMANTIC = ("article", "aside", "figure", "footer", "header", "main", "mark", "nav", "section", "summary", "time")
 _RULE = re.compile(r"([^{}]*)([{}])")
 _OTHER_NAMES = {
     **dict.fromkeys(("border-top", "border-right", "border-bottom", "border-left", "border-color"), "border"),
@@ -103,7 +103,7 @@ def _of_sheet(sheet: str) -> Iterator[str]:
 
 
 def _of_at_rule(rule: str) -> Iterator[str]:
-    name = rule.split()[0][1:]
+    name = rule.split(maxsplit=1)[0][1:]
     yield f"css-at-{name}"
     yield from (f"css-at-{name}-{asked}" for asked in re.findall(r"\(\s*([a-z-]+)", rule))
 
