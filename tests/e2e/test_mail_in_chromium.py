@@ -1,4 +1,4 @@
-"""Every theme's emails in real Chromium: at three widths, light and dark, read by a script for what would be in the way.
+"""Every theme's emails in real Chromium: at three widths, light and dark, read by a script for what is in the way.
 
 The script is `look.js`. It sees the computed colours, so that it judges what the style sheets come to in the end, dark
 mode included. Pictures stand in for those that a paper has: nothing is fetched.

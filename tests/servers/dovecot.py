@@ -88,7 +88,7 @@ class Dovecot:
         values = {"folder": self._folder, "inboxes": self.inboxes, "port": self.port, "password": self.password}
         conf.write_text(_CONF.format_map(values))
         with (self._folder / "start.log").open("wb") as log:
-            command = [DOVECOT, "-F", "-c", conf]
+            command = [str(DOVECOT), "-F", "-c", str(conf)]
             self._child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         try:
             self._await()
