@@ -2,7 +2,7 @@
 
     python tests/bench/render.py                     all of it: a minute or two
     python tests/bench/render.py --profile           where the time of `compose` goes, instead
-    python tests/bench/render.py --messages 200      so many shipped messages a round, and a fiftieth of it the other way
+    python tests/bench/render.py --messages 200      so many a round, and a fiftieth of it the obvious way
 
 88 invented papers (`render_edition.py`), 15 of them picked for each reader with what stands beside; no two readers are
 alike, and none is met twice. The obvious way is in `render_obvious.py`. Figures are medians of five rounds; signing is
@@ -193,9 +193,8 @@ def main(messages: int) -> None:
     for (name, (cpu, wall)), size in zip(costs.items(), (sizes, theirs), strict=True):
         print(f"{name:24}{1 / cpu:18,.1f}{1 / wall:10,.1f}{statistics.median(size):18,.0f}")
     ratio, wall_ratio = (b / a for a, b in zip(costs["shipped"], costs["the obvious way"], strict=True))
-    print(
-        f"{'ratio':24}{ratio:18,.0f}{wall_ratio:10,.0f}{'goal ' + str(GOAL):>18}{'met' if ratio >= GOAL else 'not met':>9}"
-    )
+    verdict = "met" if ratio >= GOAL else "not met"
+    print(f"{'ratio':24}{ratio:18,.0f}{wall_ratio:10,.0f}{f'goal {GOAL}: {verdict}':>18}")
     editions = [renderer() for _ in range(ROUNDS)]
     for name, times in (
         ("an edition's renderer", [seconds(renderer) for _ in range(ROUNDS)]),
