@@ -21,7 +21,7 @@ from typing import Any, Self, TypeVar
 from digest import edition as life
 from digest.edition import Draft
 from digest.errors import ConfigError, SendError
-from digest.meaning import CachedEmbed, Embedded
+from digest.meaning import CachedEmbed, Embedded, EmbeddingStopped
 from digest.model import (
     Address,
     Announcement,
@@ -305,13 +305,14 @@ class App:
         self, only: Collection[Address] = (), *, stop: asyncio.Event, progress: Progress = Progress()
     ) -> DrainReport:
         """Finishes what earlier runs left: recipients without a delivery, then deliveries that are due."""
-        embed = self._embed(progress)
+        embed = self._embed(progress, stop.is_set)
         for edition in self.editions.unfinished(self.list.id):
             if progress.on_edition:
                 progress.on_edition(edition)
-            await life.enqueue_all(
-                self.list, edition, self.papers, self.editions, self._library, embed, self._now(), stop.is_set
-            )
+            with contextlib.suppress(EmbeddingStopped):  # recipients without a delivery are left for the next run
+                await life.enqueue_all(
+                    self.list, edition, self.papers, self.editions, self._library, embed, self._now(), stop.is_set
+                )
         return await self._drain(only, stop, progress)
 
     async def _drain(self, only: Collection[Address], stop: asyncio.Event, progress: Progress) -> DrainReport:
@@ -382,9 +383,9 @@ class App:
         embed = self._embed(progress)
         return life.rank_for(self.list, self.papers, candidates, profiles, cutoff, self._library, embed)
 
-    def _embed(self, progress: Progress) -> Embed | None:
+    def _embed(self, progress: Progress, stopped: Callable[[], bool] = lambda: False) -> Embed | None:
         """How texts become vectors, each once; None where words alone count. Costs nothing until the first text."""
-        return CachedEmbed(Embedder().embed, self._vectors, progress.on_embedded) if self.semantic else None
+        return CachedEmbed(Embedder().embed, self._vectors, progress.on_embedded, stopped) if self.semantic else None
 
     def _renderer(self, edition: Edition) -> EditionRenderer:
         candidates = {c.paper.id: c for c in self.editions.candidates(edition)}
