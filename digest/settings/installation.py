@@ -69,6 +69,10 @@ class ListConfig:
     """One line each, with file and line, in file order: what is allowed, but probably not meant."""
     semantic: bool | None = None
     """Whether meaning counts beside words; None: if the extra `semantic` is installed."""
+    keys: tuple[bytes, ...] = field(default=(), repr=False)
+    """What signs links, the first, and what still verifies them; empty: the key that the store keeps."""
+    mailbox: Address | None = None
+    """The address that `[mailbox]` reads."""
 
 
 @dataclass(frozen=True)
