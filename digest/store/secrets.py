@@ -7,7 +7,7 @@ database can: it holds everybody's address as well.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -24,9 +24,22 @@ _BYTES = 32
 class Secrets:
     """The secrets of one database."""
 
-    def __init__(self, database: Database, now: Callable[[], datetime]):
+    def __init__(self, database: Database, now: Callable[[], datetime], *, keep: bool = True):
+        """`keep=False` for commands that record nothing."""
         self._database = database
         self._now = now
+        self._keep = keep
+
+    def signing_keys(self, configured: Sequence[bytes] = ()) -> tuple[bytes, ...]:
+        """The keys of links and envelope senders, of which the first signs. Raises StoreError.
+
+        What the config has comes first. Our own key is made only where it has none, but goes on verifying: it may have
+        signed links in emails, and a way to unsubscribe must not end with a change of the config. Where nothing is
+        kept and there is no key, it is one that holds until the program ends.
+        """
+        own = self.get(SIGNING_KEY) if configured or not self._keep else self.get_or_create(SIGNING_KEY)
+        known = (*configured, *([own] if own else []))
+        return known or (secrets.token_bytes(_BYTES),)
 
     def get(self, name: str) -> bytes | None:
         """The secret, if it was ever made. Raises StoreError."""
@@ -44,11 +57,6 @@ class Secrets:
             found = _value(connection, name)
         assert found is not None  # noqa: S101 - it is there: inserted by us or by another
         return found
-
-
-def throw_away() -> bytes:
-    """A secret for those who keep nothing: what it signs holds until they end."""
-    return secrets.token_bytes(_BYTES)
 
 
 def _value(connection: sa.Connection, name: str) -> bytes | None:
