@@ -106,7 +106,7 @@ class EditionRenderer:
         self._sign = sign
         self._list, self._edition, self._sources, self._links = mailing_list, edition, sources, links
         self._announced = len(candidates)
-        self._letterhead = Letterhead(mailing_list)
+        self._letterhead = Letterhead(mailing_list, edition.number, links.archive)
         self._templates = Templates(mailing_list.theme, mailing_list.templates)
         has_pages = bool(links.reader(_NOBODY).unsubscribe)
         self._masthead = masthead_of(mailing_list, edition, len(candidates), sources, links, has_pages)
@@ -193,6 +193,7 @@ class EditionRenderer:
             subject=self._subject(selection),
             date=delivery.queued_at or self._edition.cutoff,
             message_id=delivery.message_id,
+            unsubscribe=links.unsubscribe,
         )
         return assemble(
             head,
