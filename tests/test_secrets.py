@@ -69,9 +69,9 @@ def test_processes_that_ask_at_once_get_one_key(tmp_path: Path) -> None:
 
 
 def test_an_error_of_the_database_does_not_show_a_secret(tmp_path: Path) -> None:
-    """A statement's values are not in the text of its error: that text goes into logs."""
+    """A statement's values, keys or addresses, are not in the text of its error: that text goes into logs."""
     database = open_database(f"sqlite:///{tmp_path}/digest.db")
-    row = {"name": "key", "value": b"an invented key", "created_at": NOW}
+    row = {"name": "an invented name", "value": b"an invented key", "created_at": NOW}
     with pytest.raises(sa.exc.IntegrityError) as caught, database.write() as connection:  # noqa: PT012
         connection.execute(sa.insert(schema.secrets), row)
         connection.execute(sa.insert(schema.secrets), row)

@@ -82,7 +82,7 @@ class Tokens:
 
     def delivery_of(self, tag: str) -> DeliveryId | None:
         """The delivery that a tag was made for, whatever its case; None for anything that is no tag of this list."""
-        given = tag.lower() if tag.isascii() else ""
+        given = tag.lower()
         found = _TAG.fullmatch(given)
         if not found:
             return None
