@@ -182,7 +182,7 @@ def card_of(candidate: Candidate, *, pictures: bool = False) -> Card:
 def followed_by(pick: Pick, authors: Sequence[str]) -> frozenset[str]:
     """Which authors of a picked paper were a reason to pick it."""
     named = " ".join(reason.text for reason in pick.reasons if reason.kind is ReasonKind.AUTHOR)
-    return frozenset(author for author in authors if named and author and author in named)
+    return frozenset([author for author in authors if author and author in named]) if named else frozenset()
 
 
 def why(pick: Pick) -> str:
