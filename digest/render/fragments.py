@@ -10,7 +10,7 @@ Called by `cards.py` and `edition.py`. No template and no paper is known here.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
@@ -22,8 +22,7 @@ from digest.render.text import wrap
 
 LINE = 76
 """Characters in a line of quoted-printable, the `=` of a soft break included."""
-_UNSAFE = re.compile("[^ -<>-~]")
-_ENCODED = {chr(byte): f"={byte:02X}" for byte in range(256)}
+_UNSAFE = re.compile("[^ -<>-~\\n]")
 
 
 class Piece(NamedTuple):
@@ -76,26 +75,30 @@ def quoted_printable(text: str) -> bytes:
     Such outputs can be joined: each begins at the start of a line. No line begins with a dot, which SMTP would have to
     double, or with `From `, which mailbox files change.
     """
-    *lines, last = text.encode().split(b"\n")
-    out = [line for raw in lines for line in _encode_line(raw, hard=True)]
+    out: list[str] = []
+    *lines, last = _UNSAFE.sub(lambda found: _escaped(found[0]), text).split("\n")
+    for line in lines:
+        _encode_line(line[:-1] + "=20" if line.endswith(" ") else line, "\r\n", out)
     if last:
-        out.extend(_encode_line(last, hard=False))
+        _encode_line(last, "=\r\n", out)
     return "".join(out).encode("ascii")
 
 
-def _encode_line(raw: bytes, *, hard: bool) -> Iterator[str]:
-    rest = _UNSAFE.sub(lambda found: _ENCODED[found[0]], raw.decode("latin-1"))
-    if hard and rest.endswith(" "):
-        rest = rest[:-1] + "=20"
+@lru_cache(maxsize=4096)
+def _escaped(character: str) -> str:
+    return "".join([f"={byte:02X}" for byte in character.encode()])
+
+
+def _encode_line(rest: str, end: str, out: list[str]) -> None:
     while True:
         if rest.startswith((".", "From ")):
             rest = f"={ord(rest[0]):02X}{rest[1:]}"
         if len(rest) < LINE:
-            yield rest + ("\r\n" if hard else "=\r\n")
+            out.append(rest + end)
             return
         cut = LINE - 1
         cut -= 1 if rest[cut - 1] == "=" else 2 if rest[cut - 2] == "=" else 0
-        yield rest[:cut] + "=\r\n"
+        out.append(rest[:cut] + "=\r\n")
         rest = rest[cut:]
 
 

@@ -174,6 +174,16 @@ def wrap(text: str, column: int = 0, width: int = TEXT_WIDTH) -> str:
     if columns(text) <= room:
         return text
     lines: list[str] = []
+    if not _UNEVEN.search(text) and "  " not in text and text == text.strip(" "):
+        # Nearly always: a column for each character, and one space between words. Lines are cut, no words counted.
+        while len(text) > room:
+            cut = text.rfind(" ", 0, room + 1)
+            cut = cut if cut >= 0 else text.find(" ")
+            if cut < 0:
+                break
+            lines.append(text[:cut])
+            text = text[cut + 1 :]
+        return ("\n" + " " * column).join([*lines, text])
     line, used = "", 0
     for gap, word in _breakable(text):
         size = columns(word)
