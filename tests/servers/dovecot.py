@@ -1,0 +1,139 @@
+"""A real Dovecot that shows Maildirs by IMAP, on loopback.
+
+Needs the Debian package dovecot-imapd, and root. Its configuration and state lie in a folder of their own; it runs as a
+child of this process and is ended by its process id.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import imaplib
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+DOVECOT = Path("/usr/sbin/dovecot")
+IMAP = Path("/usr/lib/dovecot/imap")
+PATIENCE = 20.0
+"""Seconds for it to come up; far more than it takes."""
+
+_CONF = """\
+base_dir = {folder}/run
+state_dir = {folder}/run
+log_path = {folder}/dovecot.log
+protocols = imap
+listen = 127.0.0.1
+ssl = no
+mail_location = maildir:{inboxes}/%u
+mail_uid = 65534
+mail_gid = 65534
+auth_mechanisms = plain
+passdb {{
+  driver = static
+  args = password={password}
+}}
+userdb {{
+  driver = static
+  args = uid=65534 gid=65534 home=/nonexistent
+}}
+service imap-login {{
+  inet_listener imap {{
+    port = {port}
+  }}
+}}
+service stats {{
+  unix_listener stats-reader {{
+    mode = 0600
+  }}
+  unix_listener stats-writer {{
+    mode = 0666
+  }}
+}}
+"""
+
+
+def missing() -> str | None:
+    """Why a Dovecot cannot be started here; None when it can."""
+    if not DOVECOT.exists() or not IMAP.exists():
+        return "needs the Debian package dovecot-imapd"
+    return None if os.geteuid() == 0 else "Dovecot starts as root only"
+
+
+@dataclass
+class Dovecot:
+    """`with Dovecot(server.folder / "inboxes") as shown: shown.fetch("ada@example.org", "BODY.PEEK[]")`.
+
+    `inboxes` is a folder of Maildirs that belong to nobody, each named by its address.
+    """
+
+    inboxes: Path
+    port: int = 0
+    password: str = "s3cret"
+
+    def __enter__(self) -> Self:
+        self._folder = Path(tempfile.mkdtemp(prefix="digest-dovecot-"))
+        self._folder.chmod(0o755)
+        (self._folder / "run").mkdir()
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        conf = self._folder / "dovecot.conf"
+        values = {"folder": self._folder, "inboxes": self.inboxes, "port": self.port, "password": self.password}
+        conf.write_text(_CONF.format_map(values))
+        with (self._folder / "start.log").open("wb") as log:
+            command = [str(DOVECOT), "-F", "-c", str(conf)]
+            self._child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        try:
+            self._await()
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._child.terminate()
+        try:
+            self._child.wait(timeout=PATIENCE)
+        except subprocess.TimeoutExpired:
+            self._child.kill()
+            self._child.wait()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def fetch(self, address: str, *items: str) -> list[bytes]:
+        """The items of the one message in the address's inbox, as they came over the wire."""
+        with imaplib.IMAP4("127.0.0.1", self.port, timeout=PATIENCE) as client:
+            client.login(address, self.password)
+            kind, (count,) = client.select("INBOX", readonly=True)
+            assert (kind, count) == ("OK", b"1"), (kind, count, self._log())
+            found = []
+            for item in items:
+                kind, answer = client.fetch("1", f"({item})")
+                assert kind == "OK", (kind, answer)
+                assert isinstance(answer[0], tuple), answer
+                found.append(answer[0][1])
+            return found
+
+    def _await(self) -> None:
+        deadline = time.monotonic() + PATIENCE
+        while not self._greets():
+            if self._child.poll() is not None or time.monotonic() > deadline:
+                raise AssertionError(f"Dovecot does not answer\n{self._log()}")
+            time.sleep(0.02)
+
+    def _greets(self) -> bool:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=1) as connection:
+            return b"Dovecot" in connection.recv(1000)
+        return False
+
+    def _log(self) -> str:
+        paths = [self._folder / name for name in ("start.log", "dovecot.log")]
+        return "\n".join(path.read_text(errors="replace")[-3000:] for path in paths if path.exists())
