@@ -188,13 +188,13 @@ class EditionRenderer:
         Goes to the delivery's address, which was fixed when it was queued.
         """
         recipient, selection = replace(recipient, address=delivery.address), delivery.selection
-        _, text, html = self._bodies(recipient, selection)
+        words, text, html = self._bodies(recipient, selection)
         head = self._letterhead.head(
             to=Mailbox(recipient.name, wire_address(delivery.address)),
             subject=self._subject(selection),
             date=delivery.queued_at or self._edition.cutoff,
             message_id=delivery.message_id,
-            unsubscribe=links.unsubscribe,
+            unsubscribe=words["unsubscribe"],
         )
         return assemble(head, delivery.message_id, text=text.wire, html=html.wire, sign=self._sign)
 
