@@ -33,6 +33,8 @@ ABSTRACT = 420
 GIST = 240
 """About how many characters its one sentence has, where it stands alone."""
 AUTHORS = 3
+CATEGORY = 28
+"""Characters of a category, which stays on one line: as wide as a telephone has room for."""
 REASONS = 4
 REASON_SHARE = 0.04
 """What part of a score a reason must be to be told."""
@@ -170,7 +172,7 @@ def card_of(candidate: Candidate, *, pictures: bool = False) -> Card:
         url=links[0].url if links else "",
         byline="".join(text for text, _ in byline(paper.authors)),
         announced=clip(announced(candidate.sightings), 200),
-        categories=tuple(clip(plain(c), 40) for c in paper.categories[:6]),
+        categories=tuple(clip(plain(c), CATEGORY) for c in paper.categories[:6]),
         abstract=excerpt(abstract, ABSTRACT, title) if abstract else None,
         gist=opening(key_sentence(abstract, title) or abstract, GIST),
         links=links,
