@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from email.utils import parseaddr
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -21,7 +21,7 @@ from typing import Any, Self, TypeVar
 from digest import edition as life
 from digest.edition import Draft
 from digest.errors import ConfigError, SendError
-from digest.meaning import CachedEmbed, Embedded
+from digest.meaning import CachedEmbed, Embedded, EmbeddingStopped
 from digest.model import (
     Address,
     Announcement,
@@ -64,12 +64,15 @@ from digest.store import (
     Editions,
     Fetches,
     Papers,
+    Secrets,
     Sources,
     Subscribers,
     Vectors,
     database_exists,
     open_database,
 )
+from digest.subscribe.links import list_links
+from digest.subscribe.tokens import Tokens
 
 T = TypeVar("T")
 
@@ -165,8 +168,10 @@ class App:
         self.sources = Sources(self._database)
         self._fetches = Fetches(self._database, now, keep=keep)
         self._vectors = Vectors(self._database, now)
+        self._secrets = Secrets(self._database, now, keep=keep)
         self.subscribers = Subscribers(self._database)
         self._sign = _signer(config)
+        self._links = list_links(self.list, lambda: self._tokens, config.mailbox)
         self._library: dict[PaperId, Paper] = {p.id: p for s in config.subscribers for p in s.library}
 
     def __enter__(self) -> Self:
@@ -221,7 +226,7 @@ class App:
             )
         named = frozenset[PaperId]().union(*(life.named_papers(s.profile) for s in people))
         unknown = named - self.papers.known(named).keys() - by_id.keys() - self._library.keys()
-        renderer = EditionRenderer(self.list, made.edition, by_id, made.summaries, sign=self._sign)
+        renderer = EditionRenderer(self.list, made.edition, by_id, made.summaries, self._links, self._sign)
         return Proof(
             made.edition, frozen is not None, by_id, made.summaries, selections, renderer, self.semantic, unknown
         )
@@ -240,7 +245,9 @@ class App:
         """Sends one subscriber's edition to another address through the real way out; records nothing."""
         proof = await self.proof(to, progress)
         for subscriber, selection in proof.selections:
-            addressed = Subscriber(subscriber.id, address, subscriber.name, subscriber.timezone, subscriber.profile)
+            # Nobody's id: whoever gets the test must not unsubscribe her, or vote for her, with its links.
+            nobody = SubscriberId(0)
+            addressed = Subscriber(nobody, address, subscriber.name, subscriber.timezone, subscriber.profile)
             message = proof.compose(addressed, selection, self.list, salt=secrets.token_hex(8))
             transport = self._transports()()
             try:
@@ -305,13 +312,14 @@ class App:
         self, only: Collection[Address] = (), *, stop: asyncio.Event, progress: Progress = Progress()
     ) -> DrainReport:
         """Finishes what earlier runs left: recipients without a delivery, then deliveries that are due."""
-        embed = self._embed(progress)
+        embed = self._embed(progress, stop.is_set)
         for edition in self.editions.unfinished(self.list.id):
             if progress.on_edition:
                 progress.on_edition(edition)
-            await life.enqueue_all(
-                self.list, edition, self.papers, self.editions, self._library, embed, self._now(), stop.is_set
-            )
+            with contextlib.suppress(EmbeddingStopped):  # recipients without a delivery are left for the next run
+                await life.enqueue_all(
+                    self.list, edition, self.papers, self.editions, self._library, embed, self._now(), stop.is_set
+                )
         return await self._drain(only, stop, progress)
 
     async def _drain(self, only: Collection[Address], stop: asyncio.Event, progress: Progress) -> DrainReport:
@@ -382,23 +390,34 @@ class App:
         embed = self._embed(progress)
         return life.rank_for(self.list, self.papers, candidates, profiles, cutoff, self._library, embed)
 
-    def _embed(self, progress: Progress) -> Embed | None:
+    def _embed(self, progress: Progress, stopped: Callable[[], bool] = lambda: False) -> Embed | None:
         """How texts become vectors, each once; None where words alone count. Costs nothing until the first text."""
-        return CachedEmbed(Embedder().embed, self._vectors, progress.on_embedded) if self.semantic else None
+        return CachedEmbed(Embedder().embed, self._vectors, progress.on_embedded, stopped) if self.semantic else None
 
     def _renderer(self, edition: Edition) -> EditionRenderer:
         candidates = {c.paper.id: c for c in self.editions.candidates(edition)}
-        return EditionRenderer(self.list, edition, candidates, self.editions.sources(edition), sign=self._sign)
+        sources = self.editions.sources(edition)
+        return EditionRenderer(self.list, edition, candidates, sources, self._links, self._sign)
 
     def _compose(self, claim: Claim, renderers: dict[EditionId, EditionRenderer]) -> tuple[Envelope, bytes]:
         edition_id = claim.delivery.edition_id
         if edition_id not in renderers:  # an edition that was finished, and has a held delivery reopened
             renderers[edition_id] = self._renderer(self.editions.get(edition_id))
         message = renderers[edition_id].compose(claim.subscriber, claim.delivery)
-        return self._envelope(claim.delivery.address), message
+        return self._envelope(claim.delivery.address, claim.delivery.id), message
 
-    def _envelope(self, recipient: Address) -> Envelope:
-        return Envelope(parseaddr(self.list.from_)[1], recipient)
+    def _envelope(self, recipient: Address, delivery_id: DeliveryId | None = None) -> Envelope:
+        """A delivery's bounces carry its tag (VERP); a test, which is no delivery, has the plain address."""
+        sender = self.list.bounces or parseaddr(self.list.from_)[1]
+        if self.list.bounces and delivery_id is not None:
+            local, _, domain = sender.rpartition("@")
+            sender = f"{local}+{self._tokens.bounce_tag(delivery_id)}@{domain}"
+        return Envelope(sender, recipient)
+
+    @cached_property
+    def _tokens(self) -> Tokens:
+        """The list's signatures; their key is made by the first command that needs one and keeps something."""
+        return Tokens(self._secrets.signing_keys(self.config.keys), self.list.id)
 
     def _transports(self) -> Callable[[], Transport]:
         """Makes connections to the way out, as many as are asked for."""

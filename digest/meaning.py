@@ -43,16 +43,30 @@ class InMemory:
         self._vectors |= {(model, key): vector for key, vector in vectors.items()}
 
 
-class CachedEmbed:
-    """A function `Embed`, as `Ranker` takes it, with a memory."""
+class EmbeddingStopped(Exception):  # noqa: N818 - somebody wanted it
+    """Somebody asked to stop; what was embedded is remembered."""
 
-    def __init__(self, embed: Embed, memory: Memory, on_embedded: Embedded | None = None):
+
+class CachedEmbed:
+    """A function `Embed`, as `Ranker` takes it, with a memory. `stopped` is asked after every batch but the last."""
+
+    def __init__(
+        self,
+        embed: Embed,
+        memory: Memory,
+        on_embedded: Embedded | None = None,
+        stopped: Callable[[], bool] = lambda: False,
+    ):
         self._embed = embed
         self._memory = memory
         self._on_embedded = on_embedded
+        self._stopped = stopped
 
     def __call__(self, texts: Sequence[str]) -> Floats32:
-        """The texts' vectors, shape (texts, DIMENSIONS). Raises EmbeddingError, or what the memory raises."""
+        """The texts' vectors, shape (texts, DIMENSIONS).
+
+        Raises EmbeddingError, EmbeddingStopped, or what the memory raises.
+        """
         keys = [text_key(text) for text in texts]
         distinct = dict(zip(keys, texts, strict=True))
         found = dict(self._memory.get(MODEL, list(distinct)))
@@ -65,6 +79,8 @@ class CachedEmbed:
             found |= made
             if self._on_embedded:
                 self._on_embedded(start + len(batch), len(new))
+            if self._stopped() and start + len(batch) < len(new):
+                raise EmbeddingStopped
         whole = np.frombuffer(b"".join(found[key] for key in keys), "<f2")
         return whole.reshape(len(texts), DIMENSIONS).astype(np.float32)
 

@@ -290,6 +290,8 @@ class MailingList:
     trend_weight: float = 0.3
     explore: bool = True
     base_url: str | None = None
+    bounces: Address | None = None
+    """Where bounces go: each delivery's envelope sender is this address with a tag after a plus. None: to `from_`."""
     postal_address: str | None = None
     theme: Theme = Theme.DAILY
     remote_images: bool = False

@@ -24,6 +24,8 @@ def stop_on_signals(stop: asyncio.Event, say: Callable[[str], None]) -> Iterator
         for each, handler in previous.items():
             signal.signal(each, handler)
         say(f"stopping on {signal.Signals(number).name}: open conversations are finished first; once more to break off")
+        # Set at once, for work that keeps the loop from turning and looks at it; then the loop is woken.
+        stop.set()
         loop.call_soon_threadsafe(stop.set)
 
     for number in SIGNALS:

@@ -47,6 +47,9 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "templates").mkdir()
     (tmp_path / "ada.bib").write_text("@article{a, title={Invented}, author={Ada Example}}")
     (tmp_path / "members.csv").write_text("email,topics\nbob@example.org,video-generation\n")
+    (tmp_path / "list-secret.txt").write_text(
+        "a new invented key of 32 characters\nan old invented key of 32 characters\n"
+    )
     (tmp_path / "smtp-password.txt").write_text("out of the file\n")
     (tmp_path / "lab-ca.pem").write_text("")
     (tmp_path / "dkim.pem").write_bytes(pem(rsa_key().key))
@@ -91,7 +94,9 @@ def test_every_optional_key_can_be_taken_in(folder: Path) -> None:
     assert [t.name for t in ada.profile.topics] == ["video-generation", "audio"]
     assert [p.title for p in ada.library] == ["Invented"]
     assert bob.address == "bob@example.org"
-    assert [w.split(": ")[1].partition(" has no effect")[0] for w in config.warnings] == [
+    assert [len(key) for key in config.keys] == [35, 36]
+    assert (config.mailing_list.bounces, config.mailbox) == ("bounces@example.org", "digest@example.org")
+    assert [re.split(r": | has no effect| is not read", w)[1] for w in config.warnings] == [
         "`base_url` of [list]", "`timezone` of [[subscribers]]", "`language` of [[subscribers]]",
         "`frequency` of [[subscribers]]", "[mailbox]", "[web]",
     ]  # fmt: skip

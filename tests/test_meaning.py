@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from digest.meaning import REMEMBERED_AT_ONCE, CachedEmbed, InMemory, text_key
+from digest.meaning import REMEMBERED_AT_ONCE, CachedEmbed, EmbeddingStopped, InMemory, text_key
 from digest.rank.embedding import DIMENSIONS, Embedder, Floats32
 from digest.store import Vectors, open_database
 from tests.factories import NOW
@@ -29,6 +29,18 @@ class CountingEmbed:
         self.asked += texts
         rows = [np.random.default_rng(len(text)).normal(size=DIMENSIONS) for text in texts]
         return np.array([row / np.linalg.norm(row) for row in rows], np.float32).reshape(len(texts), DIMENSIONS)
+
+
+def test_stopping_keeps_what_was_embedded() -> None:
+    """Asked to stop, it ends after the batch; the next run embeds the rest alone. The last batch is never in vain."""
+    network, memory = CountingEmbed(), InMemory()
+    texts = [f"text {n}" for n in range(2 * REMEMBERED_AT_ONCE + 3)]
+    with pytest.raises(EmbeddingStopped):
+        CachedEmbed(network, memory, stopped=lambda: True)(texts)
+    assert CachedEmbed(CountingEmbed(), memory, stopped=lambda: True)(texts[:REMEMBERED_AT_ONCE]).shape[0] == 32
+    rest = CountingEmbed()
+    CachedEmbed(rest, memory)(texts)
+    assert rest.asked == texts[REMEMBERED_AT_ONCE:]
 
 
 def test_each_text_is_embedded_once() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import quopri
+import re
 from datetime import UTC, date, datetime
 
 import pytest
@@ -21,10 +22,21 @@ NOON = datetime(2026, 6, 10, 12, tzinfo=UTC)
 HOSTILE = st.text() | st.text(alphabet='ab ü漢\r\n\t\0\x0b\x85\u2028\ud800\u202e<>@",:;=?_.()\\[]', max_size=120)
 
 
-def message(subject: str = "Hello", name: str = "Ada", address: str = "ada@example.net", **list_: str) -> bytes:
+PAGE = "https://digest.example.org/unsubscribe/offprint/3.AbCdEfGhIjKlMnOpQrStUvWx"
+ARCHIVE = "https://digest.example.org/archive/offprint"
+
+
+def message(
+    subject: str = "Hello",
+    name: str = "Ada",
+    address: str = "ada@example.net",
+    unsubscribe: str = "",
+    archive: str = "",
+    **list_: str,
+) -> bytes:
     """A message with these in its header."""
-    letterhead = Letterhead(dataclasses.replace(LIST, **list_))  # type: ignore[arg-type]
-    head = letterhead.head(Mailbox(name, wire_address(address)), subject, NOON, "<id@example.org>")
+    letterhead = Letterhead(dataclasses.replace(LIST, **list_), 12, archive)  # type: ignore[arg-type]
+    head = letterhead.head(Mailbox(name, wire_address(address)), subject, NOON, "<id@example.org>", unsubscribe)
     return assemble(head, "<id@example.org>", b"text\r\n", b"<p>html</p>\r\n")
 
 
@@ -41,6 +53,7 @@ def test_the_header_says_who_when_and_what() -> None:
         "List-Id": "The Morning Offprint <offprint.example.org>",
         "List-Unsubscribe": "<mailto:ed@example.org?subject=unsubscribe%20offprint>",
         "List-Help": "<mailto:ed@example.org?subject=help%20offprint>",
+        "Feedback-ID": "12.offprint:offprint:digest:x6v4g5bsswfq",
         "Auto-Submitted": "auto-generated",
         "Precedence": "bulk",
         "MIME-Version": "1.0",
@@ -99,17 +112,27 @@ def message_of(subject: str, name: str, list_name: str) -> bytes:
     return assemble(head, "<id@example.org>", b"text\r\n", b"<p>html</p>\r\n")
 
 
+ADDRESSES = HOSTILE | st.tuples(st.sampled_from(["https://", "http://", "mailto:"]), HOSTILE).map("".join)
+
+
 @settings(deadline=None)
-@given(HOSTILE, HOSTILE, HOSTILE)
-def test_no_address_adds_a_line_to_the_header(address: str, list_id: str, identity: str) -> None:
+@given(HOSTILE, HOSTILE, HOSTILE, ADDRESSES, ADDRESSES)
+def test_no_address_adds_a_line_to_the_header(
+    address: str, list_id: str, identity: str, unsubscribe: str, archive: str
+) -> None:
     """Not even what claims to be an address, a list's id or a Message-ID brings CR or LF into a header."""
-    letterhead = Letterhead(dataclasses.replace(LIST, id=ListId(list_id)))
-    head = letterhead.head(Mailbox("Ada", wire_address(address)), "Hello", NOON, identity)
-    names = [line.split(b":")[0] for line in head.split(b"\r\n") if line and not line.startswith(b" ")]
-    assert names == [
-        *(b"From", b"To", b"Subject", b"Date", b"Message-ID", b"List-Id", b"List-Unsubscribe", b"List-Help"),
-        *(b"Auto-Submitted", b"Precedence", b"MIME-Version"),
-    ]
+    letterhead = Letterhead(dataclasses.replace(LIST, id=ListId(list_id)), 12, archive)
+    head = letterhead.head(Mailbox("Ada", wire_address(address)), "Hello", NOON, identity, unsubscribe)
+    names = [line.split(b":")[0].decode() for line in head.split(b"\r\n") if line and not line.startswith(b" ")]
+    plain_names = ["From", "To", "Subject", "Date", "Message-ID", "List-Id", "List-Unsubscribe", "List-Help"]
+    plain_names += ["Feedback-ID", "Auto-Submitted", "Precedence", "MIME-Version"]
+    assert [name for name in names if name not in ("List-Unsubscribe-Post", "List-Archive")] == plain_names
+    assert ("List-Unsubscribe-Post" in names) == unsubscribe.startswith("https://")
+    assert ("List-Archive" in names) == archive.startswith(("https://", "http://"))
+    assert len(names) == len(set(names))
+    assert all(len(line) <= 998 for line in head.split(b"\r\n"))
+    unsubscribing = head.partition(b"List-Unsubscribe: ")[2].partition(b"\r\nList-")[0]
+    assert re.fullmatch(rb"(<https?:[!-;=?-~]+>,\r\n )?<mailto:[!-;=?-~]+>", unsubscribing)
     assert not {b"\r", b"\n"} & {bytes([c]) for c in head.replace(b"\r\n", b"")}
 
 
@@ -120,6 +143,72 @@ def test_a_long_list_unsubscribe_is_never_an_encoded_word() -> None:
     raw = next(line for line in composed.split(b"\r\n") if line.startswith(b"List-Unsubscribe"))
     assert raw == f"List-Unsubscribe: <mailto:{long}@example.org?subject=unsubscribe%20offprint>".encode()
     assert read(composed)["List-Unsubscribe"] == raw.decode().split(": ")[1]
+
+
+def test_an_https_page_comes_first_and_takes_one_click() -> None:
+    """RFC 8058: the page, then the mailto, in one field; the other field in the RFC's exact words."""
+    composed = message(unsubscribe=PAGE, archive=ARCHIVE)
+    read_back = read(composed)
+    assert read_back["List-Unsubscribe"] == f"<{PAGE}>, <mailto:digest@example.org?subject=unsubscribe%20offprint>"
+    assert b"\r\nList-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n" in composed
+    assert read_back["List-Archive"] == f"<{ARCHIVE}>"
+    assert list(read_back.keys()) == [
+        *("From", "To", "Subject", "Date", "Message-ID", "List-Id", "List-Unsubscribe", "List-Unsubscribe-Post"),
+        *("List-Archive", "List-Help", "Feedback-ID", "Auto-Submitted", "Precedence", "MIME-Version", "Content-Type"),
+    ]
+    assert not read_back.defects
+    assert not any(value.defects for value in read_back.values())
+
+
+@pytest.mark.parametrize("address", ["", "mailto:ed@example.org?subject=unsubscribe", "javascript:alert(1)", "/x"])
+def test_without_a_page_nothing_promises_one(address: str) -> None:
+    """What is no page stays out: the mailto alone, and no word of one click or an archive."""
+    read_back = read(message(unsubscribe=address, archive=address))
+    assert read_back["List-Unsubscribe"] == "<mailto:digest@example.org?subject=unsubscribe%20offprint>"
+    assert "List-Unsubscribe-Post" not in read_back
+    assert "List-Archive" not in read_back
+
+
+def test_one_click_is_promised_of_https_alone() -> None:
+    """A page on http is for people: RFC 8058 section 3.1 wants an HTTPS address for the other field."""
+    read_back = read(message(unsubscribe=PAGE.replace("https:", "http:")))
+    assert read_back["List-Unsubscribe"].startswith("<http://digest.example.org/unsubscribe/")
+    assert "List-Unsubscribe-Post" not in read_back
+
+
+def test_a_page_of_200_characters_stands_in_one_piece() -> None:
+    """One field, folded between the addresses and never within one."""
+    page = "https://digest.example.org/" + "x" * 173
+    assert len(page) == 200
+    composed = message(unsubscribe=page, archive=page)
+    lines = composed.split(b"\r\n")
+    at = lines.index(f"List-Unsubscribe: <{page}>,".encode())
+    assert lines[at + 1] == b" <mailto:digest@example.org?subject=unsubscribe%20offprint>"
+    assert f"List-Archive: <{page}>".encode() in lines
+    read_back = read(composed)
+    assert read_back.get_all("List-Unsubscribe") == [
+        f"<{page}>, <mailto:digest@example.org?subject=unsubscribe%20offprint>"
+    ]
+
+
+def test_a_page_that_no_line_can_hold_is_left_out() -> None:
+    """Rather than a line that servers cut (RFC 5322 section 2.1.1): the mailto is still there."""
+    read_back = read(message(unsubscribe="https://example.org/" + "x" * 981))
+    assert read_back["List-Unsubscribe"] == "<mailto:digest@example.org?subject=unsubscribe%20offprint>"
+    assert "List-Unsubscribe-Post" not in read_back
+
+
+@pytest.mark.parametrize(
+    ("list_id", "expected"),
+    [("offprint", ["12.offprint", "offprint", "digest"]), ("digest", ["12.digest", "digest", ""])],
+)
+def test_complaints_are_counted_by_edition_and_list(list_id: str, expected: list[str]) -> None:
+    """Gmail's form: three parts of our own, none of them twice, and a sender of 5 to 15 characters for the domain."""
+    *own, sender = read(message(id=list_id))["Feedback-ID"].split(":")
+    assert own == expected
+    assert re.fullmatch(r"[a-z2-7]{12}", sender)
+    assert read(message(id="other"))["Feedback-ID"].endswith(f":{sender}")
+    assert not read(message(from_="lab@example.net"))["Feedback-ID"].endswith(f":{sender}")
 
 
 @pytest.mark.parametrize(

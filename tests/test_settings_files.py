@@ -113,9 +113,17 @@ REMARKS = [
     (BASE + "[web]\nhost = '127.0.0.1'\nport = 8000\n", "14: [web] has no effect in this version yet"),
     (
         BASE + "[mailbox]\nhost = 'x'\nport = 993\nusername = 'u'\npassword_file = 'none'\nsecurity = 'tls'\n",
-        "14: [mailbox] has no effect in this version yet",
+        "14: [mailbox] is not read by this version yet, and has no `address`",
     ),
-    (after(3, "base_url = 'https://example.org/'"), "4: `base_url` of [list] has no effect in this version yet"),
+    (
+        BASE + "[mailbox]\nhost = 'x'\nusername = 'lab@example.org'\n",
+        "14: [mailbox] is not read by this version yet: votes",
+    ),
+    (after(3, "base_url = 'https://example.org/'"), "4: `base_url` of [list]: emails link to it, and this version"),
+    (
+        after(3, 'secret = "better kept elsewhere, in secret_file or so"'),
+        "4: `secret` of [list] is the example's: everybody knows it",
+    ),
     (after(11, "timezone = 'Asia/Tokyo'"), "12: `timezone` of [[subscribers]] has no effect in this version yet"),
     (after(11, "language = 'de'"), "12: `language` of [[subscribers]] has no effect in this version yet"),
     (after(11, "frequency = 'weekly'"), "12: `frequency` of [[subscribers]] has no effect in this version yet"),

@@ -24,7 +24,8 @@ MISTAKES: list[tuple[str, int, str, str]] = [
     (
         after(3, "colour = 3"), 4, "list.colour",
         ("`colour` is not a key of [list]; its keys are id, name, from, reply_to, schedule, timezone, papers, "
-        "min_relevance, when_empty, frequency, trend_weight, semantic, explore, base_url, postal_address, templates"),
+        "min_relevance, when_empty, frequency, trend_weight, semantic, explore, base_url, secret, secret_file, "
+        "bounces, postal_address, theme, remote_images, templates"),
     ),
     (after(3, 'host = "x"'), 4, "list.host", "`host` is not a key of [list]; its keys are id,…"),
     (after(3, "connections = 3"), 4, "list.connections", "`connections` is not a key of [list]; it belongs in [smtp]"),
@@ -114,6 +115,31 @@ MISTAKES: list[tuple[str, int, str, str]] = [
     (
         after(3, 'base_url = "digest.example.org"'), 4, "list.base_url",
         '`base_url` of [list] must be an address such as `https://digest.example.org`, not "digest.example.org"',
+    ),
+    (
+        after(3, f'base_url = "https://example.org/{"x" * 200}"'), 4, "list.base_url",
+        "`base_url` of [list] must be an address of at most 200 characters",
+    ),
+    (
+        after(3, 'secret = "hunter2"'), 4, "list.secret",
+        "`secret` of [list] must be at least 32 characters, made at random; print some with `python -c…",
+    ),
+    (
+        after(3, f'secret = """{"x" * 40}', 'hunter2"""'), 4, "list.secret",
+        "`secret` of [list] must be at least 32 characters,…",
+    ),
+    (after(3, "secret = '\t'"), 4, "list.secret", "`secret` of [list] must be at least 32 characters,…"),
+    (
+        after(3, 'bounces = "Bounces <b@example.org>"'), 4, "list.bounces",
+        "`bounces` of [list] must be an email address, not…",
+    ),
+    (
+        after(3, f'bounces = "{"b" * 21}@example.org"'), 4, "list.bounces",
+        "`bounces` of [list] must have at most 20 characters before the @: a tag is added to them, not…",
+    ),
+    (
+        after(3, 'bounces = "jörg@example.org"'), 4, "list.bounces",
+        "`bounces` of [list] must be an address with only ASCII letters before the @,…",
     ),
     (after(3, 'base_url = "https://x:y"'), 4, "list.base_url", "`base_url` of [list] must be an address such as…"),
     (after(3, 'base_url = "https://u:hunter2@example.org"'), 4, "list.base_url", "…must be a plain address without…"),

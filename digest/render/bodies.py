@@ -6,15 +6,16 @@ fragments and values, no template and no list. Called by `edition.py`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from markupsafe import escape
 
-from digest.model import FollowUp, Pick, ReasonKind, Selection, Subscriber, TopicWeek
+from digest.model import FollowUp, PaperId, Pick, ReasonKind, Selection, Subscriber, TopicWeek
 from digest.render import wording
 from digest.render.cards import CardStock, Size, byline, fit, followed_by, why
-from digest.render.fragments import Fragment, Piece, dress_html, dress_text, piece
+from digest.render.fragments import Fragment, Piece, dress_html, dress_text, join, piece
 from digest.render.text import clip, plain
 
 NAMES_ROOM = 4000
@@ -26,6 +27,7 @@ LEVELS = 5
 TOPICS_SHOWN = 5
 TREND_MARK = "\N{NORTH EAST ARROW}"
 BLOCKS = "·▂▄▆█"
+NOTHING = Piece(b"", b"")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,17 +55,17 @@ class TextParts:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """Some picks under one heading."""
+    """Some picks under one heading, each with its reason in words."""
 
     title: str
-    picks: tuple[Pick, ...]
+    picks: tuple[tuple[Pick, str], ...]
 
 
 def sections(recipient: Subscriber, selection: Selection, *, by_topic: bool) -> list[Section]:
     """The picks as one section; or one for each topic in the order of their best picks, and one for all others."""
     picks = selection.picks
     if not by_topic or not picks:
-        return [Section(wording.heading(recipient.name, picks), picks)]
+        return [_section(wording.heading(recipient.name, picks), picks)]
     grouped: dict[str, list[Pick]] = {}
     for pick in picks:
         heaviest = max(pick.reasons, key=lambda reason: reason.weight, default=None)
@@ -72,7 +74,11 @@ def sections(recipient: Subscriber, selection: Selection, *, by_topic: bool) -> 
         grouped.setdefault(name, []).append(pick)
     if others := grouped.pop(wording.MORE_FOR_YOU, None):
         grouped[wording.MORE_FOR_YOU] = others
-    return [Section(title, tuple(group)) for title, group in grouped.items()]
+    return [_section(title, group) for title, group in grouped.items()]
+
+
+def _section(title: str, picks: Sequence[Pick]) -> Section:
+    return Section(title, tuple((pick, why(pick)) for pick in picks))
 
 
 def level(count: int, most: int) -> int:
@@ -87,104 +93,118 @@ class HtmlBody:
         self._stock = stock
         self._parts = parts
         self._by_topic = by_topic
+        # Most readers see a paper's byline as the others do: they follow none of its authors.
+        self._bylines: dict[tuple[PaperId, frozenset[str]], Piece] = {}
+        self._days: dict[tuple[int, int], Piece] = {}
 
-    def pieces(self, recipient: Subscriber, selection: Selection, vote: str, room: int) -> list[Piece]:
+    def body(self, ordered: Sequence[Section], selection: Selection, vote: str, room: int) -> Piece:
         """The body in at most `room` bytes."""
         news, trending, week, missed = self._beside(selection)
-        blocks = [[], news, trending, week, missed] if not self._by_topic else [trending, news, week, missed]
-        room -= sum(map(_size, blocks))
-        blocks[0] += self._picks(recipient, selection, vote, room)
-        return [p for block in blocks for p in block]
+        room -= sum(len(block.text) for block in (news, trending, week, missed))
+        picks = self._picks(ordered, vote, room)
+        return join([trending, picks, news, week, missed] if self._by_topic else [picks, news, trending, week, missed])
 
-    def _heading(self, title: str) -> list[Piece]:
-        return list(self._parts.heading.fill({"title": title}, dress_html))
+    def _heading(self, title: str) -> Piece:
+        return self._parts.heading.fill({"title": title}, dress_html)
 
-    def _picks(self, recipient: Subscriber, selection: Selection, vote: str, room: int) -> list[Piece]:
-        ordered = sections(recipient, selection, by_topic=self._by_topic)
+    def _picks(self, ordered: Sequence[Section], vote: str, room: int) -> Piece:
         headings = [self._heading(section.title) for section in ordered]
-        room -= sum(map(_size, headings))
+        room -= sum(len(heading.text) for heading in headings)
         picks = [pick for section in ordered for pick in section.picks]
         if not picks:
-            return headings[0] + list(self._parts.quiet.fill({}, dress_html))
-        ids = [pick.paper_id for pick in picks]
-        values: list[dict[str, str | Sequence[Piece]]] = [
-            {"number": str(number), "why": why(pick), "byline": self._byline(pick), "vote": vote}
-            for number, pick in enumerate(picks, 1)
+            return join([headings[0], self._parts.quiet.fill({}, dress_html)])
+        ids = [pick.paper_id for pick, _ in picks]
+        # Every card leads to it three times: it is escaped and encoded here, once.
+        vote_address = piece(dress_html(vote, 0))
+        values: list[dict[str, str | Piece]] = [
+            {"number": str(number), "why": reason, "byline": self._byline(pick), "vote": vote_address}
+            for number, (pick, reason) in enumerate(picks, 1)
         ]
+
+        def filled(size: Size) -> list[Piece]:
+            cards = self._stock.html(ids, size)
+            return [card.fill(value, dress_html) for card, value in zip(cards, values, strict=True)]
+
         sizes = [Size.FULL] * len(picks)
-        made = {Size.FULL: self._stock.html(ids, Size.FULL)}
-        costs = [[f.cost(v, dress_html) for f, v in zip(made[Size.FULL], values, strict=True)]]
-        if sum(costs[0]) > room:
-            made |= {size: self._stock.html(ids, size) for size in (Size.SHORT, Size.LINE)}
-            costs = [[f.cost(v, dress_html) for f, v in zip(cards, values, strict=True)] for cards in made.values()]
+        made = {Size.FULL: filled(Size.FULL)}
+        if sum(len(card.text) for card in made[Size.FULL]) > room:
+            made |= {size: filled(size) for size in (Size.SHORT, Size.LINE)}
+            costs = [[len(card.text) for card in cards] for cards in made.values()]
             sizes = fit([*zip(*costs, [0] * len(picks), strict=True)], room - NAMES_ROOM - self._parts.more.size)
         body: list[Piece] = []
         first = 0
         for heading, section in zip(headings, ordered, strict=True):
-            body.extend(heading)
-            for place, _ in enumerate(section.picks, first):
-                if sizes[place] is not Size.LEFT_OUT:
-                    body.extend(made[sizes[place]][place].fill(values[place], dress_html))
-            first += len(section.picks)
+            body.append(heading)
+            last = first + len(section.picks)
+            body += [made[sizes[i]][i] for i in range(first, last) if sizes[i] is not Size.LEFT_OUT]
+            first = last
         missing = [self._stock.card(ids[i]).title for i, size in enumerate(sizes) if size is Size.LEFT_OUT]
         if missing:
             # Escaped, a character takes five bytes at most where it took one.
             names = wording.left_out(missing, NAMES_ROOM // 5)
-            body.extend(self._parts.more.fill({"names": names}, dress_html))
-        return body
+            body.append(self._parts.more.fill({"names": names}, dress_html))
+        return join(body)
 
-    def _byline(self, pick: Pick) -> Sequence[Piece]:
+    def _byline(self, pick: Pick) -> Piece:
         authors = self._stock.authors(pick.paper_id)
-        marked = byline(authors, followed_by(pick, authors))
-        return [piece("".join(f"<b>{escape(text)}</b>" if bold else str(escape(text)) for text, bold in marked))]
+        key = pick.paper_id, followed_by(pick, authors)
+        if key not in self._bylines:
+            marked = byline(authors, key[1])
+            said = (f"<b>{escape(text)}</b>" if bold else str(escape(text)) for text, bold in marked)
+            self._bylines[key] = piece("".join(said))
+        return self._bylines[key]
 
-    def _beside(self, selection: Selection) -> list[list[Piece]]:
+    def _beside(self, selection: Selection) -> list[Piece]:
         """News, what trends, the week, and near misses; each of them empty where there is no room."""
-        blocks: list[list[Piece]] = []
+        blocks: list[Piece] = []
         room = BESIDE_ROOM
         for block in (self._news(selection), self._trending(selection), self._week(selection), self._missed(selection)):
-            blocks.append(block if _size(block) <= room else [])
-            room -= _size(blocks[-1])
+            blocks.append(block if len(block.text) <= room else NOTHING)
+            room -= len(blocks[-1].text)
         return blocks
 
-    def _news(self, selection: Selection) -> list[Piece]:
-        items = [p for news in self._stock.news(selection.follow_ups) for p in news.fill({}, dress_html)]
-        return self._heading(wording.NEWS) + items if items else []
+    def _headed(self, title: str, items: Sequence[Piece]) -> Piece:
+        return join([self._heading(title), *items]) if items else NOTHING
 
-    def _trending(self, selection: Selection) -> list[Piece]:
+    def _news(self, selection: Selection) -> Piece:
+        return self._headed(
+            wording.NEWS, [news.fill({}, dress_html) for news in self._stock.news(selection.follow_ups)]
+        )
+
+    def _trending(self, selection: Selection) -> Piece:
         cards = self._stock.html([pick.paper_id for pick in selection.trending], Size.LINE)
         items = [
-            p
+            card.fill({"number": TREND_MARK, "why": why(pick)}, dress_html)
             for card, pick in zip(cards, selection.trending, strict=True)
-            for p in card.fill({"number": TREND_MARK, "why": why(pick)}, dress_html)
         ]
-        return self._heading(wording.WEEK_TOP if self._by_topic else wording.TRENDING_BESIDE) + items if items else []
+        return self._headed(wording.WEEK_TOP if self._by_topic else wording.TRENDING_BESIDE, items)
 
-    def _missed(self, selection: Selection) -> list[Piece]:
+    def _missed(self, selection: Selection) -> Piece:
         missed = selection.near_misses
         cards = self._stock.html([miss.pick.paper_id for miss in missed], Size.LINE, "miss.html")
         items = [
-            p
+            card.fill({"missing": clip(plain(miss.missing), 160)}, dress_html)
             for card, miss in zip(cards, missed, strict=True)
-            for p in card.fill({"missing": clip(plain(miss.missing), 160)}, dress_html)
         ]
-        return self._heading(wording.MISSED) + items if items else []
+        return self._headed(wording.MISSED, items)
 
-    def _week(self, selection: Selection) -> list[Piece]:
+    def _week(self, selection: Selection) -> Piece:
         shown = week_of(selection.week)
         most = max((max(topic.papers) for topic in shown), default=0)
         rows: list[Piece] = []
         for topic in shown:
-            days = [
-                p
-                for count in topic.papers
-                for p in self._parts.days[level(count, most)].fill({"count": str(count)}, dress_html)
-            ]
-            named: Mapping[str, str | Sequence[Piece]] = {
-                "name": clip(plain(topic.name), 80), "days": days, "told": wording.week(topic)
-            }  # fmt: skip
-            rows.extend(self._parts.topic.fill(named, dress_html))
-        return self._heading(wording.WEEK) + list(self._parts.week.fill({"topics": rows}, dress_html)) if rows else []
+            named: dict[str, str | Piece] = {
+                "name": clip(plain(topic.name), 80),
+                "days": join([self._day(level(count, most), count) for count in topic.papers]),
+                "told": wording.week(topic),
+            }
+            rows.append(self._parts.topic.fill(named, dress_html))
+        return self._headed(wording.WEEK, [self._parts.week.fill({"topics": join(rows)}, dress_html)] if rows else [])
+
+    def _day(self, shade: int, count: int) -> Piece:
+        if (shade, count) not in self._days:
+            self._days[shade, count] = self._parts.days[shade].fill({"count": str(count)}, dress_html)
+        return self._days[shade, count]
 
 
 class TextBody:
@@ -195,68 +215,77 @@ class TextBody:
         self._parts = parts
         self._by_topic = by_topic
 
-    def pieces(self, recipient: Subscriber, selection: Selection) -> list[Piece]:
+    def body(self, ordered: Sequence[Section], selection: Selection) -> Piece:
         """The body; web addresses stand at its end, by their numbers."""
         urls: list[str] = []
         body = self._trending(selection.trending, urls) if self._by_topic else []
-        first = 1
-        for section in sections(recipient, selection, by_topic=self._by_topic):
-            body += self._heading(section.title)
-            for number, pick in enumerate(section.picks, first):
-                values = {"number": f"{number:>2}.", "why": why(pick), "read": self._read(pick, urls)}
-                body.extend(self._stock.text(pick.paper_id, "card.txt").fill(values, dress_text))
-            first += len(section.picks)
-        if not selection.picks:
-            body.extend(self._parts.quiet.fill({}, dress_text))
+        picks = 0
+        for section in ordered:
+            body.append(self._heading(section.title))
+            for number, (pick, reason) in enumerate(section.picks, picks + 1):
+                body.append(self._paper("card.txt", pick, f"{number:>2}.", reason, urls))
+            picks += len(section.picks)
+        if not picks:
+            body.append(self._parts.quiet.fill({}, dress_text))
         body += self._news(selection.follow_ups)
         if not self._by_topic:
             body += self._trending(selection.trending, urls)
         body += self._week(selection.week)
         body += self._missed(selection)
-        lines = [p for n, url in enumerate(urls, 1) for p in (piece(f"{f'[{n}]':>5} "), piece(f"{url}\n"))]
-        body.extend(self._parts.links.fill({"links": lines}, dress_text) if lines else ())
-        return body
+        if urls:
+            lines = [p for n, url in enumerate(urls, 1) for p in (piece(f"{f'[{n}]':>5} "), piece(f"{url}\n"))]
+            body.append(self._parts.links.fill({"links": join(lines)}, dress_text))
+        return join(body)
 
-    def _heading(self, title: str) -> list[Piece]:
-        return list(self._parts.heading.fill({"title": title}, dress_text))
+    def _heading(self, title: str) -> Piece:
+        return self._parts.heading.fill({"title": title}, dress_text)
 
-    def _read(self, pick: Pick, urls: list[str]) -> str:
-        """The paper's links by number; their addresses are noted."""
+    def _headed(self, title: str, items: Sequence[Piece]) -> list[Piece]:
+        return [self._heading(title), *items] if items else []
+
+    def _paper(self, template: str, pick: Pick, number: str, reason: str, urls: list[str]) -> Piece:
+        """A paper with its links by number; their addresses are noted."""
         links = self._stock.card(pick.paper_id).links
-        said = [f"{link.label} [{n}]".replace(" ", "\N{NO-BREAK SPACE}") for n, link in enumerate(links, len(urls) + 1)]
-        urls.extend(link.url for link in links)
-        return " · ".join(said)
+        read = _numbered(tuple([link.label for link in links]), len(urls) + 1)
+        urls.extend([link.url for link in links])
+        values: dict[str, str | Piece] = {"number": number, "why": reason, "read": read}
+        return self._stock.text(pick.paper_id, template).fill(values, dress_text)
 
     def _news(self, follow_ups: Sequence[FollowUp]) -> list[Piece]:
-        items = [p for news in self._stock.news_text(follow_ups) for p in news.fill({}, dress_text)]
-        return self._heading(wording.NEWS) + items if items else []
+        return self._headed(wording.NEWS, [news.fill({}, dress_text) for news in self._stock.news_text(follow_ups)])
 
     def _trending(self, picks: Sequence[Pick], urls: list[str]) -> list[Piece]:
-        items: list[Piece] = []
-        for pick in picks:
-            values = {"number": f" {TREND_MARK} ", "why": why(pick), "read": self._read(pick, urls)}
-            items.extend(self._stock.text(pick.paper_id, "line.txt").fill(values, dress_text))
-        return self._heading(wording.WEEK_TOP if self._by_topic else wording.TRENDING_BESIDE) + items if items else []
+        items = [self._paper("line.txt", pick, f" {TREND_MARK} ", why(pick), urls) for pick in picks]
+        return self._headed(wording.WEEK_TOP if self._by_topic else wording.TRENDING_BESIDE, items)
 
     def _missed(self, selection: Selection) -> list[Piece]:
-        items: list[Piece] = []
-        for miss in selection.near_misses:
-            card = self._stock.text(miss.pick.paper_id, "miss.txt")
-            items.extend(card.fill({"missing": clip(plain(miss.missing), 160)}, dress_text))
-        return self._heading(wording.MISSED) + items if items else []
+        items = [
+            self._stock.text(miss.pick.paper_id, "miss.txt").fill(
+                {"missing": clip(plain(miss.missing), 160)}, dress_text
+            )
+            for miss in selection.near_misses
+        ]
+        return self._headed(wording.MISSED, items)
 
     def _week(self, week: Sequence[TopicWeek]) -> list[Piece]:
         shown = week_of(week)
         most = max((max(topic.papers) for topic in shown), default=0)
         items: list[Piece] = []
         for topic in shown:
-            values = {
+            values: dict[str, str | Piece] = {
                 "name": clip(plain(topic.name), 60),
                 "days": "".join(BLOCKS[level(count, most)] for count in topic.papers),
                 "told": wording.week(topic),
             }
-            items.extend(self._parts.topic.fill(values, dress_text))
-        return self._heading(wording.WEEK) + items if items else []
+            items.append(self._parts.topic.fill(values, dress_text))
+        return self._headed(wording.WEEK, items)
+
+
+@lru_cache(maxsize=8192)
+def _numbered(labels: tuple[str, ...], first: int) -> str:
+    """A paper's links by number. Few kinds of links come at few places: the same lines come again and again."""
+    said = [f"{label} [{n}]".replace(" ", "\N{NO-BREAK SPACE}") for n, label in enumerate(labels, first)]
+    return " · ".join(said)
 
 
 def week_of(week: Sequence[TopicWeek]) -> list[TopicWeek]:
@@ -265,7 +294,3 @@ def week_of(week: Sequence[TopicWeek]) -> list[TopicWeek]:
     if not any(count for topic in moved for count in topic.papers[:-1]):
         return []
     return sorted(moved, key=lambda topic: -sum(topic.papers))[:TOPICS_SHOWN]
-
-
-def _size(pieces: Iterator[Piece] | Sequence[Piece]) -> int:
-    return sum(len(p.text.encode()) for p in pieces)

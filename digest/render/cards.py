@@ -33,6 +33,8 @@ ABSTRACT = 420
 GIST = 240
 """About how many characters its one sentence has, where it stands alone."""
 AUTHORS = 3
+CATEGORY = 28
+"""Characters of a category, which stays on one line: as wide as a telephone has room for."""
 REASONS = 4
 REASON_SHARE = 0.04
 """What part of a score a reason must be to be told."""
@@ -170,7 +172,7 @@ def card_of(candidate: Candidate, *, pictures: bool = False) -> Card:
         url=links[0].url if links else "",
         byline="".join(text for text, _ in byline(paper.authors)),
         announced=clip(announced(candidate.sightings), 200),
-        categories=tuple(clip(plain(c), 40) for c in paper.categories[:6]),
+        categories=tuple(clip(plain(c), CATEGORY) for c in paper.categories[:6]),
         abstract=excerpt(abstract, ABSTRACT, title) if abstract else None,
         gist=opening(key_sentence(abstract, title) or abstract, GIST),
         links=links,
@@ -182,7 +184,7 @@ def card_of(candidate: Candidate, *, pictures: bool = False) -> Card:
 def followed_by(pick: Pick, authors: Sequence[str]) -> frozenset[str]:
     """Which authors of a picked paper were a reason to pick it."""
     named = " ".join(reason.text for reason in pick.reasons if reason.kind is ReasonKind.AUTHOR)
-    return frozenset(author for author in authors if named and author and author in named)
+    return frozenset([author for author in authors if author and author in named]) if named else frozenset()
 
 
 def why(pick: Pick) -> str:
@@ -229,6 +231,14 @@ def fit(costs: Sequence[Sequence[int]], room: int) -> list[Size]:
     return sizes
 
 
+_NewsKey = tuple[PaperId, Change, str, str]
+
+
+def _key(news: FollowUp, template: str) -> _NewsKey:
+    """What a piece of news is kept by. To hash all of its paper takes longer than to fill a card."""
+    return news.paper.id, news.change, news.detail, template
+
+
 class CardStock:
     """The cards of one edition, each rendered once: in HTML by size, and in text."""
 
@@ -250,7 +260,7 @@ class CardStock:
         self._cards: dict[PaperId, Card] = {}
         self._html: dict[tuple[PaperId, Size, str], Fragment] = {}
         self._text: dict[tuple[PaperId, str], Fragment] = {}
-        self._news: dict[tuple[FollowUp, str], Fragment] = {}
+        self._news: dict[_NewsKey, Fragment] = {}
 
     def card(self, paper_id: PaperId) -> Card:
         """What is said of the paper."""
@@ -277,18 +287,18 @@ class CardStock:
 
     def news(self, follow_ups: Sequence[FollowUp]) -> list[Fragment]:
         """What became of papers, in HTML."""
-        missing = [news for news in dict.fromkeys(follow_ups) if (news, "news.html") not in self._news]
-        rendered = [self._told(news, "news.html") for news in missing]
-        for news, inlined in zip(missing, self._inline(rendered), strict=True):
-            self._news[news, "news.html"] = self._split(inlined, "news.html")
-        return [self._news[news, "news.html"] for news in follow_ups]
+        missing = {key: news for news in follow_ups if (key := _key(news, "news.html")) not in self._news}
+        rendered = [self._told(news, "news.html") for news in missing.values()]
+        for key, inlined in zip(missing, self._inline(rendered), strict=True):
+            self._news[key] = self._split(inlined, "news.html")
+        return [self._news[_key(news, "news.html")] for news in follow_ups]
 
     def news_text(self, follow_ups: Sequence[FollowUp]) -> list[Fragment]:
         """The same in plain text."""
         for news in follow_ups:
-            if (news, "news.txt") not in self._news:
-                self._news[news, "news.txt"] = self._split(self._told(news, "news.txt"), "news.txt")
-        return [self._news[news, "news.txt"] for news in follow_ups]
+            if (key := _key(news, "news.txt")) not in self._news:
+                self._news[key] = self._split(self._told(news, "news.txt"), "news.txt")
+        return [self._news[_key(news, "news.txt")] for news in follow_ups]
 
     def _told(self, news: FollowUp, template: str) -> str:
         return self._render(template, card_of(Candidate(news.paper, ())), told(news))

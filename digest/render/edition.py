@@ -8,7 +8,7 @@ picked; after that a message is a join of pieces. Calls `templates`, `inline`, `
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 
@@ -35,7 +35,7 @@ from digest.model import (
 )
 from digest.render import wording
 from digest.render.addresses import ListLinks, ReaderLinks
-from digest.render.bodies import LEVELS, HtmlBody, HtmlParts, TextBody, TextParts
+from digest.render.bodies import LEVELS, HtmlBody, HtmlParts, TextBody, TextParts, sections
 from digest.render.cards import CardStock, card_of
 from digest.render.fragments import Fragment, Marks, Piece, dress_html, dress_text
 from digest.render.inline import cut_around, inline_cards, passes
@@ -106,7 +106,9 @@ class EditionRenderer:
         self._sign = sign
         self._list, self._edition, self._sources, self._links = mailing_list, edition, sources, links
         self._announced = len(candidates)
-        self._letterhead = Letterhead(mailing_list)
+        self._letterhead = Letterhead(mailing_list, edition.number, links.archive)
+        self._by_topic = mailing_list.theme is Theme.WEEKLY
+        self._by_mail = mailto(mailing_list, "unsubscribe")
         self._templates = Templates(mailing_list.theme, mailing_list.templates)
         has_pages = bool(links.reader(_NOBODY).unsubscribe)
         self._masthead = masthead_of(mailing_list, edition, len(candidates), sources, links, has_pages)
@@ -129,10 +131,9 @@ class EditionRenderer:
         split = self._marks.split
         heading, more, quiet, week = (split(card, name) for card, name in zip(page.cards, names, strict=True))
         topic, days = self._topic_parts()
-        by_topic = self._list.theme is Theme.WEEKLY
-        self._html = HtmlBody(self._stock, HtmlParts(heading, more, quiet, week, topic, days), by_topic=by_topic)
+        self._html = HtmlBody(self._stock, HtmlParts(heading, more, quiet, week, topic, days), by_topic=self._by_topic)
         text = (self._text_part(name) for name in ("heading.txt", "quiet.txt", "topic.txt", "links.txt"))
-        self._text = TextBody(self._stock, TextParts(*text), by_topic=by_topic)
+        self._text = TextBody(self._stock, TextParts(*text), by_topic=self._by_topic)
         body = self._marks.slot("body")["body"]
         self._html_shell = split(_newline(page.head + body + page.tail), "edition.html")
         self._text_shell = self._text_part("edition.txt")
@@ -173,12 +174,12 @@ class EditionRenderer:
 
     def render(self, recipient: Subscriber, selection: Selection) -> Rendered:
         """The email of a selection to the recipient. Raises KeyError if a pick is not a candidate."""
-        words, links = self._words(recipient, selection), self._reader(recipient)
+        words, text, html = self._bodies(recipient, selection)
         return Rendered(
             subject=self._subject(selection),
             preheader=words["preheader"],
-            text="".join(p.text for p in self._text_pieces(recipient, selection, words)),
-            html="".join(p.text for p in self._html_pieces(recipient, selection, words, links)),
+            text=text.text.decode(),
+            html=html.text.decode(),
         )
 
     def compose(self, recipient: Subscriber, delivery: Delivery) -> bytes:
@@ -187,51 +188,40 @@ class EditionRenderer:
         Goes to the delivery's address, which was fixed when it was queued.
         """
         recipient, selection = replace(recipient, address=delivery.address), delivery.selection
-        words, links = self._words(recipient, selection), self._reader(recipient)
+        words, text, html = self._bodies(recipient, selection)
         head = self._letterhead.head(
             to=Mailbox(recipient.name, wire_address(delivery.address)),
             subject=self._subject(selection),
             date=delivery.queued_at or self._edition.cutoff,
             message_id=delivery.message_id,
+            unsubscribe=words["unsubscribe"],
         )
-        return assemble(
-            head,
-            delivery.message_id,
-            text=b"".join([p.wire for p in self._text_pieces(recipient, selection, words)]),
-            html=b"".join([p.wire for p in self._html_pieces(recipient, selection, words, links)]),
-            sign=self._sign,
-        )
+        return assemble(head, delivery.message_id, text=text.wire, html=html.wire, sign=self._sign)
 
     def _subject(self, selection: Selection) -> str:
         return wording.subject(self._edition, [self._stock.card(pick.paper_id) for pick in selection.picks])
 
-    def _reader(self, recipient: Subscriber) -> ReaderLinks:
+    def _bodies(self, recipient: Subscriber, selection: Selection) -> tuple[dict[str, str], Piece, Piece]:
+        """The words around the papers, and the text and the HTML with these words."""
         links = self._links.reader(recipient)
-        return links if links.unsubscribe else replace(links, unsubscribe=mailto(self._list, "unsubscribe"))
+        words = self._words(recipient, selection, links)
+        ordered = sections(recipient, selection, by_topic=self._by_topic)
+        text = self._text_shell.fill({**words, "body": self._text.body(ordered, selection)}, dress_text)
+        room = CLIP - 1 - len(self._html_shell.fill({**words, "body": ""}, dress_html).text)
+        body = self._html.body(ordered, selection, links.vote, room)
+        return words, text, self._html_shell.fill({**words, "body": body}, dress_html)
 
-    def _words(self, recipient: Subscriber, selection: Selection) -> dict[str, str]:
+    def _words(self, recipient: Subscriber, selection: Selection, links: ReaderLinks) -> dict[str, str]:
         summary = wording.summary(self._announced, self._sources, selection)
         cards = [self._stock.card(pick.paper_id) for pick in selection.picks[:4]]
-        links = self._reader(recipient)
         return {
             "summary": summary,
             "preheader": wording.preheader(summary, cards),
             "follows": wording.follows(recipient.profile),
             "address": clip(plain(recipient.address), 320),
-            "unsubscribe": links.unsubscribe,
+            "unsubscribe": links.unsubscribe or self._by_mail,
             "preferences": links.preferences,
         }
-
-    def _html_pieces(
-        self, recipient: Subscriber, selection: Selection, words: Mapping[str, str], links: ReaderLinks
-    ) -> Iterator[Piece]:
-        room = CLIP - 1 - self._html_shell.cost({**words, "body": ""}, dress_html)
-        body = self._html.pieces(recipient, selection, links.vote, room)
-        return self._html_shell.fill({**words, "body": body}, dress_html)
-
-    def _text_pieces(self, recipient: Subscriber, selection: Selection, words: Mapping[str, str]) -> Iterator[Piece]:
-        body = self._text.pieces(recipient, selection)
-        return self._text_shell.fill({**words, "body": body}, dress_text)
 
     def _text_part(self, template: str) -> Fragment:
         return self._marks.split(_newline(self._render(template)), template)

@@ -10,7 +10,7 @@ Called by `cards.py` and `edition.py`. No template and no paper is known here.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
@@ -22,20 +22,23 @@ from digest.render.text import wrap
 
 LINE = 76
 """Characters in a line of quoted-printable, the `=` of a soft break included."""
-_SAFE = frozenset(range(33, 127)) - {ord("=")} | {ord(" ")}
-_ENCODED = [chr(byte) if byte in _SAFE else f"={byte:02X}" for byte in range(256)]
+_UNSAFE = re.compile("[^ -<>-~\\n]")
 
 
 class Piece(NamedTuple):
-    """A stretch of a body, as text and as the bytes that go over the wire."""
+    """A stretch of a body, as UTF-8, whose length is what mail programs count, and as the bytes that go over the wire.
 
-    text: str
+    Both are bytes, so that pieces become one piece by a plain join.
+    """
+
+    text: bytes
     wire: bytes
 
 
 class Slot(NamedTuple):
-    """A gap in a fragment. `column` is where in its line it begins."""
+    """A gap in a fragment: its place among the stretches of text. `column` is where in its line it begins."""
 
+    place: int
     name: str
     column: int
 
@@ -57,7 +60,13 @@ def dress_text(value: str, column: int) -> str:
 @lru_cache(maxsize=8192)
 def piece(text: str) -> Piece:
     """The text with its wire form. Reasons, numbers and addresses come again and again: they are encoded once."""
-    return Piece(text, quoted_printable(text))
+    return Piece(text.encode(), quoted_printable(text))
+
+
+def join(pieces: Iterable[Piece]) -> Piece:
+    """The pieces as one."""
+    made = list(pieces)
+    return Piece(b"".join([p.text for p in made]), b"".join([p.wire for p in made]))
 
 
 def quoted_printable(text: str) -> bytes:
@@ -66,60 +75,53 @@ def quoted_printable(text: str) -> bytes:
     Such outputs can be joined: each begins at the start of a line. No line begins with a dot, which SMTP would have to
     double, or with `From `, which mailbox files change.
     """
-    *lines, last = text.encode().split(b"\n")
-    out = [line for raw in lines for line in _encode_line(raw, hard=True)]
+    out: list[str] = []
+    *lines, last = _UNSAFE.sub(lambda found: _escaped(found[0]), text).split("\n")
+    for line in lines:
+        _encode_line(line[:-1] + "=20" if line.endswith(" ") else line, "\r\n", out)
     if last:
-        out.extend(_encode_line(last, hard=False))
+        _encode_line(last, "=\r\n", out)
     return "".join(out).encode("ascii")
 
 
-def _encode_line(raw: bytes, *, hard: bool) -> Iterator[str]:
-    rest = "".join([_ENCODED[byte] for byte in raw])
-    if hard and rest.endswith(" "):
-        rest = rest[:-1] + "=20"
+@lru_cache(maxsize=4096)
+def _escaped(character: str) -> str:
+    return "".join([f"={byte:02X}" for byte in character.encode()])
+
+
+def _encode_line(rest: str, end: str, out: list[str]) -> None:
     while True:
         if rest.startswith((".", "From ")):
             rest = f"={ord(rest[0]):02X}{rest[1:]}"
         if len(rest) < LINE:
-            yield rest + ("\r\n" if hard else "=\r\n")
+            out.append(rest + end)
             return
         cut = LINE - 1
         cut -= 1 if rest[cut - 1] == "=" else 2 if rest[cut - 2] == "=" else 0
-        yield rest[:cut] + "=\r\n"
+        out.append(rest[:cut] + "=\r\n")
         rest = rest[cut:]
 
 
 @dataclass(frozen=True, slots=True)
 class Fragment:
-    """Text with gaps. `size` counts its bytes in UTF-8, gaps apart."""
+    """Text with gaps: its stretches in UTF-8 and in wire form, empty where a slot is filled in."""
 
-    parts: tuple[Piece | Slot, ...]
-    size: int
+    texts: tuple[bytes, ...]
+    wires: tuple[bytes, ...]
+    slots: tuple[Slot, ...]
 
-    def cost(self, values: Mapping[str, str | Sequence[Piece]], dress: Dress) -> int:
-        """The bytes in UTF-8 that the fragment takes with these values."""
-        total = self.size
-        for part in self.parts:
-            if isinstance(part, Slot):
-                value = values[part.name]
-                total += (
-                    len(dress(value, part.column).encode())
-                    if isinstance(value, str)
-                    else sum(len(p.text.encode()) for p in value)
-                )
-        return total
+    @property
+    def size(self) -> int:
+        """Its bytes in UTF-8, gaps apart."""
+        return sum(map(len, self.texts))
 
-    def fill(self, values: Mapping[str, str | Sequence[Piece]], dress: Dress) -> Iterator[Piece]:
-        """The pieces with the gaps filled: bare values are dressed, pieces go in as they are."""
-        for part in self.parts:
-            if isinstance(part, Piece):
-                yield part
-                continue
-            value = values[part.name]
-            if isinstance(value, str):
-                yield piece(dress(value, part.column))
-            else:
-                yield from value
+    def fill(self, values: Mapping[str, str | Piece], dress: Dress) -> Piece:
+        """The fragment with the gaps filled: bare values are dressed, pieces go in as they are."""
+        texts, wires = list(self.texts), list(self.wires)
+        for place, name, column in self.slots:
+            value = values[name]
+            texts[place], wires[place] = value if isinstance(value, Piece) else piece(dress(value, column))
+        return Piece(b"".join(texts), b"".join(wires))
 
 
 class Marks:
@@ -136,15 +138,16 @@ class Marks:
     def split(self, rendered: str, template: str) -> Fragment:
         """Cuts a rendered template at its marks. Raises TemplateError if the template has changed one."""
         texts = self._mark.split(rendered)
-        parts: list[Piece | Slot] = []
+        slots: list[Slot] = []
         column = 0
         for index, text in enumerate(texts):
             if index % 2:
-                parts.append(Slot(text, column))
+                slots.append(Slot(index, text, column))
+                texts[index] = ""
                 continue
             if self._nonce in text.lower():
                 raise TemplateError(f"{template}: a `slot` must be shown as it is: no filter, no test, no comparison")
             if text:
-                parts.append(piece(text))
                 column = len(text) - text.rfind("\n") - 1
-        return Fragment(tuple(parts), sum(len(text.encode()) for text in texts[::2]))
+        made = [piece(text) for text in texts]
+        return Fragment(tuple(p.text for p in made), tuple(p.wire for p in made), tuple(slots))

@@ -41,6 +41,9 @@ def inline_css(page: str) -> str:
         strip_important=False,
         allow_network=False,
         disable_validation=True,
+        # A template's own width is for Outlook on Windows, which takes a picture's from nowhere else; premailer would
+        # put a style's "100%" in its place, and height="auto", which is no height.
+        disable_basic_attributes=["width", "height"],
         cssutils_logging_level=logging.CRITICAL,
     ).transform()
     return str(etree.tostring(inlined, method="html", encoding="unicode"))

@@ -3,7 +3,8 @@
 Written out by hand, not through `email.message`: that encodes each body again for every subscriber, and turns a
 List-Unsubscribe longer than 77 characters into an encoded word, which no client understands.
 RFC 5322 (message), 2045 to 2047 (MIME, encoded words), 6532 (addresses beyond ASCII), 2919 (List-Id),
-2369 (List-Unsubscribe, List-Help), 3834 (Auto-Submitted), 3492 (A-labels).
+2369 (List-Unsubscribe, List-Archive, List-Help), 8058 (List-Unsubscribe-Post), 3834 (Auto-Submitted), 3492 (A-labels);
+Feedback-ID as Gmail documents it (https://support.google.com/a/answer/6254652).
 
 Every value passes through `plain` on its way in, so that no CR or LF reaches a header. Called by `edition.py`; the
 Message-ID also by the life of the edition, which fixes it when a delivery is queued.
@@ -29,6 +30,8 @@ from digest.render.text import clip, plain
 Sign = Callable[[bytes, bytes], bytes]
 """Takes a message's header fields and its body, both in wire form, and gives the fields that vouch for them."""
 LINE = 78
+ADDRESS_LENGTH = 900
+"""A longer one is left out: with what stands around it, it would pass the 998 octets of a line (RFC 5322 2.1.1)."""
 ENCODED_WORD = 75
 NAME_LENGTH = 100
 SUBJECT_LENGTH = 250
@@ -92,25 +95,34 @@ def mailto(mailing_list: MailingList, subject: str) -> str:
 
 
 class Letterhead:
-    """The headers that all messages of a list share."""
+    """The headers that all messages of an edition share, and what is each reader's own among them.
 
-    def __init__(self, mailing_list: MailingList):
-        """Raises ConfigError if `from` or `reply_to` is not a mailbox."""
+    Each field occurs once, and all stand before the body's, so that a DKIM signature can cover every one of them.
+    """
+
+    def __init__(self, mailing_list: MailingList, edition: int = 0, archive: str = ""):
+        """`edition` is its number, `archive` the page of the list's editions.
+
+        Raises ConfigError if `from` or `reply_to` is not a mailbox.
+        """
         sender = mailbox(mailing_list.from_)
         list_id = re.sub(r"[^A-Za-z0-9._-]", "-", mailing_list.id).strip(".")
         self._zone = ZoneInfo(mailing_list.timezone)
         self._from = _field("From", _mailbox_words(sender))
         if mailing_list.reply_to:
             self._from += _field("Reply-To", _mailbox_words(mailbox(mailing_list.reply_to)))
+        self._list_id = _field("List-Id", [*_phrase(mailing_list.name), f"<{list_id}.{sender.domain}>"])
+        self._by_mail = f"<{mailto(mailing_list, 'unsubscribe')}>"
+        page = _web_address(archive)
         self._list = (
-            _field("List-Id", [*_phrase(mailing_list.name), f"<{list_id}.{sender.domain}>"])
-            + _field("List-Unsubscribe", [f"<{mailto(mailing_list, 'unsubscribe')}>"])
+            (_field("List-Archive", [f"<{page}>"]) if page else "")
             + _field("List-Help", [f"<{mailto(mailing_list, 'help')}>"])
+            + _field("Feedback-ID", [_feedback_id(edition, list_id, sender.domain)])
             + "Auto-Submitted: auto-generated\r\nPrecedence: bulk\r\nMIME-Version: 1.0\r\n"
         )
 
-    def head(self, to: Mailbox, subject: str, date: datetime, message_id: str) -> bytes:
-        """All header fields but Content-Type."""
+    def head(self, to: Mailbox, subject: str, date: datetime, message_id: str, unsubscribe: str = "") -> bytes:
+        """All header fields but Content-Type. `unsubscribe` is the reader's own page for it, if there is one."""
         return "".join(
             [
                 self._from,
@@ -118,9 +130,22 @@ class Letterhead:
                 _field("Subject", _unstructured(clip(plain(subject), SUBJECT_LENGTH))),
                 f"Date: {format_datetime(date.astimezone(self._zone))}\r\n",
                 f"Message-ID: {re.sub(r'[^!-~]', '', message_id)}\r\n",
+                self._list_id,
+                self._unsubscribe(unsubscribe),
                 self._list,
             ]
         ).encode()
+
+    def _unsubscribe(self, address: str) -> str:
+        """The page comes first, as programs take the first that they can use; the mailto is for those without a web.
+
+        One click is promised of https only, and in exactly these words (RFC 8058 sections 3.1 and 3.2).
+        """
+        page = _web_address(address)
+        if not page:
+            return _field("List-Unsubscribe", [self._by_mail])
+        one_click = "List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n" if page.startswith("https:") else ""
+        return _field("List-Unsubscribe", [f"<{page}>,", self._by_mail]) + one_click
 
 
 def assemble(head: bytes, message_id: str, text: bytes, html: bytes, sign: Sign | None = None) -> bytes:
@@ -142,6 +167,22 @@ def assemble(head: bytes, message_id: str, text: bytes, html: bytes, sign: Sign 
         ]
     )
     return b"".join([sign(head, body) if sign else b"", head, b"\r\n", body])
+
+
+def _web_address(address: str) -> str:
+    """The address if it is a page's, fit for angle brackets: it is encoded already, so nothing else is in it."""
+    clean = re.sub(r"[^!-~]|[<>]", "", address)
+    return clean if clean.startswith(("https://", "http://")) and len(clean) <= ADDRESS_LENGTH else ""
+
+
+def _feedback_id(edition: int, list_id: str, domain: str) -> str:
+    """`edition:list:kind:sender`: by what Gmail counts complaints, each part by itself over all of a sender's mail.
+
+    So no part may mean two things: edition 12 names its list, and a list called `digest` leaves the kind empty. The
+    sender must have 5 to 15 characters, and be the same in all of a domain's mail.
+    """
+    kind = "digest" if list_id != "digest" else ""
+    return f"{edition}.{list_id}:{list_id}:{kind}:{_hashed(domain)[:12]}"
 
 
 def _hashed(key: str) -> str:

@@ -36,13 +36,17 @@ _OURS = re.compile(r"\b[Ww]e [a-z]+")
 _ASIDE = re.compile(
     r"(?i)\b(?:code|data|project page)\b.*\b(?:available|released|https?)\b|^(?:however|for example)\b|previous work"
 )
-_FIRST_COMBINING, _FIRST_WIDE = "\u0300", "\u3000"
+# From the first combining character on, a character may take no column, or two.
+_UNEVEN = re.compile("[\u0300-\U0010ffff]")
 # A line may break after each of these characters: scripts that are written without spaces.
 _WIDE_RUN = re.compile("[\u3000-\u30ff\u3400-\u9fff\uf900-\ufaff\uff00-\uffef\U00020000-\U0003ffff]")
 
 
 def plain(value: str) -> str:
     """The text as one line: white space and control characters become single spaces, what can mislead is dropped."""
+    if value.isprintable() and "  " not in value:
+        # Nearly always: what the patterns look for is not printable, but for spaces.
+        return value.strip()
     return _SPACES.sub(" ", _FORBIDDEN.sub("", value)).strip()
 
 
@@ -158,7 +162,7 @@ def clock(moment: datetime, zone: ZoneInfo) -> str:
 
 def columns(text: str) -> int:
     """How many columns of a terminal the text takes: East Asian wide characters two, combining ones none."""
-    if max(text, default="") < _FIRST_COMBINING:
+    if not _UNEVEN.search(text):
         return len(text)
     return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
 
@@ -172,6 +176,16 @@ def wrap(text: str, column: int = 0, width: int = TEXT_WIDTH) -> str:
     if columns(text) <= room:
         return text
     lines: list[str] = []
+    if not _UNEVEN.search(text) and "  " not in text and text == text.strip(" "):
+        # Nearly always: a column for each character, and one space between words. Lines are cut, no words counted.
+        while len(text) > room:
+            cut = text.rfind(" ", 0, room + 1)
+            cut = cut if cut >= 0 else text.find(" ")
+            if cut < 0:
+                break
+            lines.append(text[:cut])
+            text = text[cut + 1 :]
+        return ("\n" + " " * column).join([*lines, text])
     line, used = "", 0
     for gap, word in _breakable(text):
         size = columns(word)
@@ -187,7 +201,7 @@ def _breakable(text: str) -> Iterable[tuple[str, str]]:
     """The words with the gap before each; a run of a script without spaces falls into its characters."""
     for index, word in enumerate(text.split(" ")):
         gap = " " if index else ""
-        if max(word, default="") < _FIRST_WIDE or not _WIDE_RUN.search(word):
+        if word.isascii() or not _WIDE_RUN.search(word):
             yield gap, word
             continue
         for part in re.findall(rf"{_WIDE_RUN.pattern}|(?:(?!{_WIDE_RUN.pattern}).)+", word):

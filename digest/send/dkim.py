@@ -37,7 +37,10 @@ PrivateKey = RSAPrivateKey | Ed25519PrivateKey
 
 ONCE = ("From", "To", "Subject", "Date", "Message-ID", "Reply-To", "MIME-Version", "Content-Type")
 """Signed, and signed as having no other field of that name."""
-AS_THEY_ARE = ("List-Id", "List-Unsubscribe", "List-Unsubscribe-Post", "List-Help", "Auto-Submitted")
+AS_THEY_ARE = (
+    *("List-Id", "List-Unsubscribe", "List-Unsubscribe-Post", "List-Archive", "List-Help"),
+    *("Feedback-ID", "Auto-Submitted"),
+)
 """Signed where they occur."""
 RSA_BITS = range(2048, 4096 + 1)
 LINE = 78

@@ -65,7 +65,7 @@ def _load_one(document: Document, environ: Mapping[str, str]) -> ListConfig:
         *(places.problem(path, text) for path, text in contradictions(reading.merged)),
         *(places.problem(path, text) for path, text in missing_files(reading.merged, document.folder)),
         *(places.problem(path, text) for path, text in missing_extras(reading.merged)),
-        *(places.problem(path, f"`password_file` of [smtp] {why}") for path, why in reading.unreadable),
+        *(places.problem(path, f"`{path[1]}` of [{path[0]}] {why}") for path, why in reading.unreadable),
         *people.problems,
         *signing.problems,
     ]

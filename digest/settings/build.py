@@ -26,12 +26,13 @@ from digest.model import (
     SourceKind,
     Topic,
 )
-from digest.settings import files
+from digest.settings import checks, files
 from digest.settings.document import Document
 from digest.settings.installation import ConfiguredSubscriber, ListConfig, Pulling
 from digest.settings.models import (
     InlineTopic,
     ListTable,
+    MailboxTable,
     PullTable,
     Settings,
     SignalsTable,
@@ -43,7 +44,9 @@ from digest.settings.models import (
 )
 from digest.settings.people import People
 from digest.settings.signing import Signing
+from digest.subscribe import values
 from digest.subscribe.importing import SubscriberRow
+from digest.subscribe.values import WrongValue
 
 _PORTS = {Security.STARTTLS: 587, Security.TLS: 465, Security.NONE: 25}
 
@@ -71,6 +74,7 @@ def list_config(
     topics = {name: _topic(name, table) for name, table in settings.topics.items()}
     written = [_subscriber(table, topics, people) for table in settings.subscribers]
     listed = [_subscriber_of_row(row, topics) for row in people.rows]
+    secret = settings.list.secret
     return ListConfig(
         path=document.path,
         mailing_list=_mailing_list(settings.list, folder),
@@ -84,6 +88,8 @@ def list_config(
         warnings=tuple(warnings),
         semantic=settings.list.semantic,
         signing=signing.keys,
+        keys=tuple(key.encode() for key in checks.keys_in(secret.get_secret_value())) if secret else (),
+        mailbox=_mailbox(settings.mailbox) if settings.mailbox else None,
     )
 
 
@@ -102,11 +108,22 @@ def _mailing_list(table: ListTable, folder: Path) -> MailingList:
         trend_weight=table.trend_weight,
         explore=table.explore,
         base_url=table.base_url,
+        bounces=Address(table.bounces) if table.bounces else None,
         postal_address=table.postal_address,
         theme=table.theme,
         remote_images=table.remote_images,
         templates=files.absolute(folder, table.templates) if table.templates else None,
     )
+
+
+def _mailbox(table: MailboxTable) -> Address | None:
+    """The address that the mailbox receives, if a server to read it from is named; many log in by their address."""
+    if not table.host:
+        return None
+    try:
+        return Address(table.address) if table.address else values.email_address(table.username or "")
+    except WrongValue:
+        return None
 
 
 def _sources(tables: Sequence[SourceTable], folder: Path) -> tuple[Source, ...]:

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from digest.model import Address, Rate
 from digest.subscribe import values
+from digest.subscribe.tokens import TAG_LENGTH
 from digest.subscribe.values import WrongValue
 
 T = TypeVar("T")
@@ -287,6 +288,41 @@ def web_address(value: object) -> str:
     if parts.query or parts.fragment or parts.username is not None:
         raise WrongValue("must be a plain address without ?, # and a user name", shown=False)
     return found.rstrip("/")
+
+
+def base_url(value: object) -> str:
+    """Where the pages are; it stands in header fields, whose lines have room for 998 octets."""
+    found = web_address(value)
+    if len(found) > 200:
+        raise WrongValue("must be an address of at most 200 characters", shown=False)
+    return found
+
+
+def signing_keys(value: object) -> str:
+    """Keys that sign links, one a line: the first signs, the others still verify. Never repeated in a message."""
+    found = secret(value)
+    if any(len(key) < 32 for key in keys_in(found)) or not keys_in(found):
+        raise WrongValue("must be at least 32 characters, made at random", f"print some with `{_RANDOM}`", shown=False)
+    return found
+
+
+_RANDOM = "python -c 'import secrets; print(secrets.token_hex(32))'"
+
+
+def keys_in(text: str) -> tuple[str, ...]:
+    """The keys of a text with one a line."""
+    return tuple(filter(None, (line.strip() for line in text.splitlines())))
+
+
+def bounce_address(value: object) -> Address:
+    """An address for bounces, whose local part leaves room for a plus and a tag (RFC 5321 section 4.5.3.1.1)."""
+    found = values.email_address(text(value))
+    if not found.isascii():
+        found = _in_ascii(found)
+    room = 64 - len("+") - TAG_LENGTH
+    if len(found.rpartition("@")[0]) > room:
+        raise WrongValue(f"must have at most {room} characters before the @: a tag is added to them")
+    return found
 
 
 def source_address(value: object) -> str:

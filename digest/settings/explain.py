@@ -124,10 +124,10 @@ def _unknown_key(path: KeyPath) -> str:
     if not table:
         return _unknown_top(str(name), known)
     homes = [home for home in TABLES if home != "subscribers.topics" and name in keys_of(home)]
-    if near := did_you_mean(str(name), known):
-        advice = near
-    elif "" in homes and name == "subscribers_file":
+    if "" in homes and name == "subscribers_file":
         advice = "it belongs at the top of the file, before the first [table]"
+    elif near := did_you_mean(str(name), known):
+        advice = near
     elif len(homes) == 1:
         advice = f"it belongs in {_home_label(homes[0])}"
     else:

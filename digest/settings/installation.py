@@ -75,6 +75,10 @@ class ListConfig:
     """Whether meaning counts beside words; None: if the extra `semantic` is installed."""
     signing: tuple[DkimKey, ...] = ()
     """The keys that sign each message, in the order of their tables; without one, none is signed."""
+    keys: tuple[bytes, ...] = field(default=(), repr=False)
+    """What signs links, the first, and what still verifies them; empty: the key that the store keeps."""
+    mailbox: Address | None = None
+    """The address that `[mailbox]` reads."""
 
 
 @dataclass(frozen=True)

@@ -87,7 +87,10 @@ class ListTable(Table):
     trend_weight: Share = 0.3
     semantic: Flag | None = None
     explore: Flag = True
-    base_url: Annotated[str, BeforeValidator(checks.web_address)] | None = None
+    base_url: Annotated[str, BeforeValidator(checks.base_url)] | None = None
+    secret: Annotated[SecretStr, BeforeValidator(checks.signing_keys)] | None = None
+    secret_file: Text | None = None
+    bounces: Annotated[str, BeforeValidator(checks.bounce_address)] | None = None
     postal_address: LongText | None = None
     theme: Annotated[Theme, BeforeValidator(_word(*Theme))] = Theme.DAILY
     remote_images: Flag = False
@@ -208,8 +211,9 @@ class SignalsTable(Table):
 
 
 class MailboxTable(Table):
-    """`[mailbox]`: IMAP, for what comes back. Accepted, without effect yet."""
+    """`[mailbox]`: IMAP, for what comes back. Emails name its address; that it is read is still to come."""
 
+    address: Email | None = None
     host: Host | None = None
     port: Port | None = None
     username: Text | None = None

@@ -48,14 +48,17 @@ def _first_with(key: str, rows: Sequence[SubscriberRow]) -> SubscriberRow | None
 
 
 def _in_config(merged: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:
-    for table in ("mailbox", "web"):
-        if table in merged:
-            yield (table,), f"[{table}] {_YET}"
+    if "web" in merged:
+        yield ("web",), f"[web] {_YET}"
+    if "mailbox" in merged:
+        has_address = "address" in merged["mailbox"] or "@" in str(merged["mailbox"].get("username"))
+        rest = ": votes by mail wait there" if has_address else ", and has no `address`: no votes by mail are offered"
+        yield ("mailbox",), f"[mailbox] is not read by this version yet{rest}"
+    if str(merged["list"].get("secret")).startswith("better kept elsewhere"):
+        yield ("list", "secret"), "`secret` of [list] is the example's: everybody knows it and can sign with it"
     if "base_url" in merged["list"]:
-        yield (
-            ("list", "base_url"),
-            f"`base_url` of [list] {_YET}: links to unsubscribe are mailto:, no pages are served",
-        )
+        text = "emails link to it, and this version serves no pages yet"
+        yield ("list", "base_url"), f"`base_url` of [list]: {text}: something else must answer there"
     yield from _about_categories(merged)
     yield from _about_relay(merged.get("smtp", {}))
 

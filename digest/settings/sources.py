@@ -7,7 +7,7 @@ this module. An empty variable counts as absent.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,10 +17,12 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, EnvSettingsSource, InitSettingsSource, PydanticBaseSettingsSource
 
+from digest.settings import checks
 from digest.settings.checks import EnvText
 from digest.settings.document import Document
 from digest.settings.models import Settings
 from digest.settings.toml_lines import KeyPath
+from digest.subscribe.values import WrongValue
 
 
 @dataclass
@@ -89,8 +91,21 @@ class _Environment(EnvSettingsSource):
         return self._reading.environment
 
 
+def _password(text: str) -> str:
+    if "\n" in text:
+        raise WrongValue("has several lines: the password alone should be in it")
+    return text
+
+
+_SECRETS: tuple[tuple[str, str, Callable[[str], str]], ...] = (
+    ("smtp", "password", _password),
+    ("list", "secret", checks.signing_keys),
+)
+"""The table, the key that a file named by `KEY_file` stands for, and what the file's text may be."""
+
+
 class _SecretFiles(PydanticBaseSettingsSource):
-    """`password_file`: the file's first line is the password, before the TOML's own and after the environment's."""
+    """`password_file`, `secret_file`: what is in the file counts before the TOML's own, after the environment's."""
 
     def __init__(self, settings_cls: type[BaseSettings], reading: Reading):
         super().__init__(settings_cls)
@@ -101,22 +116,30 @@ class _SecretFiles(PydanticBaseSettingsSource):
         return None, field_name, False
 
     def __call__(self) -> dict[str, Any]:
-        chosen = _table(self.current_state.get("smtp"))
-        file = chosen.get("password_file") or _table(self._reading.document.data.get("smtp")).get("password_file")
-        if chosen.get("password") or not isinstance(file, str) or not file:
-            return {}
-        path = self._reading.document.folder / Path(file)
-        try:
-            secret = path.read_text(encoding="utf-8-sig").strip("\r\n")
-        except (OSError, ValueError) as error:
-            why = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-            self._reading.unreadable.append((("smtp", "password_file"), f"cannot be read: {why}"))
-            return {}
-        if not secret or "\n" in secret:
-            why = "is empty" if not secret else "has several lines: the password alone should be in it"
-            self._reading.unreadable.append((("smtp", "password_file"), why))
-            return {}
-        return {"smtp": {"password": secret}}
+        found = {}
+        for table, key, check in _SECRETS:
+            chosen, name = _table(self.current_state.get(table)), f"{key}_file"
+            file = chosen.get(name) or _table(self._reading.document.data.get(table)).get(name)
+            if chosen.get(key) or not isinstance(file, str) or not file:
+                continue
+            try:
+                found[table] = {key: check(_text_of(self._reading.document.folder / Path(file)))}
+            except WrongValue as error:
+                why = f"{error.must}; {error.hint}" if error.hint else error.must
+                self._reading.unreadable.append(((table, name), why))
+        return found
+
+
+def _text_of(path: Path) -> str:
+    """What is in a file of a secret, without its last line break."""
+    try:
+        text = path.read_text(encoding="utf-8-sig").strip("\r\n")
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise WrongValue(f"cannot be read: {why}") from None
+    if not text:
+        raise WrongValue("is empty")
+    return text
 
 
 class _Witness(PydanticBaseSettingsSource):

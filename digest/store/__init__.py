@@ -2,8 +2,8 @@
 
 `database.py` opens it (SQLite in WAL mode, migrated by Alembic), `schema.py` names its tables, and one module per
 aggregate holds the statements: `papers.py`, `editions.py`, `subscribers.py`, `outbox.py`, for pulling `fetches.py` and
-`sources.py`, for ranking `vectors.py`. All statements go through SQLAlchemy Core. Nothing outside this package writes
-SQL, and nothing in it decides what is sent.
+`sources.py`, for ranking `vectors.py`, for signing `secrets.py`. All statements go through SQLAlchemy Core. Nothing
+outside this package writes SQL, and nothing in it decides what is sent.
 """
 
 from digest.store.database import Database, database_exists, open_database
@@ -11,6 +11,7 @@ from digest.store.editions import EditionOverview, Editions
 from digest.store.fetches import Fetches
 from digest.store.outbox import DeliveryLedger
 from digest.store.papers import Papers
+from digest.store.secrets import Secrets
 from digest.store.sources import Sources
 from digest.store.subscribers import Subscribers
 from digest.store.vectors import Vectors
@@ -22,6 +23,7 @@ __all__ = [
     "Editions",
     "Fetches",
     "Papers",
+    "Secrets",
     "Sources",
     "Subscribers",
     "Vectors",

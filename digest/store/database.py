@@ -90,7 +90,10 @@ def open_database(url: str) -> Database:
         if not parent.is_dir():
             raise StoreError(f"{name}: there is no folder {parent}: create it, or change `url` of [store]")
     engine = sa.create_engine(
-        parsed, connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False}, **({} if parsed.database else _ONE)
+        parsed,
+        connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False},
+        hide_parameters=True,  # an error's text would show addresses, and the key that signs
+        **({} if parsed.database else _ONE),
     )
     sa.event.listen(engine, "connect", _configure)
     sa.event.listen(engine, "begin", _begin)

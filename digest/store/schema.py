@@ -28,7 +28,7 @@ from sqlalchemy import (
 
 APPLICATION_ID = 0x44475354
 """SQLite's `PRAGMA application_id` of our files: "DGST"."""
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 """`PRAGMA user_version`; equals the number of the newest migration."""
 
 
@@ -181,6 +181,15 @@ subscribers = Table(
     # False: no longer in the config file she came from. She is kept, for the ledger's sake, and gets nothing.
     Column("listed", Boolean, nullable=False),
     UniqueConstraint("list_id", "address_key"),
+)
+
+# What this installation alone knows, made at random when it is first asked for: the key that signs links.
+secrets = Table(
+    "secrets",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("value", LargeBinary, nullable=False),
+    Column("created_at", UtcTime, nullable=False),
 )
 
 suppressions = Table(

@@ -1,220 +1,202 @@
-"""What a message costs: the shipped renderer's beside the obvious way's, both in this process and run.
+"""What a message costs: the shipped renderer's beside the obvious way's (`render_naive.py`), both in one run.
 
-    python tests/bench/render.py                     all of it: a minute or two
-    python tests/bench/render.py --profile           where the time of `compose` goes, instead
-    python tests/bench/render.py --messages 200      so many a round, and a fiftieth of it the obvious way
+    python tests/bench/render.py                    everything, in about two minutes
+    python tests/bench/render.py --messages 200     fewer messages a round
 
-88 invented papers (`render_edition.py`), 15 of them picked for each reader with what stands beside; no two readers are
-alike, and none is met twice. The obvious way is in `render_obvious.py`. Figures are medians of five rounds; signing is
-no part of them. Making an edition's renderer and its cards, once an edition, stands apart. Peak memory is that of a
-process of its own that composes for so many readers and keeps no message.
+88 invented papers of real lengths, fifteen picks a subscriber, and what stands beside them (`render_data.py`). All
+subscribers are distinct, and every round has others: nothing of theirs was seen before. Figures are medians of five
+rounds after one that is not measured; the subscribers themselves are made apart from them.
 
-Before anything is measured both ways make the messages of 40 readers: the headers that both set, the text and the HTML,
-compared as trees, must be the same. Where they are not, the first difference is shown and the program ends with 1.
+    naive        a page for each subscriber: Jinja, premailer over all of it, `email`
+    shipped      `EditionRenderer.compose`, once the edition's cards are made
+    with DKIM    the same with an RSA-2048 signature; "RSA alone" is the key's operation and nothing else
+    set-up       what an edition costs once: the renderer, then the cards of all papers
+    peak         the most memory a process has had that composes so many messages and keeps none
+
+Before anything is measured, both ways must have made the same of 40 subscribers: the same headers, the same text, and
+HTML with the same tree. A difference ends the run with an error that shows it.
 """
 
 from __future__ import annotations
 
 import argparse
-import cProfile
-import email
-import email.policy
-import pstats
-import resource
+import difflib
+import json
+import re
 import statistics
 import subprocess
 import sys
 import time
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
-from email.message import EmailMessage
-from itertools import zip_longest
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
-from lxml import etree
+from lxml import html
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # `tests` is found wherever this is started
 
-from digest.model import NearMiss, Selection
+from digest.model import Delivery, Paper, Subscriber
 from digest.render import EditionRenderer
-from tests.bench.render_edition import PICKS, Order, orders, papers
-from tests.bench.render_obvious import Obvious
-from tests.render_samples import EDITION, LIST, SOURCES, VOTING
+from digest.render.message import Sign
+from digest.send.dkim import sign
+from tests.bench.render_data import EDITION, LIST, PICKS, SOURCES, candidates, subscription
+from tests.bench.render_naive import Naive
+from tests.dkim_keys import rsa_key
+from tests.render_samples import VOTING, body, read
 
 ROUNDS = 5
 COMPARED = 40
-GOAL = 100
-TOGETHER = 10
-"""Papers in a message that is composed to have cards made; so many have room, so that none is made small."""
-SHARE = 50
-"""How many messages are made the shipped way for each that is made the other way."""
-CROWDS = (1_000, 10_000)
-CANDIDATES = papers()
-IDS = tuple(CANDIDATES)
-BODILESS = {"Content-Type", "Content-Transfer-Encoding"}
-"""Fields that tell of the form, which differs: the boundary."""
+NAIVE_MESSAGES = 8
+"""What the naive way makes in a round: it takes a tenth of a second for each."""
+SIGNED_BYTES = 1_000
+"""About what a key signs of a message: its header fields, and the hash of its body."""
+CANDIDATES = candidates()
+PAPERS: Sequence[Paper] = [candidate.paper for candidate in CANDIDATES.values()]
+Due = tuple[Subscriber, Delivery]
 
 
-def renderer() -> EditionRenderer:
-    """A renderer of the edition; no card is made yet."""
-    return EditionRenderer(LIST, EDITION, CANDIDATES, SOURCES, VOTING)
+class Cost(NamedTuple):
+    """Seconds of one call."""
+
+    cpu: float
+    wall: float
 
 
-def shipped(edition: EditionRenderer) -> Callable[[Order], bytes]:
-    """How digest composes."""
-    return lambda order: edition.compose(order.reader, order.delivery)
+def renderer(signer: Sign | None = None) -> EditionRenderer:
+    """The invented edition's."""
+    return EditionRenderer(LIST, EDITION, CANDIDATES, SOURCES, VOTING, signer)
 
 
-def warm(edition: EditionRenderer) -> None:
-    """Has every card made, in each place where a paper can stand, with as few messages as that takes."""
-    (order,) = orders(10_000_000, 1, IDS)
-    chosen = order.delivery.selection
-    for start in range(0, len(IDS), TOGETHER):
-        together = IDS[start : start + TOGETHER]
-        everywhere = Selection(
-            tuple(replace(chosen.picks[0], paper_id=paper_id) for paper_id in together),
-            tuple(NearMiss(replace(chosen.picks[0], paper_id=paper_id), "nearly") for paper_id in together),
-            tuple(replace(chosen.trending[0], paper_id=paper_id) for paper_id in together),
-        )
-        edition.compose(order.reader, replace(order.delivery, selection=everywhere))
+def due(first: int, count: int) -> list[Due]:
+    """So many subscribers from this number on."""
+    return [subscription(number, PAPERS) for number in range(first, first + count)]
 
 
-def read(message: bytes) -> EmailMessage:
-    """The message as a mail program reads it."""
-    return email.message_from_bytes(message, policy=email.policy.default)
-
-
-def tree(page: str) -> Iterator[str]:
-    """A page's nodes in order: elements with sorted attributes, and texts with single spaces."""
-    root = etree.fromstring(page, etree.HTMLParser())
-    for event, node in etree.iterwalk(root, events=("start", "end", "comment")):
-        if event == "end":
-            yield f"</{node.tag}>"
-        elif event == "start":
-            yield " ".join([f"<{node.tag}", *(f"{name}={value!r}" for name, value in sorted(node.attrib.items()))])
-        if event == "comment":
-            yield f"<!--{' '.join((node.text or '').split())}"
-        text = node.text if event == "start" else node.tail
-        if text and text.strip():
-            yield " ".join(text.split())
-
-
-def first_difference(ours: bytes, theirs: bytes) -> str:
-    """What the first thing is in which two messages differ; empty if there is none."""
-    one, other = read(ours), read(theirs)
-    both = [name for name in one if name in other and name not in BODILESS]
-    if len(both) < 11:
-        return f"only {both} are set by both"
-    # By words: where `EmailMessage` folds at once after the name, its own parser reads a space too many.
-    pairs: list[tuple[str, Iterable[str], Iterable[str]]] = [
-        (name, str(one[name]).split(), str(other[name]).split()) for name in both
-    ]
-    bodies = [[str(message.get_body((kind,)).get_content()) for message in (one, other)] for kind in ("plain", "html")]  # type: ignore[union-attr]
-    (text, their_text), (html, their_html) = bodies
-    pairs.append(("text", text.splitlines(), their_text.splitlines()))
-    pairs.append(("HTML", tree(html), tree(their_html)))
-    for what, left, right in pairs:
-        for number, (a, b) in enumerate(zip_longest(left, right), 1):
-            if a != b:
-                return f"{what}, {number}:\n  shipped: {a!r}\n  obvious: {b!r}"
-    return ""
-
-
-def prove_equal(ours: Callable[[Order], bytes], theirs: Callable[[Order], bytes]) -> None:
-    """Ends the program where the two ways' messages differ."""
-    for order in orders(1, COMPARED, IDS):
-        if difference := first_difference(ours(order), theirs(order)):
-            raise SystemExit(f"The messages to {order.reader.address} differ in {difference}")
-    print(f"{COMPARED} messages made both ways: the same headers, text and HTML\n")
-
-
-def seconds(work: Callable[[], object]) -> tuple[float, float]:
-    """CPU time and time of doing it once."""
-    wall, cpu = time.perf_counter(), time.process_time()
+def cost(work: Callable[[], object]) -> Cost:
+    """What one call takes."""
+    cpu, wall = time.process_time(), time.perf_counter()
     work()
-    return time.process_time() - cpu, time.perf_counter() - wall
+    return Cost(time.process_time() - cpu, time.perf_counter() - wall)
 
 
-def medians(times: list[tuple[float, float]]) -> tuple[float, float]:
-    """The median CPU time, and the median time."""
-    return statistics.median(cpu for cpu, _ in times), statistics.median(wall for _, wall in times)
+def median(found: Iterable[Cost], calls: int = 1) -> Cost:
+    """Of several rounds of so many calls, what one call takes."""
+    return Cost(*(statistics.median(seconds) / calls for seconds in zip(*found, strict=True)))
 
 
-def a_message(compose: Callable[[Order], bytes], first: int, count: int) -> tuple[float, float]:
-    """What a message costs in CPU seconds and seconds; each round has readers of its own, made beforehand."""
-    times = []
-    for number in range(ROUNDS):
-        due = list(orders(first + number * count, count, IDS))
-        cpu, wall = seconds(lambda due=due: deque(map(compose, due), maxlen=0))  # type: ignore[misc]
-        times.append((cpu / count, wall / count))
-    return medians(times)
+def composing(compose: Callable[[Subscriber, Delivery], bytes], messages: int) -> Cost:
+    """What a message takes, after a round that is not measured."""
+    found = []
+    for number in range(ROUNDS + 1):
+        ready = due(1 + number * messages, messages)
+        found.append(cost(lambda ready=ready: [len(compose(*each)) for each in ready]))  # type: ignore[misc]
+    return median(found[1:], messages)
 
 
-def peak(readers: int) -> int:
-    """The most memory, in bytes, that a process needs which composes for so many readers."""
-    command = [sys.executable, __file__, "--peak", str(readers)]
-    return int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+def set_up() -> tuple[Cost, Cost]:
+    """What the renderer and all its cards take, the cards in the picks of subscribers who cover all papers."""
+    made, cards = [], []
+    for number in range(ROUNDS + 1):
+        box: list[EditionRenderer] = []
+        made.append(cost(lambda box=box: box.append(renderer())))  # type: ignore[misc]
+        ready = due(1 + 60 * number, 60)
+        # The first time cards are made beside messages; the second time there are only messages left to make.
+        first, again = (cost(lambda: [box[0].compose(*each) for each in ready]) for _ in range(2))  # noqa: B023
+        cards.append(Cost(first.cpu - again.cpu, first.wall - again.wall))
+    return median(made[1:]), median(cards[1:])
 
 
-def compose_for(readers: int) -> int:
-    """Composes for so many readers, and tells the peak of this process's memory in bytes."""
-    deque(map(shipped(renderer()), orders(1, readers, IDS)), maxlen=0)
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+def tree(page: str) -> list[str]:
+    """An HTML page as parsed: a line for each element, with its attributes and what stands in and after it."""
+    root = html.document_fromstring(page)
+    elements = [f"{e.tag} {len(e)} {sorted(e.attrib.items())} {e.text!r} {e.tail!r}" for e in root.iter()]
+    return [str(root.getroottree().docinfo.doctype), *elements]
 
 
-def profile(messages: int) -> None:
-    """Prints which functions the time goes to."""
-    edition = renderer()
-    warm(edition)
-    due = list(orders(1, messages, IDS))
-    profiler = cProfile.Profile()
-    profiler.enable()
-    deque(map(shipped(edition), due), maxlen=0)
-    profiler.disable()
-    pstats.Stats(profiler).strip_dirs().sort_stats("tottime").print_stats(22)
+def compare(naive: bytes, shipped: bytes, who: str) -> None:
+    """Raises SystemExit if the two messages say different things, and shows where."""
+    ours, theirs = read(shipped), read(naive)
+    both = sorted({name.lower() for name in ours} & {name.lower() for name in theirs} - {"content-type"})
 
+    def fields(message: bytes) -> list[str]:
+        found = read(message)
+        # `email` folds a long field before its first word too: where a line is folded is no difference.
+        return [f"{name}: {' '.join(value.split())}" for name in both for value in found.get_all(name, [])]
 
-def main(messages: int) -> None:
-    """Proves, measures and prints."""
-    edition = renderer()
-    obvious = Obvious(LIST, EDITION, CANDIDATES, SOURCES, VOTING).compose
-    warm(edition)
-    ours = shipped(edition)
-    prove_equal(ours, obvious)
-    sizes = [len(ours(order)) for order in orders(1, COMPARED, IDS)]
-    theirs = [len(obvious(order)) for order in orders(1, 3, IDS)]
-    print(f"{len(IDS)} papers, {PICKS} picks a reader; medians of {ROUNDS}")
-    print(f"{'':24}{'messages a CPU-s':>18}{'a second':>10}{'bytes a message':>18}")
-    costs = {
-        "shipped": a_message(ours, 100_000, messages),
-        "the obvious way": a_message(obvious, 200_000, max(1, messages // SHARE)),
-    }
-    for (name, (cpu, wall)), size in zip(costs.items(), (sizes, theirs), strict=True):
-        print(f"{name:24}{1 / cpu:18,.1f}{1 / wall:10,.1f}{statistics.median(size):18,.0f}")
-    ratio, wall_ratio = (b / a for a, b in zip(costs["shipped"], costs["the obvious way"], strict=True))
-    verdict = "met" if ratio >= GOAL else "not met"
-    print(f"{'ratio':24}{ratio:18,.0f}{wall_ratio:10,.0f}{f'goal {GOAL}: {verdict}':>18}")
-    editions = [renderer() for _ in range(ROUNDS)]
-    for name, times in (
-        ("an edition's renderer", [seconds(renderer) for _ in range(ROUNDS)]),
-        ("its cards", [seconds(lambda made=made: warm(made)) for made in editions]),  # type: ignore[misc]
+    for what, left, right in (
+        ("headers", fields(naive), fields(shipped)),
+        ("text", body(theirs, "plain").split("\n"), body(ours, "plain").split("\n")),
+        ("HTML", tree(body(theirs, "html")), tree(body(ours, "html"))),
     ):
-        cpu, wall = medians(times)
-        print(f"{name:24}{cpu:11.2f} CPU-s{wall:8.2f} s")
-    for crowd in CROWDS:
-        print(f"{f'peak, {crowd:,} readers':24}{peak(crowd) / 2**20:11.0f} MiB")
+        if left != right:
+            shown = "\n".join(list(difflib.unified_diff(left, right, "naive", "shipped", lineterm="", n=1))[:40])
+            raise SystemExit(f"{who}: the {what} of the two messages differ\n{shown}")
+    if len(both) < 10:
+        raise SystemExit(f"{who}: only {', '.join(both)} were there to compare")
+
+
+def peak(messages: int) -> dict[str, float]:
+    """Memory in MB, in a process of its own: before the first message, and the most after so many."""
+    command = [sys.executable, __file__, "--peak", str(messages)]
+    found: dict[str, float] = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
+    return found
+
+
+def compose_all(messages: int) -> dict[str, float]:
+    """The same in this process. Subscribers come one by one, as they do from the outbox."""
+    edition = renderer()
+    before = megabytes()
+    for number in range(1, messages + 1):
+        edition.compose(*subscription(number, PAPERS))
+    return {"before": before, "peak": megabytes()}
+
+
+def megabytes() -> float:
+    """The most memory that this process has had. Linux counts a parent's into `getrusage`, so that is not asked."""
+    (most,) = re.findall(r"(?m)^VmHWM:\s+(\d+) kB$", Path("/proc/self/status").read_text(encoding="ascii"))
+    return int(most) / 1024
+
+
+def line(what: str, found: Cost) -> str:
+    """A row: milliseconds of CPU and wall, and messages a CPU-second."""
+    return f"{what:14}{found.cpu * 1e3:10.3f}{found.wall * 1e3:10.3f}{1 / found.cpu:15,.0f}"
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Compare, measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--messages", type=int, default=1_000, help="in a round of the shipped renderer")
+    parser.add_argument("--peak", type=int, help=argparse.SUPPRESS)
+    asked = parser.parse_args(arguments)
+    if asked.peak:
+        print(json.dumps(compose_all(asked.peak)))
+        return
+    naive, shipped = Naive(LIST, EDITION, CANDIDATES, SOURCES, VOTING), renderer()
+    sizes = []
+    for reader, delivery in due(1, COMPARED):
+        messages = naive.compose(reader, delivery), shipped.compose(reader, delivery)
+        compare(*messages, who=reader.address)
+        sizes.append([len(message) for message in messages])
+    theirs, ours = (statistics.median(each) for each in zip(*sizes, strict=True))
+    print(f"{len(PAPERS)} papers, {PICKS} picks; {COMPARED} subscribers' messages are the same both ways")
+    print(f"bytes of a message: naive {theirs:,.0f}, shipped {ours:,.0f}\n")
+    print(f"{'':14}{'CPU ms':>10}{'wall ms':>10}{'a CPU-second':>15}")
+    slow = composing(naive.compose, NAIVE_MESSAGES)
+    print(line("naive", slow), flush=True)
+    fast = composing(shipped.compose, asked.messages)
+    print(f"{line('shipped', fast)}   {slow.cpu / fast.cpu:.0f} times the naive way", flush=True)
+    key = rsa_key()
+    print(line("with DKIM", composing(renderer(partial(sign, [key])).compose, asked.messages)), flush=True)
+    alone = [cost(lambda: [key.signature(b"x" * SIGNED_BYTES) for _ in range(300)]) for _ in range(ROUNDS + 1)]
+    print(line("RSA alone", median(alone[1:], 300)), flush=True)
+    made, cards = set_up()
+    print(f"\nset-up, CPU ms: renderer {made.cpu * 1e3:.0f}, all cards {cards.cpu * 1e3:.0f}; ", end="")
+    print(f"wall ms: {made.wall * 1e3:.0f}, {cards.wall * 1e3:.0f}", flush=True)
+    for count in (1_000, 10_000):
+        memory = peak(count)
+        print(f"peak at {count:6,}: {memory['peak']:.0f} MB, {memory['before']:.0f} MB before the first message")
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description="What a message costs.")
-    parser.add_argument("--messages", type=int, default=500)
-    parser.add_argument("--profile", action="store_true")
-    parser.add_argument("--peak", type=int, help=argparse.SUPPRESS)
-    given = parser.parse_args()
-    if given.peak:
-        print(compose_for(given.peak))
-    elif given.profile:
-        profile(given.messages)
-    else:
-        main(given.messages)
+    main()
