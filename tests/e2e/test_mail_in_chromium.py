@@ -68,7 +68,6 @@ def looked_at(chromium: str, pages: dict[str, str], folder: Path, scheme: str) -
     drawn = browse(
         chromium,
         "--dump-dom",
-        "--virtual-time-budget=20000",
         "--host-resolver-rules=MAP * ~NOTFOUND",
         SCHEMES[scheme],
         around.as_uri(),
