@@ -247,7 +247,7 @@ class App:
         for subscriber, selection in proof.selections:
             # Nobody's id: whoever gets the test must not unsubscribe her, or vote for her, with its links.
             nobody = SubscriberId(0)
-            addressed = Subscriber(nobody, address, subscriber.name, subscriber.timezone, subscriber.profile)
+            addressed = replace(subscriber, id=nobody, address=address)
             message = proof.compose(addressed, selection, self.list, salt=secrets.token_hex(8))
             transport = self._transports()()
             try:
@@ -425,7 +425,8 @@ class App:
 
     def _configured(self) -> tuple[Subscriber, ...]:
         return tuple(
-            Subscriber(SubscriberId(0), s.address, s.name, s.timezone, s.profile) for s in self.config.subscribers
+            Subscriber(SubscriberId(0), s.address, s.name, s.timezone, s.profile, s.language)
+            for s in self.config.subscribers
         )
 
     def _synchronise(self, only: Collection[str]) -> tuple[Subscriber, ...]:
@@ -437,7 +438,7 @@ class App:
         ids = {s.address.casefold(): s.id for s in self.subscribers.reachable(self.list.id)}
         departed = self.subscribers.departed(self.list.id)
         people = tuple(
-            Subscriber(ids.get(s.address.casefold(), SubscriberId(0)), s.address, s.name, s.timezone, s.profile)
+            replace(s, id=ids.get(s.address.casefold(), SubscriberId(0)))
             for s in self._configured()
             if s.address.casefold() not in departed
         )

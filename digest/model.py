@@ -298,6 +298,8 @@ class MailingList:
     """Whether emails show pictures that are fetched when they are read."""
     templates: Path | None = None
     """A folder whose files are preferred to the shipped templates of the same name."""
+    language: str = "en"
+    """BCP 47: of those who have set none of their own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -309,6 +311,8 @@ class Subscriber:
     name: str = ""
     timezone: str | None = None
     profile: Profile = Profile()
+    language: str | None = None
+    """BCP 47; None: the list's."""
 
 
 @dataclass(frozen=True, slots=True)

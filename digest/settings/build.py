@@ -101,6 +101,7 @@ def _mailing_list(table: ListTable, folder: Path) -> MailingList:
         reply_to=table.reply_to,
         schedule=table.schedule,
         timezone=table.timezone,
+        language=table.language,
         papers=table.papers,
         min_relevance=table.min_relevance,
         when_empty=table.when_empty,

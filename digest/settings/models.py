@@ -80,6 +80,7 @@ class ListTable(Table):
     reply_to: Annotated[str, BeforeValidator(checks.mailbox)] | None = None
     schedule: Annotated[str, BeforeValidator(checks.of_text(cron.schedule))] = "0 7 * * mon-fri"
     timezone: TimeZone = "UTC"
+    language: Language = "en"
     papers: UpToHundred = 12
     min_relevance: Share = 0.2
     when_empty: Annotated[WhenEmpty, BeforeValidator(_word(*WhenEmpty))] = WhenEmpty.SKIP

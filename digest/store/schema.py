@@ -28,7 +28,7 @@ from sqlalchemy import (
 
 APPLICATION_ID = 0x44475354
 """SQLite's `PRAGMA application_id` of our files: "DGST"."""
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 """`PRAGMA user_version`; equals the number of the newest migration."""
 
 
@@ -176,6 +176,7 @@ subscribers = Table(
     Column("address_key", String, nullable=False, index=True),
     Column("name", String, nullable=False),
     Column("timezone", String),
+    Column("language", String),
     Column("profile", Text, nullable=False),
     Column("subscription", String, nullable=False),
     # False: no longer in the config file she came from. She is kept, for the ledger's sake, and gets nothing.

@@ -49,6 +49,7 @@ class Subscribers:
                 "address_key": address_key(s.address),
                 "name": s.name,
                 "timezone": s.timezone,
+                "language": s.language,
                 "profile": encode(s.profile),
                 "subscription": Subscription.CONFIRMED,
                 "listed": True,
@@ -67,6 +68,7 @@ class Subscribers:
                             "address": new.address,
                             "name": new.name,
                             "timezone": new.timezone,
+                            "language": new.language,
                             "profile": new.profile,
                             "listed": True,
                         },
@@ -134,4 +136,5 @@ def reachable(list_id: ListId) -> sa.Select[tuple[object, ...]]:
 
 def subscriber_of(row: sa.Row[Any]) -> Subscriber:
     """A row of `subscribers` as a value."""
-    return Subscriber(SubscriberId(row.id), Address(row.address), row.name, row.timezone, decode(row.profile, Profile))
+    profile = decode(row.profile, Profile)
+    return Subscriber(SubscriberId(row.id), Address(row.address), row.name, row.timezone, profile, row.language)
