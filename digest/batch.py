@@ -25,6 +25,7 @@ from digest.ids import title_id
 from digest.model import Candidate, Paper, PaperId, Pick, Profile, Signal, Topic, Vote
 from digest.rank import Ranker
 from digest.rank.embedding import Embed
+from digest.render.remarks import english
 
 _PROFILE_KEYS = ("id", "topics", "authors", "categories", "examples", "liked", "disliked")
 LOOKED_UP = 1000
@@ -71,7 +72,7 @@ def _pick(pick: Pick) -> dict[str, Any]:
         "score": pick.score,
         "relevance": pick.relevance,
         "trend": pick.trend,
-        "reasons": [{"kind": str(r.kind), "text": r.text, "weight": r.weight} for r in pick.reasons],
+        "reasons": [{"kind": str(r.kind), "text": english(r.remark), "weight": r.weight} for r in pick.reasons],
     }
 
 

@@ -34,6 +34,7 @@ from digest.model import (
     Subscriber,
 )
 from digest.rank.embedding import INSTALL, available
+from digest.render.remarks import english
 from digest.store import EditionOverview
 
 if TYPE_CHECKING:
@@ -321,8 +322,9 @@ def pick_lines(pick: Pick, candidate: Candidate, place: str) -> list[str]:
 
 def why(pick: Pick) -> str:
     """A pick's reasons with what each is worth; what is worth nothing is left out, unless it is an exploration."""
-    exploring = [reason.text for reason in pick.reasons if reason.kind is ReasonKind.EXPLORATION]
-    worth = [f"{reason.text} {reason.weight:+.2f}" for reason in pick.reasons if abs(reason.weight) >= SMALLEST_WEIGHT]
+    exploring = [english(reason.remark) for reason in pick.reasons if reason.kind is ReasonKind.EXPLORATION]
+    telling = [reason for reason in pick.reasons if abs(reason.weight) >= SMALLEST_WEIGHT]
+    worth = [f"{english(reason.remark)} {reason.weight:+.2f}" for reason in telling]
     return " · ".join(exploring + worth) or "no reason found"
 
 
@@ -338,7 +340,7 @@ def show_ranking(
         for line in pick_lines(pick, proof.candidates[pick.paper_id], f"{place}{mark}"):
             terminal.say(line)
     for miss in selection.near_misses:
-        terminal.say(f"  just missed: {proof.candidates[miss.pick.paper_id].paper.title} ({miss.missing})")
+        terminal.say(f"  just missed: {proof.candidates[miss.pick.paper_id].paper.title} ({english(miss.missing)})")
     unknown = sorted(named_papers(subscriber.profile) & proof.unknown)
     for paper_id in unknown:
         terminal.say(f"  {paper_id} is in her profile, but no source has announced it yet: it does not count")
@@ -351,7 +353,7 @@ def show_ranking(
             "ranking": [{**pick_json(p), "title": proof.candidates[p.paper_id].paper.title} for p in ranking],
             "semantic": proof.semantic,
             "unknown": unknown,
-            "near_misses": [{"id": m.pick.paper_id, "missing": m.missing} for m in selection.near_misses],
+            "near_misses": [{"id": m.pick.paper_id, "missing": english(m.missing)} for m in selection.near_misses],
         }
     )
 
@@ -363,7 +365,7 @@ def pick_json(pick: Pick) -> dict[str, Any]:
         "score": pick.score,
         "relevance": pick.relevance,
         "trend": pick.trend,
-        "reasons": [{"kind": r.kind, "text": r.text, "weight": r.weight} for r in pick.reasons],
+        "reasons": [{"kind": r.kind, "text": english(r.remark), "weight": r.weight} for r in pick.reasons],
     }
 
 

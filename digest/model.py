@@ -341,12 +341,79 @@ class ReasonKind(StrEnum):
     """Of weight 0: the paper is in although the scores of the others were better, or its own not good enough."""
 
 
+class Says(StrEnum):
+    """What a remark says, with what it names and which figures it gives."""
+
+    NO_TOPICS = "no topics"
+    """The profile has no topics: every paper counts the same."""
+    TOPIC = "topic"
+    """A topic is met; names the topic, then words of the paper's that belong to it, or none."""
+    EXCLUDED = "excluded"
+    """A topic is lost; names the topic and the phrases that it excludes."""
+    LIKE = "like"
+    """The paper is like an example; names the example."""
+    LIKE_MORE = "like more"
+    """It is like so many more examples."""
+    LIKE_LIKED = "like liked"
+    """It is like a paper that was liked; names that paper."""
+    LIKE_MORE_LIKED = "like more liked"
+    """It is like so many more papers that were liked."""
+    NEAR_DISLIKED = "near disliked"
+    """It is near to a paper that was disliked; names that paper."""
+    AUTHORS = "authors"
+    """Names the authors that are followed."""
+    CATEGORIES = "categories"
+    """Names the categories that are followed."""
+    SIGNAL = "signal"
+    """A figure; names the `Signal`."""
+    SOURCES = "sources"
+    """So many sources announced it."""
+    NO_SIGNAL = "no signal"
+    """Nobody knows a figure of the paper's; names the signals that others have."""
+    INTEREST_WAITED = "interest waited"
+    """An exploration: an interest that had no place."""
+    JUST_UNDER = "just under"
+    """An exploration: it is not quite relevant enough, and trends."""
+    SENT_BEFORE = "sent before"
+    """A near miss: nearly the same as a paper that she got on a day; names that paper."""
+    IN_PROFILE = "in profile"
+    """A near miss: nearly the same as a paper of her profile; names that paper."""
+    SAME_AS_PICK = "same as pick"
+    """A near miss: nearly the same as a pick; names that pick."""
+    SAME_AS_DISPLACED = "same as displaced"
+    """A near miss: nearly the same as a paper that gave its place to an exploration; names that paper."""
+    CLOSE_TO_PICK = "close to pick"
+    """A near miss: close to a pick; names that pick."""
+    CLOSE_TO_DISPLACED = "close to displaced"
+    """A near miss: close to a paper that gave its place to an exploration; names that paper."""
+    DISPLACED = "displaced"
+    """A near miss: it gave its place to an exploration."""
+    TOPIC_PREFERRED = "topic preferred"
+    """A near miss: it gave its place to another of her topics."""
+    PLACE = "place"
+    """A near miss: its place, and how many places there are."""
+    IRRELEVANT = "irrelevant"
+    """A near miss: its relevance, and how much is asked for."""
+    WRITTEN = "written"
+    """The remark in English, as editions made before this enumeration hold it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """Something to be told of a paper. It is data, so that it can be told in any language: `render/remarks.py` does."""
+
+    says: Says
+    names: tuple[str, ...] = ()
+    figures: tuple[float, ...] = ()
+    day: date | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Reason:
     """A named part of a score. The weights of a pick's reasons add up to its score."""
 
     kind: ReasonKind
-    text: str
+    remark: Remark
     weight: float
 
 
@@ -363,10 +430,10 @@ class Pick:
 
 @dataclass(frozen=True, slots=True)
 class NearMiss:
-    """A paper that was not picked, and what it lacked, in words."""
+    """A paper that was not picked, and what it lacked."""
 
     pick: Pick
-    missing: str
+    missing: Remark
 
 
 class Change(StrEnum):

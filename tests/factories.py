@@ -17,6 +17,8 @@ from digest.model import (
     Profile,
     Reason,
     ReasonKind,
+    Remark,
+    Says,
     Selection,
     SourceReport,
     Subscriber,
@@ -66,7 +68,7 @@ def subscriber(number: int = 1, **changes: Any) -> Subscriber:
 
 def selection(*numbers: int) -> Selection:
     """Picks of the papers with these numbers."""
-    reasons = (Reason(ReasonKind.TOPIC, "video: diffusion", 0.5),)
+    reasons = (Reason(ReasonKind.TOPIC, Remark(Says.TOPIC, ("video", "diffusion")), 0.5),)
     return Selection(tuple(Pick(paper(n).id, 0.5, 0.5, 0.0, reasons) for n in numbers))
 
 

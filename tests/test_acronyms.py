@@ -11,6 +11,7 @@ from digest.rank import Ranker
 from digest.rank.acronyms import Acronyms, definitions
 from digest.rank.index import Index
 from digest.rank.text import stem, stems
+from digest.render.remarks import english
 from tests.factories import NOW
 
 
@@ -134,7 +135,7 @@ def test_a_reason_names_the_form_that_the_paper_has() -> None:
     defining = [Paper(PaperId(f"defining{n}"), "", f"{SPELLED} plan trip {n}.") for n in range(2)]
     ranker = Ranker([Candidate(LONG, ())], background=defining, now=NOW)
     ((pick,),) = ranker.rank([Profile((Topic("x", keywords=("LLM",)),))])
-    assert pick.reasons[0].text == "x: large language model"
+    assert english(pick.reasons[0].remark) == "x: large language model"
 
 
 def test_a_keyword_in_both_forms_counts_once() -> None:

@@ -31,6 +31,7 @@ from digest.model import (
 )
 from digest.pull.dedupe import merge
 from digest.rank import Ranker
+from digest.render.remarks import english
 from digest.store import Database, Editions, Papers, Subscribers, open_database
 from tests.factories import NOW, TODAY, announcement, mailing_list, paper, report, subscriber
 
@@ -128,8 +129,8 @@ def test_a_near_duplicate_of_what_was_sent_is_not_sent(database: Database) -> No
     assert picked(database, first) == [[paper(1).id], []]
     assert picked(database, second) == [[paper(5).id], [paper(2).id]]
     (hers, _) = selected(database, second)
-    told = "nearly the same as “Whole Clips at Once”, which you got on 2026-06-09"
-    assert (paper(2).id, told) in [(miss.pick.paper_id, miss.missing) for miss in hers.near_misses]
+    told = "nearly the same as “Whole Clips at Once”, which you got on 9 June"
+    assert (paper(2).id, told) in [(miss.pick.paper_id, english(miss.missing)) for miss in hers.near_misses]
 
 
 def test_a_near_duplicate_in_one_edition_is_sent_once(database: Database) -> None:
@@ -147,7 +148,7 @@ def test_a_second_record_of_an_example_is_no_news(database: Database) -> None:
     edition = edition_of(database, 0, about_video(1))
     (selection,) = selected(database, edition, library)
     assert selection.picks == ()
-    assert [m.missing for m in selection.near_misses] == [
+    assert [english(m.missing) for m in selection.near_misses] == [
         "nearly the same as “Whole Clips at Once”, which is in your profile"
     ]
 

@@ -12,12 +12,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from digest.model import Candidate, Paper, PaperId, Pick, Profile, ReasonKind, Signal, Topic, Vote
+from digest.model import Candidate, Paper, PaperId, Pick, Profile, ReasonKind, Says, Signal, Topic, Vote
 from digest.rank import Ranker
 from digest.rank.prepare import Block
 from digest.rank.reasons import Explainer
 from digest.rank.relevance import Parts, Relevance
 from digest.rank.selection import CLOSE
+from digest.render.remarks import english
 from tests.factories import NOW, paper
 
 WORDS = [
@@ -94,7 +95,7 @@ def test_every_score_is_the_sum_of_its_reasons(
             assert all(0 <= figure <= 1 for figure in (pick.score, pick.relevance, pick.trend))
             expected = (1 - trend_weight) * pick.relevance + trend_weight * pick.trend
             assert pick.score == pytest.approx(expected, abs=1e-12)
-            assert all(reason.text and "\n" not in reason.text for reason in pick.reasons)
+            assert all(english(reason.remark) and "\n" not in english(reason.remark) for reason in pick.reasons)
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -211,7 +212,7 @@ def reasons(profile: Profile, *some: Candidate, **known: Paper) -> list[tuple[st
     ranker = Ranker(some, known={p.id: p for p in known.values()}, background=others, now=NOW)
     (ranking,) = ranker.rank([profile])
     first = next(pick for pick in ranking if pick.paper_id == some[0].paper.id)
-    return [(str(reason.kind), reason.text) for reason in first.reasons]
+    return [(str(reason.kind), english(reason.remark)) for reason in first.reasons]
 
 
 def test_a_topic_names_the_words_that_matched_as_the_paper_writes_them() -> None:
@@ -275,7 +276,7 @@ def test_an_exclusion_is_named() -> None:
     topic = Topic("video", "video by diffusion", exclude=("invent",))
     ranker = Ranker([candidate(1)], now=NOW)
     ((pick,),) = ranker.rank([Profile((topic,))])
-    assert [(r.text, r.weight) for r in pick.reasons] == [("video: invent is excluded", 0.0)]
+    assert [(english(r.remark), r.weight) for r in pick.reasons] == [("video: invent is excluded", 0.0)]
 
 
 def test_a_dislike_is_a_reason_that_takes_away() -> None:
@@ -283,7 +284,7 @@ def test_a_dislike_is_a_reason_that_takes_away() -> None:
     ranker = Ranker([candidate(1)], known={paper(2).id: paper(2)}, now=NOW)
     ((pick,),) = ranker.rank([Profile((Topic("video", "video by diffusion"),), disliked=(Vote(paper(2).id),))])
     last = pick.reasons[-1]
-    assert (last.kind, last.text) == (ReasonKind.VOTES, "near “Invented paper number 2”, which you disliked")
+    assert (last.kind, english(last.remark)) == (ReasonKind.VOTES, "near “Invented paper number 2”, which you disliked")
     assert last.weight < 0
 
 
@@ -335,4 +336,4 @@ def test_what_a_ranking_says_of_a_paper_is_what_its_reasons_say() -> None:
         reasons = ranking.explained(pick).reasons
         if pick.relevance:
             assert any(reason.weight < 0 for reason in reasons) == ranking.disliked(pick.paper_id)
-        assert any("excluded" in reason.text for reason in reasons) == ranking.excluded(pick.paper_id)
+        assert any(reason.remark.says is Says.EXCLUDED for reason in reasons) == ranking.excluded(pick.paper_id)

@@ -12,6 +12,7 @@ import pytest
 from digest.model import Candidate, Paper, PaperId, Pick, Profile, Topic, Vote
 from digest.rank import Ranker
 from digest.rank.embedding import Floats32
+from digest.render.remarks import english
 from tests.factories import NOW
 
 BACKGROUND = [
@@ -52,7 +53,7 @@ def test_papers_of_the_archive_teach_the_words_of_a_field() -> None:
     assert alone["synonym"].relevance == 0
     assert taught["synonym"].relevance > 0.01
     assert taught["stranger"].relevance < 0.1 * taught["synonym"].relevance
-    assert taught["synonym"].reasons[0].text == "bees: in other words"
+    assert english(taught["synonym"].reasons[0].remark) == "bees: in other words"
 
 
 def test_a_small_archive_teaches_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -86,7 +87,7 @@ def test_meaning_finds_what_has_no_word_in_common() -> None:
     assert words["wasps"].relevance == 0
     assert both["wasps"].relevance > 0.05
     assert both["stranger"].relevance < 0.1 * both["wasps"].relevance
-    assert both["wasps"].reasons[0].text == "bees: in other words"
+    assert english(both["wasps"].reasons[0].remark) == "bees: in other words"
 
 
 def test_sentence_vectors_are_asked_for_only_by_topics() -> None:

@@ -14,8 +14,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from digest.model import AnnounceType, Candidate, Sighting, Signal
+from digest.model import AnnounceType, Candidate, Remark, Says, Sighting, Signal
 from digest.rank.trending import KINDS, measure
+from digest.render.remarks import english
 from tests.factories import NOW, paper
 
 LONG_AGO = 24 * 365.0 * 1000
@@ -44,8 +45,8 @@ def trends(*candidates: Candidate) -> list[float]:
 
 
 def parts(*candidates: Candidate) -> list[str]:
-    """The wordings of the first candidate's parts."""
-    return [wording for wording, _ in measure(candidates, NOW).parts(0)]
+    """The first candidate's parts in words."""
+    return [english(remark) for remark, _ in measure(candidates, NOW).parts(0)]
 
 
 # --- one figure -----------------------------------------------------------------------------------------------------
@@ -265,7 +266,7 @@ def test_parts_are_worded() -> None:
 def test_what_is_missing_is_named_where_others_have_it() -> None:
     """A paper of which nothing is known says so, with no evidence; not where nothing is known of any."""
     others = candidate(2, upvotes=3, stars=2), observed(3, {}, sources=2)
-    assert measure((candidate(1), *others), NOW).parts(0) == (("no stars or upvotes known", 0.0),)
+    assert measure((candidate(1), *others), NOW).parts(0) == ((Remark(Says.NO_SIGNAL, ("stars", "upvotes")), 0.0),)
     assert parts(observed(1, {}, sources=1), others[0]) == ["no stars or upvotes known"]
     assert parts(candidate(1), others[1]) == []
     assert parts(candidate(1), candidate(2)) == []

@@ -1,4 +1,4 @@
-"""Why a paper has its score, in words short enough for one line of an email. Pure; called by `Ranker` for the top only.
+"""Why a paper has its score, as remarks, each good for a line of an email. Pure; called by `Ranker` for the top only.
 
 The weights of a pick's reasons add up to its score. The relevance's part of the score is shared out over the parts of
 the profile by their evidence, the trend's part over the signals by theirs; what a dislike takes away is a reason of
@@ -13,21 +13,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from digest.model import Paper, Reason, ReasonKind
+from digest.model import Paper, Reason, ReasonKind, Remark, Says
 from digest.rank.index import Floats
 from digest.rank.prepare import Asked, Block
 from digest.rank.profile import TopicQuery
 from digest.rank.relevance import Parts, Relevance
-from digest.rank.text import COMMON_STEMS, placed_stems, shorten
+from digest.rank.text import COMMON_STEMS, placed_stems, short_title, shorten
 from digest.rank.trending import Trend
 
 TERMS_SHOWN = 3
 PAPERS_SHOWN = 2
-TITLE_LENGTH = 60
 TERM_LENGTH = 40
-OTHER_WORDS = "in other words"
-"""A topic is met without any word of its own: by meaning, or by papers that have its words."""
-NEUTRAL = "you have set no topics"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +37,7 @@ class _Wording:
 
 
 class Explainer:
-    """Words the reasons of one set of candidates, the first rows of an index."""
+    """Finds the reasons of one set of candidates, the first rows of an index."""
 
     def __init__(self, papers: Sequence[Paper], relevance: Relevance, trend: Trend, trend_weight: float):
         self._papers = papers
@@ -49,7 +45,7 @@ class Explainer:
         self._trend = trend
         self._trend_weight = trend_weight
         self._wordings: dict[int, _Wording] = {}
-        self._quotes: dict[int, str] = {}
+        self._names: dict[int, str] = {}
         self._telling: dict[TopicQuery, tuple[str, ...]] = {}
 
     def figures(self, parts: Parts, rows: Sequence[int]) -> tuple[Floats, Floats, Floats]:
@@ -62,7 +58,7 @@ class Explainer:
         asked = block.asked[profile]
         weight = (1 - self._trend_weight) * float(parts.wanted[place])
         if profile in block.neutral:
-            reasons = [Reason(ReasonKind.TOPIC, NEUTRAL, weight)] if weight else []
+            reasons = [Reason(ReasonKind.TOPIC, Remark(Says.NO_TOPICS), weight)] if weight else []
         else:
             reasons = self._wanted(block, asked, parts, place, row, weight)
         reasons += self._unwanted(asked, parts.push[:, place], weight)
@@ -74,32 +70,32 @@ class Explainer:
         if not push.any():
             return []
         nearest, _ = asked.disliked[int(push.argmax())]
-        return [
-            Reason(ReasonKind.VOTES, f"near {self._quote(nearest)}, which you disliked", -weight * float(push.max()))
-        ]
+        remark = Remark(Says.NEAR_DISLIKED, (self._name(nearest),))
+        return [Reason(ReasonKind.VOTES, remark, -weight * float(push.max()))]
 
     def _wanted(self, block: Block, asked: Asked, figures: Parts, place: int, row: int, weight: float) -> list[Reason]:
         """The positive parts of the relevance, and the topics lost."""
-        parts: list[tuple[ReasonKind, str, float]] = []
+        parts: list[tuple[ReasonKind, Remark, float]] = []
         for number, share in zip(asked.topics, figures.topics[:, place].tolist(), strict=True):
             query = block.queries[number]
             phrases, lost = block.excluded[number]
             if share:
                 parts.append((ReasonKind.TOPIC, self._topic(query, row), share))
             elif row in lost:
-                parts.append((ReasonKind.TOPIC, f"{query.name}: {phrases} is excluded", 0.0))
+                parts.append((ReasonKind.TOPIC, Remark(Says.EXCLUDED, (query.name, phrases)), 0.0))
         if len(asked.examples):
             parts += self._like(asked, figures.examples[:, place])
         if share := float(figures.authors[place]):
             names = dict.fromkeys(name for candidate, name in asked.authors if candidate == row)
-            parts.append((ReasonKind.AUTHOR, f"by {' and '.join(names)}", share))
+            parts.append((ReasonKind.AUTHOR, Remark(Says.AUTHORS, tuple(names)), share))
         if share := float(figures.categories[place]):
             names = dict.fromkeys(name for candidate, name in asked.categories if candidate == row)
-            parts.append((ReasonKind.CATEGORY, f"in {' and '.join(names)}", share))
+            parts.append((ReasonKind.CATEGORY, Remark(Says.CATEGORIES, tuple(names)), share))
         total = sum(share for _, _, share in parts)
-        return [Reason(kind, text, weight * share / total if total else 0.0) for kind, text, share in parts]
+        return [Reason(kind, remark, weight * share / total if total else 0.0) for kind, remark, share in parts]
 
-    def _topic(self, query: TopicQuery, row: int) -> str:
+    def _topic(self, query: TopicQuery, row: int) -> Remark:
+        """Without a word of the topic's own where it is met by meaning, or by papers that have its words."""
         wording = self._wording(row)
         shown: list[str] = []
         used: set[str] = set()
@@ -114,7 +110,7 @@ class Explainer:
                 break
             if word in wording.words and word not in used:
                 shown.append(shorten(wording.words[word], TERM_LENGTH))
-        return f"{query.name}: {', '.join(dict.fromkeys(shown)) if shown else OTHER_WORDS}"
+        return Remark(Says.TOPIC, (query.name, *dict.fromkeys(shown)))
 
     def _telling_words(self, query: TopicQuery) -> tuple[str, ...]:
         """The topic's words, those that say most first; words common in every field last."""
@@ -123,23 +119,23 @@ class Explainer:
             self._telling[query] = tuple(sorted(worth, key=worth.__getitem__, reverse=True))
         return self._telling[query]
 
-    def _like(self, asked: Asked, shares: Floats) -> list[tuple[ReasonKind, str, float]]:
+    def _like(self, asked: Asked, shares: Floats) -> list[tuple[ReasonKind, Remark, float]]:
         """The nearest examples by title, and the rest together."""
         nearest = np.argsort(-shares, kind="stable")[:PAPERS_SHOWN].tolist()
         parts = []
         for place in nearest:
             example = int(asked.examples[place])
             liked = example in asked.liked
-            text = f"like {self._quote(example)}" + (", which you liked" if liked else "")
-            parts.append((ReasonKind.VOTES if liked else ReasonKind.EXAMPLE, text, float(shares[place])))
+            kind, says = (ReasonKind.VOTES, Says.LIKE_LIKED) if liked else (ReasonKind.EXAMPLE, Says.LIKE)
+            parts.append((kind, Remark(says, (self._name(example),)), float(shares[place])))
         is_vote = np.array([example in asked.liked for example in asked.examples.tolist()])
-        for kind, those, what in (
-            (ReasonKind.EXAMPLE, ~is_vote, "of your papers"),
-            (ReasonKind.VOTES, is_vote, "that you liked"),
+        for kind, those, says in (
+            (ReasonKind.EXAMPLE, ~is_vote, Says.LIKE_MORE),
+            (ReasonKind.VOTES, is_vote, Says.LIKE_MORE_LIKED),
         ):
             those[nearest] = False
-            parts.append((kind, f"like {those.sum()} more {what}", float(shares[those].sum())))
-        return [(kind, text, part) for kind, text, part in parts if part > 0]
+            parts.append((kind, Remark(says, figures=(int(those.sum()),)), float(shares[those].sum())))
+        return [(kind, remark, part) for kind, remark, part in parts if part > 0]
 
     def trend(self, row: int) -> tuple[Reason, ...]:
         """The reasons of a candidate's trend alone."""
@@ -148,13 +144,12 @@ class Explainer:
     def _trending(self, row: int, share: float) -> list[Reason]:
         weight, parts = share * float(self._trend.trend[row]), self._trend.parts(row)
         total = sum(part for _, part in parts)
-        return [Reason(ReasonKind.TREND, text, weight * part / total if total else 0.0) for text, part in parts]
+        return [Reason(ReasonKind.TREND, remark, weight * part / total if total else 0.0) for remark, part in parts]
 
-    def _quote(self, row: int) -> str:
-        if row not in self._quotes:
-            paper = self._papers[row]
-            self._quotes[row] = f"“{shorten(paper.title.strip() or paper.abstract.strip() or paper.id, TITLE_LENGTH)}”"
-        return self._quotes[row]
+    def _name(self, row: int) -> str:
+        if row not in self._names:
+            self._names[row] = short_title(self._papers[row])
+        return self._names[row]
 
     def _wording(self, row: int) -> _Wording:
         if row not in self._wordings:

@@ -23,8 +23,20 @@ from datetime import date
 from itertools import islice
 from typing import Protocol
 
-from digest.model import Candidate, NearMiss, Paper, PaperId, Pick, Reason, ReasonKind, Selection, TopicWeek
-from digest.rank.text import shorten
+from digest.model import (
+    Candidate,
+    NearMiss,
+    Paper,
+    PaperId,
+    Pick,
+    Reason,
+    ReasonKind,
+    Remark,
+    Says,
+    Selection,
+    TopicWeek,
+)
+from digest.rank.text import short_title
 
 NEAR_MISSES = 3
 CLOSE = 0.35
@@ -39,7 +51,6 @@ TRENDING = 0.3
 """The least trend of a paper that is said to trend."""
 TRENDING_SHOWN, TRENDING_CLEARLY = 3, 0.6
 """At most so many of what trends besides the picks, and the least trend: the usual figures of a day give some 0.5."""
-TITLE_LENGTH = 60
 
 CloseTo = Callable[[PaperId], Mapping[PaperId, float]]
 Interest = tuple[ReasonKind, str]
@@ -196,12 +207,12 @@ class _Choice:
         full = len(self.picks) == self.papers
         if len(self.interests) == self.papers and (waiting := self._waiting()):
             if place := turn % (len(waiting) + 1):
-                self._explore(waiting[place - 1], "an interest of yours that had no place", next(reversed(self.picks)))
+                self._explore(waiting[place - 1], Says.INTEREST_WAITED, next(reversed(self.picks)))
         elif trending := self._trending():
             alone = set(self.interests.values())
             spare = [pick.paper_id for pick in self.eligible if pick.paper_id in self.picks.keys() - alone]
             if spare or not full:
-                self._explore(trending, "just under your threshold, and trending", spare[-1] if full else None)
+                self._explore(trending, Says.JUST_UNDER, spare[-1] if full else None)
 
     def trending(self, ordered: Sequence[Pick]) -> Iterator[Pick]:
         """What trends clearly, whatever it is about; nothing that she has or gets, or that her profile turns down."""
@@ -243,8 +254,8 @@ class _Choice:
         usual = statistics.median(pick.trend for pick in self.fresh) if best else 0.0
         return best if best and best.trend > usual else None
 
-    def _explore(self, pick: Pick, why: str, displaced: PaperId | None) -> None:
-        reason = Reason(ReasonKind.EXPLORATION, f"exploring: {why}", 0.0)
+    def _explore(self, pick: Pick, why: Says, displaced: PaperId | None) -> None:
+        reason = Reason(ReasonKind.EXPLORATION, Remark(why), 0.0)
         explained = self.ranking.explained(pick)
         self.exploration = replace(explained, reasons=(reason, *explained.reasons))
         self.displaced = displaced
@@ -266,51 +277,36 @@ class _Choice:
                 yield self._missed(pick, self._lost(pick, place))
         below = [p for p in self.fresh if 0 < p.relevance < self.min_relevance and p.paper_id not in got]
         for pick in sorted(below, key=lambda p: (-p.relevance, p.paper_id)):
-            yield self._missed(pick, _shortfall(pick.relevance, self.min_relevance))
+            yield self._missed(pick, Remark(Says.IRRELEVANT, figures=(pick.relevance, self.min_relevance)))
         for pick in self.fresh:
             if pick.relevance == 0 and self.ranking.excluded(pick.paper_id):
                 explained = self.ranking.explained(pick)
-                lost = next(r.text for r in explained.reasons if r.kind is ReasonKind.TOPIC and r.weight == 0)
+                lost = next(r.remark for r in explained.reasons if r.kind is ReasonKind.TOPIC and r.weight == 0)
                 yield NearMiss(explained, lost)
 
-    def _missed(self, pick: Pick, missing: str) -> NearMiss:
+    def _missed(self, pick: Pick, missing: Remark) -> NearMiss:
         return NearMiss(self.ranking.explained(pick), missing)
 
-    def _had(self, paper: Paper) -> str:
+    def _had(self, paper: Paper) -> Remark:
         day = self.already_sent[paper.id]
-        return f"nearly the same as {_quote(paper)}, {f'which you got on {day}' if day else 'which is in your profile'}"
+        return Remark(Says.SENT_BEFORE if day else Says.IN_PROFILE, (short_title(paper),), day=day)
 
-    def _lost(self, pick: Pick, place: int) -> str:
+    def _lost(self, pick: Pick, place: int) -> Remark:
         """Why an eligible paper is not in."""
         if pick.paper_id == self.displaced:
-            return "gave its place to an exploration"
+            return Remark(Says.DISPLACED)
         if better := self.doubles.get(pick.paper_id):
-            return f"nearly the same as {self._above(better)}"
+            return self._beside(better, Says.SAME_AS_PICK, Says.SAME_AS_DISPLACED)
         if place > self.papers:
-            return f"{_ordinal(place)} of {self.papers}"
+            return Remark(Says.PLACE, figures=(place, self.papers))
         if pick.paper_id in self.costs:
-            return f"close to {self._above(self.costs[pick.paper_id][1])}"
-        return "gave its place to another of your topics"
+            return self._beside(self.costs[pick.paper_id][1], Says.CLOSE_TO_PICK, Says.CLOSE_TO_DISPLACED)
+        return Remark(Says.TOPIC_PREFERRED)
 
-    def _above(self, paper_id: PaperId) -> str:
-        where = "is above" if paper_id in self.picks else "gave its place to an exploration"
-        return f"{_quote(self.candidates[paper_id].paper)}, which {where}"
+    def _beside(self, better: PaperId, picked: Says, displaced: Says) -> Remark:
+        name = short_title(self.candidates[better].paper)
+        return Remark(picked if better in self.picks else displaced, (name,))
 
 
 def _rank(pick: Pick) -> tuple[float, PaperId]:
     return -pick.score, pick.paper_id
-
-
-def _quote(paper: Paper) -> str:
-    return f"“{shorten(paper.title.strip() or paper.abstract.strip() or paper.id, TITLE_LENGTH)}”"
-
-
-def _shortfall(relevance: float, needed: float) -> str:
-    digits = next((n for n in (2, 3, 4) if f"{relevance:.{n}f}" != f"{needed:.{n}f}"), 6)
-    return f"relevance {relevance:.{digits}f}, under your {needed:.{digits}f}"
-
-
-def _ordinal(number: int) -> str:
-    if 10 <= number % 100 <= 20:
-        return f"{number}th"
-    return f"{number}{ {1: 'st', 2: 'nd', 3: 'rd'}.get(number % 10, 'th') }"

@@ -14,6 +14,10 @@ from functools import lru_cache
 
 import snowballstemmer
 
+from digest.model import Paper
+
+TITLE_LENGTH = 60
+
 _SINGLE = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af"
 _WORD = re.compile(rf"[{_SINGLE}]|(?:(?![{_SINGLE}])[^\W_])(?:(?![{_SINGLE}])[^\W_\u0300-\u036f]|[\u0300-\u036f])*")
 _ASCII_WORDS = bytes(ord(chr(c).lower()) if chr(c).isalnum() and c < 128 else 32 for c in range(256))
@@ -100,6 +104,11 @@ def words(text: str) -> list[str]:
     if text.isascii():
         return text.encode("ascii").translate(_ASCII_WORDS).decode("ascii").split()  # the same, ten times faster
     return [fold(word) for word in _WORD.findall(text)]
+
+
+def short_title(paper: Paper) -> str:
+    """What a paper is called in a remark about another."""
+    return shorten(paper.title.strip() or paper.abstract.strip() or paper.id, TITLE_LENGTH)
 
 
 def shorten(text: str, limit: int) -> str:

@@ -28,7 +28,7 @@ from datetime import UTC, date, datetime, time, timedelta
 
 import numpy as np
 
-from digest.model import AnnounceType, Candidate, Paper, Signal
+from digest.model import AnnounceType, Candidate, Paper, Remark, Says, Signal
 from digest.rank.index import Floats
 
 SOURCES = "sources"
@@ -93,17 +93,17 @@ class Trend:
     trend: Floats
     """Between 0 and 1. Shape (candidates,)."""
 
-    def parts(self, row: int) -> tuple[tuple[str, float], ...]:
-        """The candidate's figures in words, each with its evidence; these add up to -log(1 - trend).
+    def parts(self, row: int) -> tuple[tuple[Remark, float], ...]:
+        """The candidate's figures, each with its evidence; these add up to -log(1 - trend).
 
         A candidate without figures, where others have some, has one part of no evidence, which says what is missing.
         """
         values = self.values[row]
         if not values:
             missing = [name for name in self.evidence if name != SOURCES]
-            return ((f"no {' or '.join(missing)} known", 0.0),) if missing else ()
-        found = ((_wording(name, value), float(self.evidence[name][row])) for name, value in values.items())
-        return tuple((wording, part) for wording, part in found if part)
+            return ((Remark(Says.NO_SIGNAL, tuple(missing)), 0.0),) if missing else ()
+        found = ((_remark(name, value), float(self.evidence[name][row])) for name, value in values.items())
+        return tuple((remark, part) for remark, part in found if part)
 
 
 def measure(candidates: Sequence[Candidate], now: datetime) -> Trend:
@@ -168,9 +168,5 @@ def _grown(value: float, kind: Kind, paper: Paper, age: timedelta) -> float:
     return math.log1p(value) + max(growth, -THIN) * value / (value + THIN)
 
 
-def _wording(name: str, value: float) -> str:
-    if name == SOURCES:
-        return f"announced by {value + 1:,.0f} sources"
-    number = f"{value:,.0f}" if value == math.floor(value) else f"{value:,.1f}"
-    thing, per, unit = name.partition("_per_")
-    return f"{number} {thing.removesuffix('s') if value == 1 else thing}{' a ' if per else ''}{unit}"
+def _remark(name: str, value: float) -> Remark:
+    return Remark(Says.SOURCES, figures=(value + 1,)) if name == SOURCES else Remark(Says.SIGNAL, (name,), (value,))

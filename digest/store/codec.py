@@ -4,17 +4,50 @@ Called by the store alone. Fields at their default are left out, so a field adde
 """
 
 import json
+from datetime import date
 from functools import cache
 from typing import Any, TypeVar
 
+from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
 from cattrs.preconf.json import JsonConverter, make_converter
+
+from digest.model import Reason, Remark, Says
 
 T = TypeVar("T")
 
 
 @cache
 def _converter() -> JsonConverter:
-    return make_converter(omit_if_default=True)
+    made = make_converter(omit_if_default=True)
+    made.register_unstructure_hook(Remark, _from_remark)
+    made.register_structure_hook(Remark, _to_remark)
+    # A reason's remark goes by the name that it had when it was a text.
+    name = override(rename="text")
+    made.register_unstructure_hook(Reason, make_dict_unstructure_fn(Reason, made, remark=name))
+    made.register_structure_hook(Reason, make_dict_structure_fn(Reason, made, remark=name))
+    return made
+
+
+def _from_remark(remark: Remark) -> list[Any]:
+    """A remark as a list, without what is empty at its end: there are dozens of them in each delivery."""
+    parts = [remark.says, remark.names, remark.figures, remark.day.isoformat() if remark.day else None]
+    while not parts[-1]:
+        parts.pop()
+    return parts
+
+
+def _to_remark(parts: Any, _: Any) -> Remark:
+    """What `_from_remark` gave; or a text, as it was frozen before there were remarks."""
+    if isinstance(parts, str):
+        return Remark(Says.WRITTEN, (parts,))
+    values = dict(zip(("says", "names", "figures", "day"), parts, strict=False))
+    day = values.get("day")
+    return Remark(
+        Says(values["says"]),
+        tuple(values.get("names", ())),
+        tuple(values.get("figures", ())),
+        date.fromisoformat(day) if day else None,
+    )
 
 
 def encode(value: Any, declared: Any = None) -> str:
