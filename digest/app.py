@@ -226,7 +226,7 @@ class App:
             )
         named = frozenset[PaperId]().union(*(life.named_papers(s.profile) for s in people))
         unknown = named - self.papers.known(named).keys() - by_id.keys() - self._library.keys()
-        renderer = EditionRenderer(self.list, made.edition, by_id, made.summaries, self._links, self._sign)
+        renderer = self._rendering(made.edition, by_id, made.summaries)
         return Proof(
             made.edition, frozen is not None, by_id, made.summaries, selections, renderer, self.semantic, unknown
         )
@@ -397,7 +397,13 @@ class App:
     def _renderer(self, edition: Edition) -> EditionRenderer:
         candidates = {c.paper.id: c for c in self.editions.candidates(edition)}
         sources = self.editions.sources(edition)
-        return EditionRenderer(self.list, edition, candidates, sources, self._links, self._sign)
+        return self._rendering(edition, candidates, sources)
+
+    def _rendering(
+        self, edition: Edition, candidates: Mapping[PaperId, Candidate], sources: Sequence[SourceSummary]
+    ) -> EditionRenderer:
+        in_use = dict.fromkeys(subscriber.language for subscriber in self.config.subscribers)
+        return EditionRenderer(self.list, edition, candidates, sources, self._links, self._sign, in_use)
 
     def _compose(self, claim: Claim, renderers: dict[EditionId, EditionRenderer]) -> tuple[Envelope, bytes]:
         edition_id = claim.delivery.edition_id

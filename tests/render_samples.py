@@ -32,6 +32,8 @@ from digest.model import (
     Profile,
     Reason,
     ReasonKind,
+    Remark,
+    Says,
     Selection,
     Sighting,
     SourceSummary,
@@ -112,16 +114,20 @@ def candidates(papers: Sequence[Paper]) -> Mapping[PaperId, Candidate]:
     return {p.id: candidate(p) for p in papers}
 
 
-def picks(papers: Sequence[Paper], reason: str = "video-generation: text-to-video, diffusion") -> tuple[Pick, ...]:
+ON_VIDEO = Remark(Says.TOPIC, ("video-generation", "text-to-video", "diffusion"))
+
+
+def picks(papers: Sequence[Paper], reason: Remark | str = ON_VIDEO) -> tuple[Pick, ...]:
     """All of the papers, the first of them trending."""
+    told = Remark(Says.WRITTEN, (reason,)) if isinstance(reason, str) else reason
     return tuple(
         Pick(
             p.id,
             0.8,
             0.7,
             0.1 if index else 0.9,
-            (Reason(ReasonKind.TOPIC, reason, 0.6),)
-            + (() if index else (Reason(ReasonKind.TREND, "412 upvotes", 0.2),)),
+            (Reason(ReasonKind.TOPIC, told, 0.6),)
+            + (() if index else (Reason(ReasonKind.TREND, Remark(Says.SIGNAL, ("upvotes",), (412,)), 0.2),)),
         )
         for index, p in enumerate(papers)
     )
@@ -170,11 +176,11 @@ def whole_selection(papers: Sequence[Paper]) -> Selection:
     """Everything that an email can hold: five papers or more, the last two of them beside the picks."""
     *picked, trending, missed = papers
     by_topic, by_author, *others = picks(picked)
-    by_author = replace(by_author, reasons=(Reason(ReasonKind.AUTHOR, "by Tim Brooks", 0.5),))
-    trends = Reason(ReasonKind.TREND, "812 upvotes", 0.9)
+    by_author = replace(by_author, reasons=(Reason(ReasonKind.AUTHOR, Remark(Says.AUTHORS, ("Tim Brooks",)), 0.5),))
+    trends = Reason(ReasonKind.TREND, Remark(Says.SIGNAL, ("upvotes",), (812,)), 0.9)
     return Selection(
         (by_topic, by_author, *others),
-        (NearMiss(Pick(missed.id, 0.2, 0.18, 0.0), "relevance 0.18, under your 0.20"),),
+        (NearMiss(Pick(missed.id, 0.2, 0.18, 0.0), Remark(Says.IRRELEVANT, figures=(0.18, 0.2))),),
         (Pick(trending.id, 0.9, 0.0, 0.9, (trends,)),),
         (
             FollowUp(paper(30, title="Old Lamps", version=3), Change.NEW_VERSION, "3"),

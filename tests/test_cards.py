@@ -8,15 +8,22 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from digest.model import AnnounceType, Link, LinkKind, PaperId, Pick, Reason, ReasonKind, Sighting
+from digest.model import AnnounceType, Link, LinkKind, PaperId, Pick, Reason, ReasonKind, Remark, Says, Sighting
 from digest.render.cards import Size, announced, byline, card_of, fit, links_of, safe_url, why
+from digest.render.language import language_of
 from digest.render.text import TEXT_WIDTH, clip, columns, opening, plain, wrap
 from tests.render_samples import ABSTRACT, candidate, paper
+
+ENGLISH = language_of("en")
+
+
+def written(text: str) -> Remark:
+    return Remark(Says.WRITTEN, (text,))
 
 
 def test_links_are_in_the_order_of_their_kinds_with_the_title_on_the_first() -> None:
     """Links come as abs, PDF, …, and the title leads to the first of them."""
-    card = card_of(candidate(paper(doi="10.1000/xyz")))
+    card = card_of(ENGLISH, candidate(paper(doi="10.1000/xyz")))
     assert [link.label for link in card.links] == ["Abstract", "PDF", "Hugging Face", "DOI"]
     assert card.url == "https://arxiv.org/abs/2606.90001"
     assert card.links[-1].url == "https://doi.org/10.1000/xyz"
@@ -63,20 +70,20 @@ def test_no_text_makes_a_link_that_breaks_out(text: str) -> None:
 def test_the_same_address_is_shown_once() -> None:
     """A link given twice keeps its first kind."""
     twice = (Link(LinkKind.DOI, "https://doi.org/10.1/x"), Link(LinkKind.ABS, "https://doi.org/10.1/x"))
-    assert [link.label for link in links_of(paper(links=twice, doi="10.1/x"))] == ["Abstract"]
+    assert [link.label for link in links_of(ENGLISH, paper(links=twice, doi="10.1/x"))] == ["Abstract"]
 
 
 def test_of_many_authors_three_are_named_and_all_counted() -> None:
     """Three authors are named; more become et al. with their number."""
-    assert card_of(candidate(paper(authors=("A", "B", "C")))).byline == "A, B, C"
-    four = card_of(candidate(paper(authors=("A", "B", "C", "D"))))
+    assert card_of(ENGLISH, candidate(paper(authors=("A", "B", "C")))).byline == "A, B, C"
+    four = card_of(ENGLISH, candidate(paper(authors=("A", "B", "C", "D"))))
     assert four.byline == "A, B, C et al. (4\N{NO-BREAK SPACE}authors)"
-    assert byline([]) == ()
+    assert byline(ENGLISH, []) == ()
 
 
 def test_a_followed_author_is_named_and_marked_however_far_down() -> None:
     """The first three, and the sixth whom the reader follows."""
-    pieces = byline(["A", "B", "C", "D", "E", "F", "G"], {"F", "B"})
+    pieces = byline(ENGLISH, ["A", "B", "C", "D", "E", "F", "G"], {"F", "B"})
     assert "".join(text for text, _ in pieces) == "A, B, C, F et al. (7\N{NO-BREAK SPACE}authors)"
     assert [text for text, marked in pieces if marked] == ["B", "F"]
 
@@ -85,9 +92,9 @@ def test_where_and_when_are_told_together() -> None:
     """Sources of one day share it; what is not new is said to be so."""
     day = date(2026, 6, 9)
     both = [Sighting("arxiv", AnnounceType.CROSS, day), Sighting("huggingface", AnnounceType.NEW, day)]
-    assert announced(both) == "arXiv (cross-listed) and Hugging Face, 9 June"
+    assert announced(ENGLISH, both) == "arXiv (cross-listed) and Hugging Face, 9 June"
     later = Sighting("journal", AnnounceType.NEW, None)
-    assert announced([later, *both]) == "arXiv (cross-listed) and Hugging Face, 9 June; journal"
+    assert announced(ENGLISH, [later, *both]) == "arXiv (cross-listed) and Hugging Face, 9 June; journal"
 
 
 def test_the_abstract_ends_with_a_sentence_and_not_at_an_abbreviation() -> None:
@@ -147,15 +154,20 @@ def test_reasons_are_told_in_order_and_only_those_that_spoke_for_the_paper() -> 
         ("in cs.CV", 0.01),
         ("unlike what you liked", -0.2),
     ]
-    pick = Pick(PaperId("x"), 0.6, 0.6, 0.0, tuple(Reason(ReasonKind.TOPIC, *r) for r in reasons))
-    assert why(pick) == "topic · 412 upvotes"
-    assert why(Pick(PaperId("x"), 0.6, 0.6, 0.0)) == "close to what you follow"
+    pick = Pick(
+        PaperId("x"), 0.6, 0.6, 0.0, tuple(Reason(ReasonKind.TOPIC, written(text), weight) for text, weight in reasons)
+    )
+    assert why(ENGLISH, pick) == "topic · 412 upvotes"
+    assert why(ENGLISH, Pick(PaperId("x"), 0.6, 0.6, 0.0)) == "close to what you follow"
 
 
 def test_an_exploration_is_told_first() -> None:
     """Its reason weighs nothing and is said all the same."""
-    reasons = (Reason(ReasonKind.EXPLORATION, "exploring: under", 0.0), Reason(ReasonKind.TOPIC, "topic", 0.1))
-    assert why(Pick(PaperId("x"), 0.1, 0.1, 0.0, reasons)) == "exploring: under · topic"
+    reasons = (
+        Reason(ReasonKind.EXPLORATION, written("exploring: under"), 0.0),
+        Reason(ReasonKind.TOPIC, written("topic"), 0.1),
+    )
+    assert why(ENGLISH, Pick(PaperId("x"), 0.1, 0.1, 0.0, reasons)) == "exploring: under · topic"
 
 
 def test_cards_shrink_from_the_bottom_in_three_steps() -> None:

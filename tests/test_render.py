@@ -413,14 +413,16 @@ def _golden_editions() -> dict[str, bytes]:
         for theme in Theme
     }
     due = dataclasses.replace(delivery(ADA, ()), selection=whole_selection(whole))
+    german = dataclasses.replace(ADA, language="de")
     return {
         "daily": edition.compose(ADA, delivery(ADA, picks(varied))),
         "quiet": edition.compose(ADA, delivery(ADA, ())),
         **{f"whole-{theme}": renderer.compose(ADA, due) for theme, renderer in themes.items()},
+        "german": themes[Theme.DAILY].compose(german, due),
     }
 
 
-@pytest.mark.parametrize("name", ["daily", "quiet", *(f"whole-{theme}" for theme in Theme)])
+@pytest.mark.parametrize("name", ["daily", "quiet", "german", *(f"whole-{theme}" for theme in Theme)])
 def test_messages_are_as_they_were(name: str) -> None:
     """The message is the golden one, but for what is derived; DIGEST_REGENERATE=1 rewrites the golden one."""
     message = _golden_editions()[name].replace(b"\r\n", b"\n")

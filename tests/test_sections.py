@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from digest.model import FollowUp, NearMiss, Pick, Selection, Theme, TopicWeek
+from digest.model import FollowUp, NearMiss, Pick, Remark, Says, Selection, Theme, TopicWeek
 from digest.render import EditionRenderer, Rendered
 from digest.render.bodies import TOPICS_SHOWN, level, week_of
 from digest.render.edition import CLIP
@@ -136,7 +136,7 @@ def test_what_stands_beside_never_crowds_out_the_picks() -> None:
     beside = [paper(100 + n, title=f"{n} {endless}") for n in range(6)]
     selection = Selection(
         picks(many),
-        tuple(NearMiss(p, endless) for p in picks(beside[:3])),
+        tuple(NearMiss(p, Remark(Says.CLOSE_TO_PICK, (endless,))) for p in picks(beside[:3])),
         tuple(Pick(p.id, 0.9, 0.0, 0.9) for p in beside[3:]),
         tuple(FollowUp(p, WHOLE.follow_ups[0].change, endless) for p in beside[:5]),
         tuple(TopicWeek(f"{endless}{n}", (1, 0, 0, 0, 0, 0, n)) for n in range(9)),

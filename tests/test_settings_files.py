@@ -124,8 +124,12 @@ REMARKS = [
         after(3, 'secret = "better kept elsewhere, in secret_file or so"'),
         "4: `secret` of [list] is the example's: everybody knows it",
     ),
-    (after(11, "timezone = 'Asia/Tokyo'"), "12: `timezone` of [[subscribers]] has no effect in this version yet"),
-    (after(11, "language = 'de'"), "12: `language` of [[subscribers]] has no effect in this version yet"),
+    (after(11, "timezone = 'Asia/Tokyo'"), "12: `timezone` of [[subscribers]] only writes times in it"),
+    (
+        after(11, "language = 'pt-BR'"),
+        '12: `language` of [[subscribers]] "pt-BR": there is no translation yet, so these emails are in English; there',
+    ),
+    (after(3, "language = 'nl'"), '4: `language` of [list] "nl": there is no translation yet'),
     (after(11, "frequency = 'weekly'"), "12: `frequency` of [[subscribers]] has no effect in this version yet"),
     (instead(9, "[x]").replace('[x]\nemail = "ada@example.org"\ntopics = ["video"]\n', ""), "1: nobody is subscribed"),
     (BASE + "port = 465\n", '14: `port` of [smtp] 465 usually speaks TLS from the start: `security = "tls"`'),
@@ -149,8 +153,8 @@ def test_a_remark_about_many_people_is_one_line(config: Path) -> None:
     Path("m.csv").write_text("email,timezone\na@example.org,\nb@example.org,Asia/Tokyo\nc@example.org,Asia/Tokyo\n")
     more = "".join(f'[[subscribers]]\nemail = "p{n}@example.org"\ntimezone = "Asia/Tokyo"\n' for n in range(20))
     first, second = loaded(config, 'subscribers_file = "m.csv"\n' + BASE + more).warnings
-    assert first.startswith("config.toml:17: `timezone` of [[subscribers]] (20 of them) has no effect")
-    assert second.startswith("m.csv:3: `timezone` has no effect")
+    assert first.startswith("config.toml:17: `timezone` of [[subscribers]] (20 of them) only writes times")
+    assert second.startswith("m.csv:3: `timezone` only writes times")
 
 
 # --- Anything at all ---

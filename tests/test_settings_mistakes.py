@@ -23,8 +23,8 @@ MISTAKES: list[tuple[str, int, str, str]] = [
     (after(3, "shedule = ''"), 4, "list.shedule", "`shedule` is not a key of [list]; did you mean `schedule`?"),
     (
         after(3, "colour = 3"), 4, "list.colour",
-        ("`colour` is not a key of [list]; its keys are id, name, from, reply_to, schedule, timezone, papers, "
-        "min_relevance, when_empty, frequency, trend_weight, semantic, explore, base_url, secret, secret_file, "
+        ("`colour` is not a key of [list]; its keys are id, name, from, reply_to, schedule, timezone, language, "
+        "papers, min_relevance, when_empty, frequency, trend_weight, semantic, explore, base_url, secret, secret_file, "
         "bounces, postal_address, theme, remote_images, templates"),
     ),
     (after(3, 'host = "x"'), 4, "list.host", "`host` is not a key of [list]; its keys are id,…"),

@@ -12,10 +12,12 @@ from functools import lru_cache
 
 from markupsafe import escape
 
-from digest.model import FollowUp, PaperId, Pick, ReasonKind, Selection, Subscriber, TopicWeek
+from digest.model import FollowUp, PaperId, Pick, Reason, ReasonKind, Says, Selection, Subscriber, TopicWeek
 from digest.render import wording
 from digest.render.cards import CardStock, Size, byline, fit, followed_by, why
 from digest.render.fragments import Fragment, Piece, dress_html, dress_text, join, piece
+from digest.render.language import Language
+from digest.render.remarks import remark
 from digest.render.text import clip, plain
 
 NAMES_ROOM = 4000
@@ -61,24 +63,32 @@ class Section:
     picks: tuple[tuple[Pick, str], ...]
 
 
-def sections(recipient: Subscriber, selection: Selection, *, by_topic: bool) -> list[Section]:
+def sections(language: Language, recipient: Subscriber, selection: Selection, *, by_topic: bool) -> list[Section]:
     """The picks as one section; or one for each topic in the order of their best picks, and one for all others."""
     picks = selection.picks
     if not by_topic or not picks:
-        return [_section(wording.heading(recipient.name, picks), picks)]
+        return [_section(language, wording.heading(language, recipient.name, picks), picks)]
+    others = wording.others(language)
     grouped: dict[str, list[Pick]] = {}
     for pick in picks:
         heaviest = max(pick.reasons, key=lambda reason: reason.weight, default=None)
-        is_topic = heaviest is not None and heaviest.kind is ReasonKind.TOPIC
-        name = clip(plain(heaviest.text.partition(": ")[0]), 80) if heaviest and is_topic else wording.MORE_FOR_YOU
-        grouped.setdefault(name, []).append(pick)
-    if others := grouped.pop(wording.MORE_FOR_YOU, None):
-        grouped[wording.MORE_FOR_YOU] = others
-    return [_section(title, group) for title, group in grouped.items()]
+        name = _topic(heaviest) if heaviest else ""
+        grouped.setdefault(clip(plain(name), 80) or others, []).append(pick)
+    if rest := grouped.pop(others, None):
+        grouped[others] = rest
+    return [_section(language, title, group) for title, group in grouped.items()]
 
 
-def _section(title: str, picks: Sequence[Pick]) -> Section:
-    return Section(title, tuple((pick, why(pick)) for pick in picks))
+def _topic(reason: Reason) -> str:
+    """The name of the topic that is a reason; empty if another thing is."""
+    remark = reason.remark
+    if reason.kind is ReasonKind.TOPIC and remark.says is Says.WRITTEN:
+        return remark.names[0].partition(": ")[0]
+    return remark.names[0] if remark.says is Says.TOPIC else ""
+
+
+def _section(language: Language, title: str, picks: Sequence[Pick]) -> Section:
+    return Section(title, tuple((pick, why(language, pick)) for pick in picks))
 
 
 def level(count: int, most: int) -> int:
@@ -87,9 +97,10 @@ def level(count: int, most: int) -> int:
 
 
 class HtmlBody:
-    """Makes HTML bodies of one edition."""
+    """Makes HTML bodies of one edition in one language."""
 
-    def __init__(self, stock: CardStock, parts: HtmlParts, *, by_topic: bool):
+    def __init__(self, language: Language, stock: CardStock, parts: HtmlParts, *, by_topic: bool):
+        self._language = language
         self._stock = stock
         self._parts = parts
         self._by_topic = by_topic
@@ -141,7 +152,7 @@ class HtmlBody:
         missing = [self._stock.card(ids[i]).title for i, size in enumerate(sizes) if size is Size.LEFT_OUT]
         if missing:
             # Escaped, a character takes five bytes at most where it took one.
-            names = wording.left_out(missing, NAMES_ROOM // 5)
+            names = wording.left_out(self._language, missing, NAMES_ROOM // 5)
             body.append(self._parts.more.fill({"names": names}, dress_html))
         return join(body)
 
@@ -149,7 +160,7 @@ class HtmlBody:
         authors = self._stock.authors(pick.paper_id)
         key = pick.paper_id, followed_by(pick, authors)
         if key not in self._bylines:
-            marked = byline(authors, key[1])
+            marked = byline(self._language, authors, key[1])
             said = (f"<b>{escape(text)}</b>" if bold else str(escape(text)) for text, bold in marked)
             self._bylines[key] = piece("".join(said))
         return self._bylines[key]
@@ -168,25 +179,25 @@ class HtmlBody:
 
     def _news(self, selection: Selection) -> Piece:
         return self._headed(
-            wording.NEWS, [news.fill({}, dress_html) for news in self._stock.news(selection.follow_ups)]
+            wording.news(self._language), [news.fill({}, dress_html) for news in self._stock.news(selection.follow_ups)]
         )
 
     def _trending(self, selection: Selection) -> Piece:
         cards = self._stock.html([pick.paper_id for pick in selection.trending], Size.LINE)
         items = [
-            card.fill({"number": TREND_MARK, "why": why(pick)}, dress_html)
+            card.fill({"number": TREND_MARK, "why": why(self._language, pick)}, dress_html)
             for card, pick in zip(cards, selection.trending, strict=True)
         ]
-        return self._headed(wording.WEEK_TOP if self._by_topic else wording.TRENDING_BESIDE, items)
+        return self._headed(wording.trending(self._language, of_week=self._by_topic), items)
 
     def _missed(self, selection: Selection) -> Piece:
         missed = selection.near_misses
         cards = self._stock.html([miss.pick.paper_id for miss in missed], Size.LINE, "miss.html")
         items = [
-            card.fill({"missing": clip(plain(miss.missing), 160)}, dress_html)
+            card.fill({"missing": clip(remark(self._language, miss.missing), 160)}, dress_html)
             for card, miss in zip(cards, missed, strict=True)
         ]
-        return self._headed(wording.MISSED, items)
+        return self._headed(wording.missed(self._language), items)
 
     def _week(self, selection: Selection) -> Piece:
         shown = week_of(selection.week)
@@ -196,10 +207,12 @@ class HtmlBody:
             named: dict[str, str | Piece] = {
                 "name": clip(plain(topic.name), 80),
                 "days": join([self._day(level(count, most), count) for count in topic.papers]),
-                "told": wording.week(topic),
+                "told": wording.topic_week(self._language, topic),
             }
             rows.append(self._parts.topic.fill(named, dress_html))
-        return self._headed(wording.WEEK, [self._parts.week.fill({"topics": join(rows)}, dress_html)] if rows else [])
+        return self._headed(
+            wording.week(self._language), [self._parts.week.fill({"topics": join(rows)}, dress_html)] if rows else []
+        )
 
     def _day(self, shade: int, count: int) -> Piece:
         if (shade, count) not in self._days:
@@ -208,9 +221,10 @@ class HtmlBody:
 
 
 class TextBody:
-    """Makes text bodies of one edition."""
+    """Makes text bodies of one edition in one language."""
 
-    def __init__(self, stock: CardStock, parts: TextParts, *, by_topic: bool):
+    def __init__(self, language: Language, stock: CardStock, parts: TextParts, *, by_topic: bool):
+        self._language = language
         self._stock = stock
         self._parts = parts
         self._by_topic = by_topic
@@ -252,20 +266,22 @@ class TextBody:
         return self._stock.text(pick.paper_id, template).fill(values, dress_text)
 
     def _news(self, follow_ups: Sequence[FollowUp]) -> list[Piece]:
-        return self._headed(wording.NEWS, [news.fill({}, dress_text) for news in self._stock.news_text(follow_ups)])
+        return self._headed(
+            wording.news(self._language), [news.fill({}, dress_text) for news in self._stock.news_text(follow_ups)]
+        )
 
     def _trending(self, picks: Sequence[Pick], urls: list[str]) -> list[Piece]:
-        items = [self._paper("line.txt", pick, f" {TREND_MARK} ", why(pick), urls) for pick in picks]
-        return self._headed(wording.WEEK_TOP if self._by_topic else wording.TRENDING_BESIDE, items)
+        items = [self._paper("line.txt", pick, f" {TREND_MARK} ", why(self._language, pick), urls) for pick in picks]
+        return self._headed(wording.trending(self._language, of_week=self._by_topic), items)
 
     def _missed(self, selection: Selection) -> list[Piece]:
         items = [
             self._stock.text(miss.pick.paper_id, "miss.txt").fill(
-                {"missing": clip(plain(miss.missing), 160)}, dress_text
+                {"missing": clip(remark(self._language, miss.missing), 160)}, dress_text
             )
             for miss in selection.near_misses
         ]
-        return self._headed(wording.MISSED, items)
+        return self._headed(wording.missed(self._language), items)
 
     def _week(self, week: Sequence[TopicWeek]) -> list[Piece]:
         shown = week_of(week)
@@ -275,10 +291,10 @@ class TextBody:
             values: dict[str, str | Piece] = {
                 "name": clip(plain(topic.name), 60),
                 "days": "".join(BLOCKS[level(count, most)] for count in topic.papers),
-                "told": wording.week(topic),
+                "told": wording.topic_week(self._language, topic),
             }
             items.append(self._parts.topic.fill(values, dress_text))
-        return self._headed(wording.WEEK, items)
+        return self._headed(wording.week(self._language), items)
 
 
 @lru_cache(maxsize=8192)

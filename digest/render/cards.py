@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from enum import IntEnum
+from functools import lru_cache
 from urllib.parse import quote, urlsplit
 
 from digest.model import (
@@ -21,12 +22,14 @@ from digest.model import (
     Paper,
     PaperId,
     Pick,
-    Reason,
     ReasonKind,
+    Remark,
     Sighting,
 )
 from digest.render.fragments import Fragment
-from digest.render.text import Excerpt, clip, excerpt, key_sentence, listed, opening, plain, short_date
+from digest.render.language import Language
+from digest.render.remarks import remark
+from digest.render.text import Excerpt, clip, excerpt, key_sentence, opening, plain
 
 ABSTRACT = 420
 """About how many characters of an abstract a card shows."""
@@ -39,15 +42,6 @@ REASONS = 4
 REASON_SHARE = 0.04
 """What part of a score a reason must be to be told."""
 LINK_LENGTH = 2000
-LABELS = {
-    LinkKind.ABS: "Abstract",
-    LinkKind.PDF: "PDF",
-    LinkKind.HTML: "HTML",
-    LinkKind.CODE: "Code",
-    LinkKind.PROJECT: "Project page",
-    LinkKind.HUGGINGFACE: "Hugging Face",
-    LinkKind.DOI: "DOI",
-}
 SOURCES = {
     "arxiv": "arXiv",
     "huggingface": "Hugging Face",
@@ -59,18 +53,13 @@ SOURCES = {
     "pubmed": "PubMed",
     "openreview": "OpenReview",
 }
-ANNOUNCED_AS = {
-    AnnounceType.NEW: "",
-    AnnounceType.CROSS: " (cross-listed)",
-    AnnounceType.REPLACE: " (new version)",
-    AnnounceType.REPLACE_CROSS: " (new version)",
-}
 
 
 @dataclass(frozen=True, slots=True)
 class CardLink:
     """A link with its words."""
 
+    kind: LinkKind
     label: str
     url: str
 
@@ -128,7 +117,23 @@ def safe_url(url: str) -> str | None:
     return quoted if len(quoted) <= LINK_LENGTH else None
 
 
-def links_of(paper: Paper) -> tuple[CardLink, ...]:
+def label(language: Language, kind: LinkKind) -> str:
+    """What a link is called."""
+    match kind:
+        case LinkKind.ABS:
+            # TRANSLATORS: a link to the page of a paper, beside PDF, HTML and others
+            return language.gettext("Abstract")
+        case LinkKind.CODE:
+            return language.gettext("Code")
+        case LinkKind.PROJECT:
+            return language.gettext("Project page")
+        case LinkKind.HUGGINGFACE:
+            return "Hugging Face"
+        case _:
+            return kind.upper()
+
+
+def links_of(language: Language, paper: Paper) -> tuple[CardLink, ...]:
     """The paper's links in the order of their kinds, each address once."""
     given = [(link.kind, safe_url(link.url)) for link in paper.links]
     if paper.doi and paper.doi.startswith("10.") and not any(kind is LinkKind.DOI for kind, _ in given):
@@ -137,41 +142,60 @@ def links_of(paper: Paper) -> tuple[CardLink, ...]:
     links: dict[str, CardLink] = {}
     for kind, url in sorted(given, key=lambda item: order.index(item[0])):
         if url:
-            links.setdefault(url, CardLink(LABELS[kind], url))
+            links.setdefault(url, CardLink(kind, label(language, kind), url))
     return tuple(links.values())
 
 
-def byline(authors: Sequence[str], followed: Collection[str] = ()) -> tuple[tuple[str, bool], ...]:
+def byline(language: Language, authors: Sequence[str], followed: Collection[str] = ()) -> tuple[tuple[str, bool], ...]:
     """The first three authors and those who are followed; of more, how many there are. Pieces of text, True: marked."""
     names = [(clip(name, 60), author in followed) for author in authors if (name := plain(author))]
     shown = [named for place, named in enumerate(names) if place < AUTHORS or named[1]]
     pieces = [piece for name in shown for piece in ((", ", False), name)][1:]
     if len(shown) < len(names):
-        pieces.append((f" et al. ({len(names):,}\N{NO-BREAK SPACE}authors)", False))
+        # TRANSLATORS: after the first authors of a paper; how many there are
+        many = language.ngettext(
+            "et al. (%(num)s\N{NO-BREAK SPACE}author)", "et al. (%(num)s\N{NO-BREAK SPACE}authors)", len(names)
+        )
+        pieces.append((f" {many}", False))
     return tuple(pieces)
 
 
-def announced(sightings: Sequence[Sighting]) -> str:
+def announced(language: Language, sightings: Sequence[Sighting]) -> str:
     """Where and when: `arXiv and Hugging Face, 9 June`."""
     by_day: dict[date | None, dict[str, None]] = {}
     for sighting in sightings:
-        said = source_name(sighting.source) + ANNOUNCED_AS[sighting.announce_type]
+        said = _announced_as(language, source_name(sighting.source), sighting.announce_type)
         by_day.setdefault(sighting.announced_on, {})[said] = None
     days = sorted(by_day.items(), key=lambda item: (item[0] is None, item[0] or date.min))
-    return "; ".join(listed(list(said)) + (f", {short_date(day)}" if day else "") for day, said in days)
+    return language.gettext("; ").join(_on(language, language.listed(list(said)), day) for day, said in days)
 
 
-def card_of(candidate: Candidate, *, pictures: bool = False) -> Card:
+def _announced_as(language: Language, source: str, announce_type: AnnounceType) -> str:
+    match announce_type:
+        case AnnounceType.NEW:
+            return source
+        case AnnounceType.CROSS:
+            return language.gettext("%(source)s (cross-listed)", source=source)
+        case AnnounceType.REPLACE | AnnounceType.REPLACE_CROSS:
+            return language.gettext("%(source)s (new version)", source=source)
+
+
+def _on(language: Language, sources: str, day: date | None) -> str:
+    # TRANSLATORS: where and when a paper was announced, "arXiv and Hugging Face, 9 June"
+    return language.gettext("%(sources)s, %(day)s", sources=sources, day=language.short_date(day)) if day else sources
+
+
+def card_of(language: Language, candidate: Candidate, *, pictures: bool = False) -> Card:
     """All that a card says of a paper; its picture only where `pictures` may be shown."""
     paper = candidate.paper
-    links = links_of(paper)
+    links = links_of(language, paper)
     title, abstract = plain(paper.title), plain(paper.abstract)
     picture = safe_url(paper.thumbnail) if pictures and paper.thumbnail else None
     return Card(
-        title=clip(title, 300) or "(untitled)",
+        title=clip(title, 300) or language.gettext("(untitled)"),
         url=links[0].url if links else "",
-        byline="".join(text for text, _ in byline(paper.authors)),
-        announced=clip(announced(candidate.sightings), 200),
+        byline="".join(text for text, _ in byline(language, paper.authors)),
+        announced=clip(announced(language, candidate.sightings), 200),
         categories=tuple(clip(plain(c), CATEGORY) for c in paper.categories[:6]),
         abstract=excerpt(abstract, ABSTRACT, title) if abstract else None,
         gist=opening(key_sentence(abstract, title) or abstract, GIST),
@@ -183,36 +207,41 @@ def card_of(candidate: Candidate, *, pictures: bool = False) -> Card:
 
 def followed_by(pick: Pick, authors: Sequence[str]) -> frozenset[str]:
     """Which authors of a picked paper were a reason to pick it."""
-    named = " ".join(reason.text for reason in pick.reasons if reason.kind is ReasonKind.AUTHOR)
-    return frozenset([author for author in authors if author and author in named]) if named else frozenset()
+    named = [name for reason in pick.reasons if reason.kind is ReasonKind.AUTHOR for name in reason.remark.names]
+    return frozenset([a for a in authors if a and any(a in name for name in named)]) if named else frozenset()
 
 
-def why(pick: Pick) -> str:
+def why(language: Language, pick: Pick) -> str:
     """The reason line: what spoke for the paper, in the order of the pick's reasons; what hardly did is left out.
 
     That it is an exploration is said although it is no part of the score.
     """
     least = REASON_SHARE * sum(r.weight for r in pick.reasons if r.weight > 0)
     told = (r for r in pick.reasons if r.weight >= least > 0 or r.kind is ReasonKind.EXPLORATION)
-    reasons = dict.fromkeys(map(_reason, told))
-    return " · ".join([text for text in reasons if text][:REASONS]) or "close to what you follow"
+    reasons = dict.fromkeys([_reason(language, reason.kind, reason.remark) for reason in told])
+    return " · ".join([text for text in reasons if text][:REASONS]) or language.gettext("close to what you follow")
 
 
-def told(news: FollowUp) -> str:
+def told(language: Language, news: FollowUp) -> str:
     """What became of a paper, in words."""
     detail = clip(plain(news.detail), 120)
-    return {
-        Change.WITHDRAWN: "Withdrawn by its authors",
-        Change.PUBLISHED: f"Published: {detail}",
-        Change.NEW_VERSION: f"New version: v{detail}",
-        Change.CODE: "Code released",
-    }[news.change]
+    match news.change:
+        case Change.WITHDRAWN:
+            return language.gettext("Withdrawn by its authors")
+        case Change.PUBLISHED:
+            return language.gettext("Published: %(where)s", where=detail)
+        case Change.NEW_VERSION:
+            return language.gettext("New version: v%(version)s", version=detail)
+        case Change.CODE:
+            return language.gettext("Code released")
 
 
-def _reason(reason: Reason) -> str:
-    text = clip(plain(reason.text), 120)
+@lru_cache(maxsize=8192)
+def _reason(language: Language, kind: ReasonKind, of: Remark) -> str:
+    """A reason in words. Those who follow the same topics have the same ones."""
+    text = clip(remark(language, of), 120)
     # A figure and what it counts stay on one line.
-    return text.replace(" ", "\N{NO-BREAK SPACE}") if reason.kind is ReasonKind.TREND else text
+    return text.replace(" ", "\N{NO-BREAK SPACE}") if kind is ReasonKind.TREND else text
 
 
 def fit(costs: Sequence[Sequence[int]], room: int) -> list[Size]:
@@ -240,10 +269,11 @@ def _key(news: FollowUp, template: str) -> _NewsKey:
 
 
 class CardStock:
-    """The cards of one edition, each rendered once: in HTML by size, and in text."""
+    """The cards of one edition in one language, each rendered once: in HTML by size, and in text."""
 
     def __init__(
         self,
+        language: Language,
         candidates: Mapping[PaperId, Candidate],
         *,
         render: Callable[[str, Card, str], str],
@@ -254,6 +284,7 @@ class CardStock:
         """`render` renders a template with a card and what is told of it, `inline` brings the CSS into some cards' HTML
         at once, `split` cuts what a template gave at its slots. `pictures`: whether cards show those that a paper has.
         """
+        self._language = language
         self._candidates = candidates
         self._pictures = pictures
         self._render, self._inline, self._split = render, inline, split
@@ -265,7 +296,7 @@ class CardStock:
     def card(self, paper_id: PaperId) -> Card:
         """What is said of the paper."""
         if paper_id not in self._cards:
-            self._cards[paper_id] = card_of(self._candidates[paper_id], pictures=self._pictures)
+            self._cards[paper_id] = card_of(self._language, self._candidates[paper_id], pictures=self._pictures)
         return self._cards[paper_id]
 
     def html(self, paper_ids: Iterable[PaperId], size: Size, template: str = "") -> list[Fragment]:
@@ -301,7 +332,7 @@ class CardStock:
         return [self._news[_key(news, "news.txt")] for news in follow_ups]
 
     def _told(self, news: FollowUp, template: str) -> str:
-        return self._render(template, card_of(Candidate(news.paper, ())), told(news))
+        return self._render(template, card_of(self._language, Candidate(news.paper, ())), told(self._language, news))
 
     def _sized(self, paper_id: PaperId, size: Size) -> Card:
         card = self.card(paper_id)

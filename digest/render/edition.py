@@ -1,7 +1,7 @@
-"""One edition's messages: what they share is made once, what is a subscriber's own is joined in.
+"""One edition's messages: what they share is made once for a language, what is a subscriber's own is joined in.
 
-The page around the papers is rendered and inlined when the renderer is made, each paper's card when it is first
-picked; after that a message is a join of pieces. Calls `templates`, `inline`, `cards`, `bodies`, `wording` and
+The page around the papers is rendered and inlined when a language is first asked for, each paper's card when it is
+first picked; after that a message is a join of pieces. Calls `templates`, `inline`, `cards`, `bodies`, `wording` and
 `message`; called by `app.py`. Reads no clock: the same edition, subscriber and picks give the same bytes.
 """
 
@@ -39,6 +39,7 @@ from digest.render.bodies import LEVELS, HtmlBody, HtmlParts, TextBody, TextPart
 from digest.render.cards import CardStock, card_of
 from digest.render.fragments import Fragment, Marks, Piece, dress_html, dress_text
 from digest.render.inline import cut_around, inline_cards, passes
+from digest.render.language import Language, language_of
 from digest.render.masthead import masthead_of
 from digest.render.message import Letterhead, Mailbox, Sign, assemble, mailto, wire_address
 from digest.render.templates import Templates
@@ -48,7 +49,7 @@ CLIP = 100_000
 """Gmail shows no more than about this many bytes of an HTML part."""
 SHELL_ROOM = 50_000
 """Bytes that a page without papers may take."""
-_SHELL = ("summary", "body", "follows", "address", "unsubscribe", "preferences")
+_SHELL = ("summary", "body", "follows", "window", "address", "unsubscribe", "preferences")
 SLOTS = {
     "edition.html": ("preheader", *_SHELL),
     "heading.html": ("title",),
@@ -88,7 +89,7 @@ class Rendered:
 
 
 class EditionRenderer:
-    """Renders and composes the messages of one edition."""
+    """Renders and composes the messages of one edition, each in its reader's language."""
 
     def __init__(
         self,
@@ -98,30 +99,92 @@ class EditionRenderer:
         sources: Sequence[SourceSummary],
         links: ListLinks = NO_LINKS,
         sign: Sign | None = None,
+        languages: Iterable[str | None] = (),
     ):
-        """`sign` signs every message that is composed; None: none is signed.
+        """`sign` signs every message that is composed; None: none is signed. `languages`: those in use, beside the
+        list's own; what messages of these share is made now, so that what is broken shows before anything is sent.
 
         Raises TemplateError if a template is broken, ConfigError if the list has no usable `from`.
         """
-        self._sign = sign
-        self._list, self._edition, self._sources, self._links = mailing_list, edition, sources, links
-        self._announced = len(candidates)
+        self._list, self._edition, self._links, self._sign = mailing_list, edition, links, sign
         self._letterhead = Letterhead(mailing_list, edition.number, links.archive)
+        self._candidates, self._sources = candidates, sources
+        self._made: dict[Language, _InLanguage] = {}
+        self._by_tag: dict[str | None, _InLanguage] = {}
+        for tag in (None, *languages):
+            self._in(tag)
+
+    def _in(self, tag: str | None) -> _InLanguage:
+        """The edition in the language of a reader's tag; None: in the list's."""
+        if tag not in self._by_tag:
+            language = language_of(tag or self._list.language)
+            if language not in self._made:
+                self._made[language] = _InLanguage(
+                    language, self._list, self._edition, self._candidates, self._sources, self._links
+                )
+            self._by_tag[tag] = self._made[language]
+        return self._by_tag[tag]
+
+    def render(self, recipient: Subscriber, selection: Selection) -> Rendered:
+        """The email of a selection to the recipient. Raises KeyError if a pick is not a candidate."""
+        edition = self._in(recipient.language)
+        words, text, html = edition.bodies(recipient, selection, self._links.reader(recipient))
+        return Rendered(
+            subject=edition.subject(selection),
+            preheader=words["preheader"],
+            text=text.text.decode(),
+            html=html.text.decode(),
+        )
+
+    def compose(self, recipient: Subscriber, delivery: Delivery) -> bytes:
+        """The delivery's message in wire form: CRLF, no line over 998 bytes, no dot-stuffing.
+
+        Goes to the delivery's address, which was fixed when it was queued.
+        """
+        edition = self._in(recipient.language)
+        recipient, selection = replace(recipient, address=delivery.address), delivery.selection
+        words, text, html = edition.bodies(recipient, selection, self._links.reader(recipient))
+        head = self._letterhead.head(
+            to=Mailbox(recipient.name, wire_address(delivery.address)),
+            subject=edition.subject(selection),
+            date=delivery.queued_at or self._edition.cutoff,
+            message_id=delivery.message_id,
+            unsubscribe=words["unsubscribe"],
+        )
+        return assemble(head, delivery.message_id, text=text.wire, html=html.wire, sign=self._sign)
+
+
+class _InLanguage:
+    """One edition in one language: what stands around the papers, and the papers' cards."""
+
+    def __init__(
+        self,
+        language: Language,
+        mailing_list: MailingList,
+        edition: Edition,
+        candidates: Mapping[PaperId, Candidate],
+        sources: Sequence[SourceSummary],
+        links: ListLinks,
+    ):
+        self._language = language
+        self._list, self._edition, self._sources = mailing_list, edition, sources
+        self._announced = len(candidates)
         self._by_topic = mailing_list.theme is Theme.WEEKLY
         self._by_mail = mailto(mailing_list, "unsubscribe")
-        self._templates = Templates(mailing_list.theme, mailing_list.templates)
+        self._templates = Templates(mailing_list.theme, mailing_list.templates, language)
         has_pages = bool(links.reader(_NOBODY).unsubscribe)
-        self._masthead = masthead_of(mailing_list, edition, len(candidates), sources, links, has_pages)
+        self._masthead = masthead_of(language, mailing_list, edition, len(candidates), sources, links, has_pages)
         self._nonce = secrets.token_hex(8)
         self._marks = Marks(self._nonce)
         self._stock = CardStock(
+            language,
             candidates,
             render=lambda template, card, told: self._render(template, card=card, told=told),
             inline=self._inline,
             split=self._marks.split,
             pictures=mailing_list.remote_images,
         )
-        self.check()
+        self._check()
         self._set_up()
 
     def _set_up(self) -> None:
@@ -131,9 +194,10 @@ class EditionRenderer:
         split = self._marks.split
         heading, more, quiet, week = (split(card, name) for card, name in zip(page.cards, names, strict=True))
         topic, days = self._topic_parts()
-        self._html = HtmlBody(self._stock, HtmlParts(heading, more, quiet, week, topic, days), by_topic=self._by_topic)
-        text = (self._text_part(name) for name in ("heading.txt", "quiet.txt", "topic.txt", "links.txt"))
-        self._text = TextBody(self._stock, TextParts(*text), by_topic=self._by_topic)
+        html = HtmlParts(heading, more, quiet, week, topic, days)
+        self._html = HtmlBody(self._language, self._stock, html, by_topic=self._by_topic)
+        text = TextParts(*(self._text_part(name) for name in ("heading.txt", "quiet.txt", "topic.txt", "links.txt")))
+        self._text = TextBody(self._language, self._stock, text, by_topic=self._by_topic)
         body = self._marks.slot("body")["body"]
         self._html_shell = split(_newline(page.head + body + page.tail), "edition.html")
         self._text_shell = self._text_part("edition.txt")
@@ -157,7 +221,7 @@ class EditionRenderer:
         topic = self._marks.split(whole.head + mark + whole.tail, "topic.html")
         return topic, tuple(self._marks.split(day, "day.html") for day in whole.cards)
 
-    def check(self) -> None:
+    def _check(self) -> None:
         """Runs every template on a full paper and a bare one. Raises TemplateError with file and line."""
         for template, slots in SLOTS.items():
             names = ["edition", "slot"]
@@ -166,58 +230,38 @@ class EditionRenderer:
             self._templates.check_names(template, names)
             if about_a_paper:
                 for specimen in _SPECIMENS:
-                    self._render(template, card=card_of(specimen, pictures=True), told="what became of it")
+                    self._render(
+                        template, card=card_of(self._language, specimen, pictures=True), told="what became of it"
+                    )
                 continue
             shown = self._render(template, level=1).count(self._marks.slot("body")["body"])
             if "body" in slots and shown != 1:
                 raise TemplateError(f"{self._templates.place(template)}: must show slot.body once")
 
-    def render(self, recipient: Subscriber, selection: Selection) -> Rendered:
-        """The email of a selection to the recipient. Raises KeyError if a pick is not a candidate."""
-        words, text, html = self._bodies(recipient, selection)
-        return Rendered(
-            subject=self._subject(selection),
-            preheader=words["preheader"],
-            text=text.text.decode(),
-            html=html.text.decode(),
-        )
+    def subject(self, selection: Selection) -> str:
+        """The subject of an email."""
+        cards = [self._stock.card(pick.paper_id) for pick in selection.picks]
+        return wording.subject(self._language, self._edition, cards)
 
-    def compose(self, recipient: Subscriber, delivery: Delivery) -> bytes:
-        """The delivery's message in wire form: CRLF, no line over 998 bytes, no dot-stuffing.
-
-        Goes to the delivery's address, which was fixed when it was queued.
-        """
-        recipient, selection = replace(recipient, address=delivery.address), delivery.selection
-        words, text, html = self._bodies(recipient, selection)
-        head = self._letterhead.head(
-            to=Mailbox(recipient.name, wire_address(delivery.address)),
-            subject=self._subject(selection),
-            date=delivery.queued_at or self._edition.cutoff,
-            message_id=delivery.message_id,
-            unsubscribe=words["unsubscribe"],
-        )
-        return assemble(head, delivery.message_id, text=text.wire, html=html.wire, sign=self._sign)
-
-    def _subject(self, selection: Selection) -> str:
-        return wording.subject(self._edition, [self._stock.card(pick.paper_id) for pick in selection.picks])
-
-    def _bodies(self, recipient: Subscriber, selection: Selection) -> tuple[dict[str, str], Piece, Piece]:
+    def bodies(
+        self, recipient: Subscriber, selection: Selection, links: ReaderLinks
+    ) -> tuple[dict[str, str], Piece, Piece]:
         """The words around the papers, and the text and the HTML with these words."""
-        links = self._links.reader(recipient)
         words = self._words(recipient, selection, links)
-        ordered = sections(recipient, selection, by_topic=self._by_topic)
+        ordered = sections(self._language, recipient, selection, by_topic=self._by_topic)
         text = self._text_shell.fill({**words, "body": self._text.body(ordered, selection)}, dress_text)
         room = CLIP - 1 - len(self._html_shell.fill({**words, "body": ""}, dress_html).text)
         body = self._html.body(ordered, selection, links.vote, room)
         return words, text, self._html_shell.fill({**words, "body": body}, dress_html)
 
     def _words(self, recipient: Subscriber, selection: Selection, links: ReaderLinks) -> dict[str, str]:
-        summary = wording.summary(self._announced, self._sources, selection)
+        summary = wording.summary(self._language, self._announced, self._sources, selection)
         cards = [self._stock.card(pick.paper_id) for pick in selection.picks[:4]]
         return {
             "summary": summary,
-            "preheader": wording.preheader(summary, cards),
-            "follows": wording.follows(recipient.profile),
+            "preheader": wording.preheader(self._language, summary, cards),
+            "follows": wording.follows(self._language, recipient.profile),
+            "window": wording.window(self._language, self._list, self._edition, recipient),
             "address": clip(plain(recipient.address), 320),
             "unsubscribe": links.unsubscribe or self._by_mail,
             "preferences": links.preferences,

@@ -1,4 +1,4 @@
-"""What templates see of an edition and its list: the same for all readers. Called by `edition.py`."""
+"""What templates see of an edition and its list: the same for all readers of a language. Called by `edition.py`."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from datetime import timedelta
 from digest.model import Edition, MailingList, SourceSummary
 from digest.render import wording
 from digest.render.addresses import ListLinks, VoteWords
+from digest.render.language import Language
 from digest.render.message import mailbox
-from digest.render.text import clip, long_date, plain, weekday
+from digest.render.text import clip, plain
 
 SOURCES_SHOWN = 30
 DAYS = 7
@@ -29,13 +30,19 @@ class Masthead:
     """What templates see of the edition and its list; every text is one line of plain text."""
 
     name: str
+    language: str
+    """BCP 47."""
+    direction: str
+    """`ltr` or `rtl`."""
+    start: str
+    """`left` or `right`: where a line begins."""
+    end: str
     date: str
     number: int
-    window: str
     announced: int
     quiet: str
     days: tuple[str, ...]
-    """The last seven days by the first letters of their names, the edition's last."""
+    """The last seven days by short names, the edition's last."""
     sources: tuple[SourceLine, ...]
     more_sources: int
     votes: VoteWords | None
@@ -51,6 +58,7 @@ class Masthead:
 
 
 def masthead_of(
+    language: Language,
     mailing_list: MailingList,
     edition: Edition,
     announced: int,
@@ -62,16 +70,22 @@ def masthead_of(
 
     Raises ConfigError if the list has no usable address.
     """
+    start, end = ("right", "left") if language.direction == "rtl" else ("left", "right")
     days = [edition.due_on - timedelta(days=back) for back in reversed(range(DAYS))]
     return Masthead(
         name=clip(plain(mailing_list.name), 120),
-        date=long_date(edition.due_on),
+        language=language.tag,
+        direction=language.direction,
+        start=start,
+        end=end,
+        date=language.long_date(edition.due_on),
         number=edition.number,
-        window=wording.window(mailing_list, edition),
         announced=announced,
-        quiet=wording.quiet(announced, sources),
-        days=tuple(weekday(day)[:2] for day in days),
-        sources=tuple(SourceLine(wording.source_line(s), s.error is not None) for s in sources[:SOURCES_SHOWN]),
+        quiet=wording.quiet(language, announced, sources),
+        days=tuple(language.initials(day) for day in days),
+        sources=tuple(
+            SourceLine(wording.source_line(language, s), s.error is not None) for s in sources[:SOURCES_SHOWN]
+        ),
         more_sources=max(0, len(sources) - SOURCES_SHOWN),
         votes=links.votes,
         preferences=has_pages,

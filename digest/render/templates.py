@@ -1,10 +1,10 @@
-"""Finds, compiles and runs the templates of one theme; names file and line of a broken one.
+"""Finds, compiles and runs the templates of one theme in one language; names file and line of a broken one.
 
 A template is looked for in the list's own folder first, then among the shipped ones; in the theme's folder, and if it
 is not there in that of the theme `daily`: a theme holds only what differs. The list's templates run in a sandbox. What
 each template sees:
 
-    edition.html, edition.txt     edition, slot (summary, body, follows, address, unsubscribe, preferences;
+    edition.html, edition.txt     edition, slot (summary, body, follows, window, address, unsubscribe, preferences;
                                   html: preheader)
     heading.html, heading.txt     edition, slot (title)
     card.html, card.txt           edition, card, told, slot (number, why; html: byline, vote; txt: read)
@@ -19,7 +19,11 @@ each template sees:
     links.txt                     edition, slot (links)
 
 `edition` is a `masthead.Masthead`, `card` a `cards.Card`, `told` what became of a paper. What is in `slot` differs from
-reader to reader and is filled in later: a template shows it, and can do nothing else with it. Called by `edition.py`.
+reader to reader and is filled in later: a template shows it, and can do nothing else with it.
+
+Words are translated by `_("…")`, by `ngettext("…", "…", number)` and by `{% trans %}`, as `jinja2.ext.i18n` has them in
+its new style: `_("Sent to %(address)s.", address=slot.address)`. Words of a list's own templates that no catalogue has
+stay as they are. Called by `edition.py`.
 """
 
 from __future__ import annotations
@@ -35,6 +39,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from digest.errors import TemplateError
 from digest.model import Theme
+from digest.render.language import Language
 from digest.render.text import wrap
 
 
@@ -46,9 +51,9 @@ def shipped_templates() -> Path:
 
 
 class Templates:
-    """One theme's templates, and what a list overrides of them."""
+    """One theme's templates in one language, and what a list overrides of them."""
 
-    def __init__(self, theme: Theme, own: Path | None):
+    def __init__(self, theme: Theme, own: Path | None, language: Language):
         """Raises TemplateError if the list's own folder does not exist."""
         if own and not own.is_dir():
             raise TemplateError(f"{own}: no such folder; correct list.templates or leave it out")
@@ -60,11 +65,13 @@ class Templates:
             loader=jinja2.FileSystemLoader(self._places),
             undefined=jinja2.StrictUndefined,
             autoescape=jinja2.select_autoescape(("html",), default=False),
+            extensions=["jinja2.ext.i18n"],
             trim_blocks=True,
             lstrip_blocks=True,
             auto_reload=False,
         )
         self._environment.filters["wrap"] = wrap
+        self._environment.install_gettext_translations(language.messages, newstyle=True)  # type: ignore[attr-defined]
 
     def render(self, template: str, **names: object) -> str:
         """The template with these names. Raises TemplateError with file and line."""

@@ -1,4 +1,4 @@
-"""Words on their way into an email: made harmless, cut to length, counted, dated, wrapped.
+"""Words on their way into an email: made harmless, cut to length, wrapped.
 
 Pure functions over strings; no markup, no headers, no templates. Called by the other modules of `render/`.
 Whatever comes from outside passes through `plain` once: afterwards it is one line without control characters, lone
@@ -9,20 +9,12 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
-from datetime import date, datetime
+from collections.abc import Iterable
 from typing import NamedTuple
-from zoneinfo import ZoneInfo
 
 TEXT_WIDTH = 72
 ELLIPSIS = "…"
 
-# Names of our own: `strftime` follows the process's locale, and the same edition must give the same bytes anywhere.
-_WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
-_MONTHS = (
-    *("January", "February", "March", "April", "May", "June"),
-    *("July", "August", "September", "October", "November", "December"),
-)
 _SPACES = re.compile(r"[\s\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 _FORBIDDEN = re.compile("[\ud800-\udfff\ufeff\ufffe\uffff\u202a-\u202e\u2066-\u2069]")
 _SENTENCE_END = re.compile(r"[.!?][\"'”’)\]]*(?=\s+[^\sa-z])|[。！？]")
@@ -127,37 +119,6 @@ def key_sentence(text: str, title: str = "") -> str:
         return said + shared - bool(_ASIDE.search(sentence))
 
     return max(found, key=weight)
-
-
-def counted(number: int, noun: str) -> str:
-    """`1 paper`, `2 papers`, `1,204 papers`."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
-
-
-def listed(words: Sequence[str], joint: str = "and") -> str:
-    """`a`, `a and b`, `a, b and c`."""
-    return f" {joint} ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
-
-
-def weekday(day: date) -> str:
-    """`Wednesday`."""
-    return _WEEKDAYS[day.weekday()]
-
-
-def short_date(day: date) -> str:
-    """`10 June`."""
-    return f"{day.day} {_MONTHS[day.month - 1]}"
-
-
-def long_date(day: date) -> str:
-    """`Wednesday, 10 June 2026`."""
-    return f"{weekday(day)}, {short_date(day)} {day.year}"
-
-
-def clock(moment: datetime, zone: ZoneInfo) -> str:
-    """`10 June, 08:00`, in the zone."""
-    local = moment.astimezone(zone)
-    return f"{short_date(local.date())}, {local:%H:%M}"
 
 
 def columns(text: str) -> int:

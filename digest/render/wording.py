@@ -1,7 +1,7 @@
-"""What an edition says about itself, in English: the sentences around the papers.
+"""What an edition says about itself: the sentences around the papers, in a reader's language.
 
 Pure functions from the model's values to one line of plain text each; the papers' own words are in `cards.py`, the
-layout is in the templates. Called by `edition.py`.
+remarks on them in `remarks.py`, the layout is in the templates. Called by `edition.py` and `bodies.py`.
 """
 
 from __future__ import annotations
@@ -11,102 +11,173 @@ from collections.abc import Sequence
 from datetime import date
 from zoneinfo import ZoneInfo
 
-from digest.model import Coverage, Edition, MailingList, Pick, Profile, Selection, SourceSummary, TopicWeek
+from digest.model import Coverage, Edition, MailingList, Pick, Profile, Selection, SourceSummary, Subscriber, TopicWeek
 from digest.render.cards import Card, source_name
-from digest.render.text import clip, clock, counted, listed, plain, short_date, weekday
+from digest.render.language import Language
+from digest.render.text import clip, plain
 
 TRENDING = 0.6
 """From which trend score on a pick counts as trending: the usual figures of a day give about 0.5."""
-MORE_FOR_YOU = "More for you"
-NEWS = "News of papers you follow"
-TRENDING_BESIDE = "Also trending, whatever it is about"
-WEEK = "Your topics this week"
-WEEK_TOP = "The week's top, whatever it is about"
-MISSED = "Just missed"
 CATEGORIES = 3
 """The most that the line on the day names."""
 SHOWN = 12
 """How many of a subscriber's topics, authors or categories the footer names."""
 
 
-def subject(edition: Edition, cards: Sequence[Card]) -> str:
+def subject(language: Language, edition: Edition, cards: Sequence[Card]) -> str:
     """The first paper, how many more, and the day, which keeps mail programs from threading editions together."""
-    day = short_date(edition.due_on)
+    day = language.short_date(edition.due_on)
     if not cards:
-        return f"Nothing for you today ({day})"
-    more = f" + {counted(len(cards) - 1, 'more paper')}" if len(cards) > 1 else ""
-    return f"{clip(cards[0].title, 90)}{more} ({day})"
+        # TRANSLATORS: the subject of an email without a paper
+        return language.gettext("Nothing for you today (%(day)s)", day=day)
+    title = clip(cards[0].title, 90)
+    if len(cards) == 1:
+        # TRANSLATORS: the subject of an email with one paper
+        return language.gettext("%(title)s (%(day)s)", title=title, day=day)
+    return language.ngettext(
+        # TRANSLATORS: the subject of an email with several papers, of which it names the first
+        "%(title)s + %(num)s more paper (%(day)s)",
+        "%(title)s + %(num)s more papers (%(day)s)",
+        len(cards) - 1,
+        title=title,
+        day=day,
+    )
 
 
-def preheader(summary: str, cards: Sequence[Card]) -> str:
+def preheader(language: Language, summary: str, cards: Sequence[Card]) -> str:
     """What an inbox shows beside the subject: what the subject has not said yet."""
     if len(cards) > 1:
-        return clip("Also: " + " · ".join(clip(card.title, 70) for card in cards[1:4]), 160)
+        titles = " · ".join(clip(card.title, 70) for card in cards[1:4])
+        # TRANSLATORS: the titles of the next papers
+        return clip(language.gettext("Also: %(titles)s", titles=titles), 160)
     return clip(cards[0].gist or summary, 160) if cards else summary
 
 
-def summary(announced: int, sources: Sequence[SourceSummary], selection: Selection) -> str:
+def summary(language: Language, announced: int, sources: Sequence[SourceSummary], selection: Selection) -> str:
     """The day in one line: what was announced where, how much of it is here, and how much of that trends."""
     trending = sum(pick.trend >= TRENDING for pick in selection.picks) + len(selection.trending)
     categories = [clip(plain(part), 40) for part in dict.fromkeys(c.part for s in sources for c in s.coverage) if part]
-    where = f" in {listed(categories)}" if 0 < len(categories) <= CATEGORIES else ""
-    picked = f"{len(selection.picks):,} for you" if selection.picks else "none for you"
-    parts = [f"{announced:,} announced{where}", picked]
-    return " · ".join([*parts, f"{trending:,} trending"] if trending else parts)
+    if 0 < len(categories) <= CATEGORIES:
+        where = language.listed(categories)
+        said = language.ngettext(
+            # TRANSLATORS: papers of the day; `where` is one to three categories of arXiv's
+            "%(num)s announced in %(where)s",
+            "%(num)s announced in %(where)s",
+            announced,
+            where=where,
+        )
+    else:
+        said = language.ngettext("%(num)s announced", "%(num)s announced", announced)
+    parts = [said, language.gettext("none for you")]
+    if picks := len(selection.picks):
+        parts[1] = language.ngettext("%(num)s for you", "%(num)s for you", picks)
+    if trending:
+        parts.append(language.ngettext("%(num)s trending", "%(num)s trending", trending))
+    return " · ".join(parts)
 
 
-def heading(name: str, picks: Sequence[Pick]) -> str:
+def heading(language: Language, name: str, picks: Sequence[Pick]) -> str:
     """Over the papers."""
     if not picks:
-        return "A quiet day"
-    return f"For {clip(plain(name), 80)}" if plain(name) else "For you"
+        return language.gettext("A quiet day")
+    if plain(name):
+        return language.gettext("For %(name)s", name=clip(plain(name), 80))
+    return language.gettext("For you")
 
 
-def quiet(announced: int, sources: Sequence[SourceSummary]) -> str:
+def others(language: Language) -> str:
+    """Over the papers that belong to none of the reader's topics."""
+    return language.gettext("More for you")
+
+
+def news(language: Language) -> str:
+    """Over what became of papers."""
+    return language.gettext("News of papers you follow")
+
+
+def trending(language: Language, *, of_week: bool) -> str:
+    """Over what trends beside the picks."""
+    if of_week:
+        return language.gettext("The week's top, whatever it is about")
+    return language.gettext("Also trending, whatever it is about")
+
+
+def missed(language: Language) -> str:
+    """Over the near misses."""
+    return language.gettext("Just missed")
+
+
+def week(language: Language) -> str:
+    """Over the picture of the week."""
+    return language.gettext("Your topics this week")
+
+
+def topic_week(language: Language, topic: TopicWeek) -> str:
+    """What the picture of the week shows of a topic, in words."""
+    today = language.ngettext("%(num)s today", "%(num)s today", topic.papers[-1])
+    # TRANSLATORS: papers on a topic, after "3 today"
+    whole = language.ngettext("%(num)s in seven days", "%(num)s in seven days", sum(topic.papers))
+    return f"{today} · {whole}"
+
+
+def quiet(language: Language, announced: int, sources: Sequence[SourceSummary]) -> str:
     """Why there is no paper."""
     failed = sum(1 for source in sources if source.error)
     if failed and failed == len(sources):
-        return "None of the sources could be read today. What they announced will be in the next edition."
-    said = (
-        f"None of the {announced:,} papers announced is close enough to what you follow."
-        if announced > 1
-        else "The one paper announced is not close to what you follow."
+        return language.gettext(
+            "None of the sources could be read today. What they announced will be in the next edition."
+        )
+    said = [
+        language.ngettext(
+            "The one paper announced is not close to what you follow.",
+            "None of the %(num)s papers announced is close enough to what you follow.",
+            announced,
+        )
         if announced
-        else "No new paper was announced since the last edition."
-    )
-    missing = f" {counted(failed, 'source')} could not be read; see the end of this email." if failed else ""
-    return said + missing + " The next edition comes as usual."
-
-
-def follows(profile: Profile) -> str:
-    """Why this subscriber gets this email."""
-    parts = [
-        _named("", [topic.name for topic in profile.topics]),
-        _named("the author ", profile.authors, "the authors "),
-        _named("the category ", profile.categories, "the categories "),
-        _like(len(profile.examples) + len(profile.liked)),
+        else language.gettext("No new paper was announced since the last edition.")
     ]
-    named = [part for part in parts if part]
-    return f"You follow {'; '.join(named)}." if named else "You follow everything that this list announces."
+    if failed:
+        said.append(
+            language.ngettext(
+                "%(num)s source could not be read; see the end of this email.",
+                "%(num)s sources could not be read; see the end of this email.",
+                failed,
+            )
+        )
+    return " ".join([*said, language.gettext("The next edition comes as usual.")])
 
 
-def _named(one: str, names: Sequence[str], many: str | None = None) -> str:
+def follows(language: Language, profile: Profile) -> str:
+    """Why this subscriber gets this email."""
+    parts = []
+    if profile.topics:
+        parts.append(_named(language, [topic.name for topic in profile.topics]))
+    if profile.authors:
+        names, many = _named(language, profile.authors), len(profile.authors)
+        parts.append(language.ngettext("the author %(names)s", "the authors %(names)s", many, names=names))
+    if profile.categories:
+        names, many = _named(language, profile.categories), len(profile.categories)
+        parts.append(language.ngettext("the category %(names)s", "the categories %(names)s", many, names=names))
+    if examples := len(profile.examples) + len(profile.liked):
+        parts.append(
+            language.ngettext(
+                "papers like %(num)s paper of your choice", "papers like %(num)s papers of your choice", examples
+            )
+        )
+    if not parts:
+        return language.gettext("You follow everything that this list announces.")
+    # TRANSLATORS: between two kinds of things that a reader follows, topics and authors
+    return language.gettext("You follow %(interests)s.", interests=language.gettext("; ").join(parts))
+
+
+def _named(language: Language, names: Sequence[str]) -> str:
     shown = [clip(plain(name), 60) for name in names[:SHOWN]]
-    if len(names) > SHOWN:
-        shown.append(f"{len(names) - SHOWN:,} more")
-    return (one if len(names) == 1 or many is None else many) + listed(shown) if names else ""
+    if rest := len(names) - len(shown):
+        shown.append(language.ngettext("%(num)s more", "%(num)s more", rest))
+    return language.listed(shown)
 
 
-def _like(examples: int) -> str:
-    return f"papers like {counted(examples, 'paper')} of your choice" if examples else ""
-
-
-def week(topic: TopicWeek) -> str:
-    """What the picture of the week shows, in words."""
-    return f"{topic.papers[-1]:,} today · {sum(topic.papers):,} in seven days"
-
-
-def left_out(titles: Sequence[str], room: int) -> str:
+def left_out(language: Language, titles: Sequence[str], room: int) -> str:
     """The papers that found no room, by name as far as that goes."""
     named: list[str] = []
     used = 0
@@ -117,36 +188,60 @@ def left_out(titles: Sequence[str], room: int) -> str:
             break
         named.append(short)
     rest = len(titles) - len(named)
-    ending = [f"and {rest:,} more"] if named and rest else []
-    return " · ".join([*named, *ending]) if named else counted(rest, "paper")
+    if not named:
+        return language.ngettext("%(num)s paper", "%(num)s papers", rest)
+    ending = [language.ngettext("and %(num)s more", "and %(num)s more", rest)] if rest else []
+    return " · ".join([*named, *ending])
 
 
-def source_line(source: SourceSummary) -> str:
-    """What one source gave: how complete this edition is."""
+def source_line(language: Language, source: SourceSummary) -> str:
+    """What one source gave: how complete this edition is. What the source says itself is in its own words."""
     name = source_name(source.source)
     if source.error:
-        before = f" after {counted(source.received, 'announcement')}" if source.received else ""
-        return f"{name}: failed{before}: {_told(source.error, 200)}"
-    complete = [f"{_part(c)}{c.received:,} of {c.expected:,}" for c in source.coverage if c.expected is not None]
-    if complete:
-        line = f"{name}: {listed(complete[:SHOWN])}{_on(source.announced)}"
-    else:
-        line = f"{name}: {source.received:,} announced"
+        error = _told(source.error, 200)
+        if not source.received:
+            return language.gettext("%(source)s: failed: %(error)s", source=name, error=error)
+        return language.ngettext(
+            "%(source)s: failed after %(num)s announcement: %(error)s",
+            "%(source)s: failed after %(num)s announcements: %(error)s",
+            source.received,
+            source=name,
+            error=error,
+        )
+    parts = [_complete(language, source), _on(language, source.announced)]
+    if not parts[0]:
+        parts = [language.ngettext("%(num)s announced", "%(num)s announced", source.received)]
     if source.fresh != source.received:
-        line += f", {source.fresh:,} new"
+        parts.append(language.ngettext("%(num)s new", "%(num)s new", source.fresh))
+    # TRANSLATORS: a source of papers, and what it gave
+    line = language.gettext("%(source)s: %(gave)s", source=name, gave=", ".join(filter(None, parts)))
     notes = "; ".join(_told(note, 120) for note in source.notes[:3])
     return f"{line} ({notes})" if notes else line
 
 
-def _part(coverage: Coverage) -> str:
-    return f"{clip(plain(coverage.part), 40)} " if coverage.part else ""
+def _complete(language: Language, source: SourceSummary) -> str:
+    """`cs.CV 239 of 239 and cs.LG 97 of 98`; empty where nobody could say how many there are."""
+    counted = [_counted(language, c, c.expected) for c in source.coverage if c.expected is not None]
+    return language.listed(counted[:SHOWN])
 
 
-def _on(days: Sequence[date]) -> str:
+def _counted(language: Language, coverage: Coverage, expected: int) -> str:
+    # TRANSLATORS: how many announcements were received, and how many there are
+    said = language.gettext(
+        "%(received)s of %(expected)s",
+        received=language.number(coverage.received),
+        expected=language.number(expected),
+    )
+    return f"{clip(plain(coverage.part), 40)} {said}" if coverage.part else said
+
+
+def _on(language: Language, days: Sequence[date]) -> str:
     if not days:
         return ""
-    first, last = weekday(days[0]), weekday(days[-1])
-    return f", announced {first if len(days) == 1 else f'{first} to {last}'}"
+    first, last = language.weekday(days[0]), language.weekday(days[-1])
+    if len(days) == 1:
+        return language.gettext("announced %(weekday)s", weekday=first)
+    return language.gettext("announced %(weekday)s to %(last_weekday)s", weekday=first, last_weekday=last)
 
 
 _PATH = re.compile(r"(?<![\w:/.])/(?:[^\s/:;,'\"()]+/)+(?=[^\s/])")
@@ -157,9 +252,18 @@ def _told(text: str, room: int) -> str:
     return clip(_PATH.sub("", plain(text)), room)
 
 
-def window(mailing_list: MailingList, edition: Edition) -> str:
-    """What the edition covers, in the list's time zone."""
-    zone = ZoneInfo(mailing_list.timezone)
-    until = clock(edition.cutoff, zone)
-    since = f"from {clock(edition.since, zone)} to {until}" if edition.since else f"up to {until}"
-    return f"{since} ({plain(mailing_list.timezone)})"
+def window(language: Language, mailing_list: MailingList, edition: Edition, recipient: Subscriber) -> str:
+    """What the edition covers, in the reader's time zone."""
+    name = recipient.timezone or mailing_list.timezone
+    zone = ZoneInfo(name)
+    until = language.clock(edition.cutoff, zone)
+    if not edition.since:
+        return language.gettext(
+            "This edition covers what was announced up to %(until)s (%(zone)s).", until=until, zone=name
+        )
+    return language.gettext(
+        "This edition covers what was announced from %(since)s to %(until)s (%(zone)s).",
+        since=language.clock(edition.since, zone),
+        until=until,
+        zone=name,
+    )

@@ -1,7 +1,7 @@
 """What a config may say, but probably does not mean: one honest line each, no error.
 
-Above all, the documented keys that this version reads and does not use yet. Works on the raw, merged mapping of a
-config that is otherwise right. `load` calls it.
+Above all, the documented keys that this version reads and does not use yet, and languages without a translation. Works
+on the raw, merged mapping of a config that is otherwise right. `load` calls it.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from digest.errors import Problem
+from digest.render.language import languages, speaks
 from digest.settings.contradictions import tables
 from digest.settings.explain import Places
 from digest.settings.people import People
@@ -19,9 +20,9 @@ from digest.subscribe.taxonomy import ARCHIVES, CATEGORIES
 from digest.subscribe.values import did_you_mean, show
 
 _YET = "has no effect in this version yet"
+_IN_ENGLISH = f"there is no translation yet, so these emails are in English; there are {', '.join(languages())}"
 _UNUSED = {
-    "timezone": f"{_YET}: everyone gets the edition when the list's schedule says",
-    "language": f"{_YET}: emails are in English",
+    "timezone": "only writes times in it: everyone gets the edition when the list's schedule says",
     "frequency": f"{_YET}: everyone gets the list's",
 }
 
@@ -37,10 +38,30 @@ def remarks(merged: Mapping[str, Any], people: People, places: Places) -> list[P
             found.append(places.problem(written[0], f"`{key}` of [[subscribers]]{more} {text}"))
         if row := _first_with(key, people.rows):
             found.append(Problem(people.csv, row.line, key, f"`{key}` {text}"))
+    found += _about_languages(merged, people, places)
     if not persons and not people.rows:
         text = "nobody is subscribed: add a [[subscribers]] table or a `subscribers_file`"
         found.append(places.problem(("list",), text))
     return found
+
+
+def _about_languages(merged: Mapping[str, Any], people: People, places: Places) -> Iterator[Problem]:
+    """Languages that emails cannot be in: one remark for each place where languages are set."""
+    tables: dict[KeyPath, Any] = {("list", "language"): merged["list"].get("language")}
+    yield from _unspoken("[list]", tables, places)
+    persons = enumerate(merged.get("subscribers", ()))
+    tables = {("subscribers", number, "language"): person.get("language") for number, person in persons}
+    yield from _unspoken("[[subscribers]]", tables, places)
+    if row := next((row for row in people.rows if row.language and not speaks(row.language)), None):
+        yield Problem(people.csv, row.line, "language", f"`language` {show(row.language)}: {_IN_ENGLISH}")
+
+
+def _unspoken(table: str, tags: Mapping[KeyPath, Any], places: Places) -> Iterator[Problem]:
+    unknown = [(path, tag) for path, tag in tags.items() if tag and not speaks(tag)]
+    if unknown:
+        path, tag = unknown[0]
+        more = f" ({len(unknown)} like it)" if len(unknown) > 1 else ""
+        yield places.problem(path, f"`language` of {table} {show(tag)}{more}: {_IN_ENGLISH}")
 
 
 def _first_with(key: str, rows: Sequence[SubscriberRow]) -> SubscriberRow | None:

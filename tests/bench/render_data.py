@@ -32,6 +32,8 @@ from digest.model import (
     Profile,
     Reason,
     ReasonKind,
+    Remark,
+    Says,
     Selection,
     Sighting,
     SourceSummary,
@@ -107,13 +109,13 @@ def candidates() -> Mapping[PaperId, Candidate]:
 
 
 def _pick(paper: Paper, author: str, profile: Profile, draw: random.Random) -> Pick:
-    shared = ", ".join(draw.sample(paper.abstract.lower().rstrip(".").split(), 3))
-    reasons = [Reason(ReasonKind.TOPIC, f"{draw.choice(profile.topics).name}: {shared}", draw.random())]
+    shared = draw.sample(paper.abstract.lower().rstrip(".").split(), 3)
+    reasons = [Reason(ReasonKind.TOPIC, Remark(Says.TOPIC, (draw.choice(profile.topics).name, *shared)), draw.random())]
     if author:
-        reasons.insert(0, Reason(ReasonKind.AUTHOR, f"by {author}", 0.5))
+        reasons.insert(0, Reason(ReasonKind.AUTHOR, Remark(Says.AUTHORS, (author,)), 0.5))
     trend = draw.random()
     if trend > 0.6:
-        reasons.append(Reason(ReasonKind.TREND, f"{int(trend * 900)} upvotes", 0.3))
+        reasons.append(Reason(ReasonKind.TREND, Remark(Says.SIGNAL, ("upvotes",), (int(trend * 900),)), 0.3))
     return Pick(paper.id, 0.8, 0.7, trend, tuple(reasons))
 
 
@@ -134,7 +136,9 @@ def subscription(number: int, papers: Sequence[Paper]) -> tuple[Subscriber, Deli
     picks = [_pick(paper, "" if place else followed, profile, draw) for place, paper in enumerate(chosen)]
     selection = Selection(
         tuple(picks[:PICKS]),
-        tuple(NearMiss(pick, f"relevance 0.{draw.randint(10, 19)}, under your 0.20") for pick in picks[-3:]),
+        tuple(
+            NearMiss(pick, Remark(Says.IRRELEVANT, figures=(draw.randint(10, 19) / 100, 0.2))) for pick in picks[-3:]
+        ),
         tuple(picks[PICKS:-3]),
         (FollowUp(draw.choice(papers), Change.NEW_VERSION, "2"),),
         tuple(TopicWeek(topic.name, tuple(draw.choices(range(9), k=7))) for topic in profile.topics),

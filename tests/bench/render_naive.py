@@ -32,10 +32,14 @@ from digest.render.addresses import ListLinks
 from digest.render.bodies import BLOCKS, TREND_MARK, level, week_of
 from digest.render.cards import Card, byline, card_of, followed_by, told, why
 from digest.render.inline import inline_css
+from digest.render.language import language_of
 from digest.render.masthead import masthead_of
 from digest.render.message import mailto
+from digest.render.remarks import remark
 from digest.render.templates import Templates
 from digest.render.text import clip, plain, wrap
+
+ENGLISH = language_of("en")
 
 
 class Naive:
@@ -51,9 +55,9 @@ class Naive:
     ):
         self._list, self._edition, self._sources, self._links = mailing_list, edition, sources, links
         self._papers = {key: candidate.paper for key, candidate in candidates.items()}
-        self._cards = {key: card_of(candidate) for key, candidate in candidates.items()}
-        self._templates = Templates(mailing_list.theme, mailing_list.templates)
-        self._masthead = masthead_of(mailing_list, edition, len(candidates), sources, links, has_pages=True)
+        self._cards = {key: card_of(ENGLISH, candidate) for key, candidate in candidates.items()}
+        self._templates = Templates(mailing_list.theme, mailing_list.templates, ENGLISH)
+        self._masthead = masthead_of(ENGLISH, mailing_list, edition, len(candidates), sources, links, has_pages=True)
 
     def compose(self, recipient: Subscriber, delivery: Delivery) -> bytes:
         """The delivery's message in wire form."""
@@ -61,7 +65,9 @@ class Naive:
         message = EmailMessage(policy=SMTP)
         message["From"] = self._list.from_
         message["To"] = f"{recipient.name} <{delivery.address}>" if recipient.name else delivery.address
-        message["Subject"] = wording.subject(self._edition, [self._cards[pick.paper_id] for pick in selection.picks])
+        message["Subject"] = wording.subject(
+            ENGLISH, self._edition, [self._cards[pick.paper_id] for pick in selection.picks]
+        )
         due = delivery.queued_at or self._edition.cutoff
         message["Date"] = format_datetime(due.astimezone(ZoneInfo(self._list.timezone)))
         message["Message-ID"] = delivery.message_id
@@ -77,12 +83,13 @@ class Naive:
         return message.as_bytes(policy=SMTP)
 
     def _slot(self, recipient: Subscriber, selection: Selection, body: str) -> dict[str, str]:
-        summary = wording.summary(len(self._cards), self._sources, selection)
+        summary = wording.summary(ENGLISH, len(self._cards), self._sources, selection)
         links = self._links.reader(recipient)
         return {
             "summary": summary,
-            "preheader": wording.preheader(summary, [self._cards[pick.paper_id] for pick in selection.picks]),
-            "follows": wording.follows(recipient.profile),
+            "preheader": wording.preheader(ENGLISH, summary, [self._cards[pick.paper_id] for pick in selection.picks]),
+            "follows": wording.follows(ENGLISH, recipient.profile),
+            "window": wording.window(ENGLISH, self._list, self._edition, recipient),
             "address": recipient.address,
             "unsubscribe": links.unsubscribe,
             "preferences": links.preferences,
@@ -94,29 +101,29 @@ class Naive:
 
     def _html(self, recipient: Subscriber, selection: Selection) -> str:
         vote = self._links.reader(recipient).vote
-        body = self._render("heading.html", title=wording.heading(recipient.name, selection.picks))
+        body = self._render("heading.html", title=wording.heading(ENGLISH, recipient.name, selection.picks))
         for number, pick in enumerate(selection.picks, 1):
             names = _byline(pick, self._papers[pick.paper_id])
             card = self._cards[pick.paper_id]
-            body += self._render("card.html", card, number=str(number), why=why(pick), vote=vote, byline=names)
-        body += self._render("heading.html", title=wording.NEWS)
+            body += self._render("card.html", card, number=str(number), why=why(ENGLISH, pick), vote=vote, byline=names)
+        body += self._render("heading.html", title=wording.news(ENGLISH))
         for news in selection.follow_ups:
-            body += self._render("news.html", card_of(Candidate(news.paper, ())), told(news))
-        body += self._render("heading.html", title=wording.TRENDING_BESIDE)
+            body += self._render("news.html", card_of(ENGLISH, Candidate(news.paper, ())), told(ENGLISH, news))
+        body += self._render("heading.html", title=wording.trending(ENGLISH, of_week=False))
         for pick in selection.trending:
-            body += self._render("line.html", self._cards[pick.paper_id], number=TREND_MARK, why=why(pick))
+            body += self._render("line.html", self._cards[pick.paper_id], number=TREND_MARK, why=why(ENGLISH, pick))
         topics = week_of(selection.week)
         most = max(max(topic.papers) for topic in topics)
         rows = ""
         for topic in topics:
             days = "".join(self._day(count, most) for count in topic.papers)
-            name, said = clip(plain(topic.name), 80), wording.week(topic)
+            name, said = clip(plain(topic.name), 80), wording.topic_week(ENGLISH, topic)
             rows += self._render("topic.html", name=name, days=Markup(days), told=said)
-        body += self._render("heading.html", title=wording.WEEK)
+        body += self._render("heading.html", title=wording.week(ENGLISH))
         body += self._render("week.html", topics=Markup(rows))
-        body += self._render("heading.html", title=wording.MISSED)
+        body += self._render("heading.html", title=wording.missed(ENGLISH))
         for miss in selection.near_misses:
-            body += self._render("miss.html", self._cards[miss.pick.paper_id], missing=miss.missing)
+            body += self._render("miss.html", self._cards[miss.pick.paper_id], missing=remark(ENGLISH, miss.missing))
         return self._render("edition.html", **self._slot(recipient, selection, Markup(body)))
 
     def _day(self, count: int, most: int) -> str:
@@ -125,28 +132,36 @@ class Naive:
 
     def _text(self, recipient: Subscriber, selection: Selection) -> str:
         urls: list[str] = []
-        body = self._heading(wording.heading(recipient.name, selection.picks))
+        body = self._heading(wording.heading(ENGLISH, recipient.name, selection.picks))
         for number, pick in enumerate(selection.picks, 1):
             body += self._with_links("card.txt", pick, f"{number:>2}.", 9, urls)
-        body += self._heading(wording.NEWS)
+        body += self._heading(wording.news(ENGLISH))
         for news in selection.follow_ups:
-            body += self._render("news.txt", card_of(Candidate(news.paper, ())), told(news))
-        body += self._heading(wording.TRENDING_BESIDE)
+            body += self._render("news.txt", card_of(ENGLISH, Candidate(news.paper, ())), told(ENGLISH, news))
+        body += self._heading(wording.trending(ENGLISH, of_week=False))
         for pick in selection.trending:
             body += self._with_links("line.txt", pick, f" {TREND_MARK} ", 4, urls)
         topics = week_of(selection.week)
         most = max(max(topic.papers) for topic in topics)
-        body += self._heading(wording.WEEK)
+        body += self._heading(wording.week(ENGLISH))
         for topic in topics:
             days = "".join(BLOCKS[level(count, most)] for count in topic.papers)
-            body += self._render("topic.txt", name=clip(plain(topic.name), 60), days=days, told=wording.week(topic))
-        body += self._heading(wording.MISSED)
+            body += self._render(
+                "topic.txt", name=clip(plain(topic.name), 60), days=days, told=wording.topic_week(ENGLISH, topic)
+            )
+        body += self._heading(wording.missed(ENGLISH))
         for miss in selection.near_misses:
-            body += self._render("miss.txt", self._cards[miss.pick.paper_id], missing=wrap(miss.missing, 4))
+            body += self._render(
+                "miss.txt", self._cards[miss.pick.paper_id], missing=wrap(remark(ENGLISH, miss.missing), 4)
+            )
         lines = "".join(f"{f'[{n}]':>5} {url}\n" for n, url in enumerate(urls, 1))
         # Jinja drops a template's last newline; this one ends in what it shows, and the page goes on after it.
         slot = self._slot(recipient, selection, body + self._render("links.txt", links=lines) + "\n")
-        slot |= {"follows": wrap(slot["follows"], 2), "address": wrap(slot["address"], 10)}
+        slot |= {
+            "window": wrap(slot["window"]),
+            "follows": wrap(slot["follows"], 2),
+            "address": wrap(slot["address"], 10),
+        }
         return self._render("edition.txt", **slot)
 
     def _heading(self, title: str) -> str:
@@ -159,9 +174,9 @@ class Naive:
         said = [f"{link.label} [{n}]".replace(" ", "\N{NO-BREAK SPACE}") for n, link in enumerate(card.links, first)]
         urls.extend(link.url for link in card.links)
         read = wrap(" · ".join(said), 4)
-        return self._render(template, card, number=number, why=wrap(why(pick), column), read=read)
+        return self._render(template, card, number=number, why=wrap(why(ENGLISH, pick), column), read=read)
 
 
 def _byline(pick: Pick, paper: Paper) -> Markup:
-    pieces = byline(paper.authors, followed_by(pick, paper.authors))
+    pieces = byline(ENGLISH, paper.authors, followed_by(pick, paper.authors))
     return Markup("").join(Markup("<b>{}</b>").format(text) if bold else escape(text) for text, bold in pieces)

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from digest.model import Paper, Selection, Subscriber, Theme
 from digest.render import EditionRenderer
+from digest.render.language import languages
+from tests.catalogues import arabic
 from tests.render_samples import (
     ADA,
     EDITION,
@@ -59,7 +63,7 @@ def hostile() -> tuple[list[Paper], Subscriber, str]:
 
 
 def samples() -> Iterator[Sample]:
-    """Three days in each theme, with everything that an email can hold, and one list that has no pages."""
+    """Three days in each theme, with everything that an email can hold, a list that has no pages, other languages."""
     full = [paper(number, thumbnail=f"https://example.org/{number}.png") for number in range(1, 15)]
     odd, stranger, reason = hostile()
     for theme in Theme:
@@ -71,6 +75,17 @@ def samples() -> Iterator[Sample]:
         attacked = EditionRenderer(named, EDITION, candidates(odd), SOURCES, VOTING)
         yield _sample(f"hostile {theme}", attacked, stranger, replace(whole_selection(odd), picks=picks(odd, reason)))
     yield _sample("by mail only", renderer(full), ADA, Selection(picks(full)))
+    for tag in languages()[1:]:
+        yield from _in_language(tag, full)
+    with TemporaryDirectory() as folder, arabic(Path(folder)) as tag:
+        yield from _in_language(tag, full)
+
+
+def _in_language(tag: str, papers: list[Paper]) -> Iterator[Sample]:
+    """A full and a quiet day in a language, one of them from right to left."""
+    edition, reader = EditionRenderer(LIST, EDITION, candidates(papers), SOURCES, VOTING), replace(ADA, language=tag)
+    yield _sample(f"full {tag}", edition, reader, whole_selection(papers))
+    yield _sample(f"quiet {tag}", edition, reader, Selection())
 
 
 def _sample(name: str, edition: EditionRenderer, reader: Subscriber, selection: Selection) -> Sample:
