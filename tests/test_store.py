@@ -16,26 +16,37 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
+from hypothesis import given
+from hypothesis import strategies as st
 
 from digest import store
 from digest.errors import StoreError
 from digest.model import (
+    Address,
     AnnounceType,
     Coverage,
     DeliveryStatus,
     Edition,
     ListId,
+    NearMiss,
     PaperId,
     Pick,
+    Reason,
+    ReasonKind,
+    Remark,
     Remembered,
+    Says,
     Selection,
     Signal,
     SourceHealth,
     SourceReport,
     SourceSummary,
+    Subscriber,
+    SubscriberId,
 )
 from digest.pull.dedupe import merge
 from digest.store import Database, Editions, Fetches, Papers, Sources, Subscribers, Vectors, open_database, schema
+from digest.store.codec import decode, encode
 from tests.factories import NOW, TODAY, announcement, paper, report, selection, subscriber
 
 LAB = ListId("lab")
@@ -474,3 +485,40 @@ def test_a_database_in_memory_is_one_for_all_threads() -> None:
         known = [pool.submit(Papers(database).known, (PaperId("arxiv:1"),)) for _ in range(9)]
     assert [answer.result() for answer in known] == [{}] * 9
     database.close()
+
+
+REMARKS = st.builds(
+    Remark,
+    st.sampled_from(Says),
+    st.lists(st.text(), max_size=3).map(tuple),
+    st.lists(st.floats(allow_nan=False, allow_infinity=False), max_size=2).map(tuple),
+    st.none() | st.dates(),
+)
+
+
+@given(REMARKS)
+def test_a_remark_is_read_back_as_it_was(remark: Remark) -> None:
+    """In a reason and in a near miss, whatever is empty in it."""
+    pick = Pick(paper(1).id, 0.5, 0.4, 0.1, (Reason(ReasonKind.TOPIC, remark, 0.4),))
+    whole = Selection((pick,), (NearMiss(pick, remark),))
+    assert decode(encode(whole), Selection) == whole
+
+
+def test_what_was_frozen_in_english_is_read_as_written() -> None:
+    """Reasons and near misses of the editions before remarks were data."""
+    frozen = (
+        '{"near_misses":[{"missing":"2nd of 1","pick":{"paper_id":"x","relevance":0.4,"score":0.5,"trend":0.1}}],'
+        '"picks":[{"paper_id":"x","reasons":[{"kind":"topic","text":"video: diffusion","weight":0.4}],'
+        '"relevance":0.4,"score":0.5,"trend":0.1}]}'
+    )
+    read = decode(frozen, Selection)
+    assert read.picks[0].reasons == (Reason(ReasonKind.TOPIC, Remark(Says.WRITTEN, ("video: diffusion",)), 0.4),)
+    assert read.near_misses[0].missing == Remark(Says.WRITTEN, ("2nd of 1",))
+
+
+def test_a_subscribers_language_is_kept_and_follows_the_config(database: Database) -> None:
+    """It comes from the config, and goes when it is taken out of it."""
+    subscribers = Subscribers(database)
+    for language in ("de-AT", None, "fr"):
+        subscribers.synchronise(LAB, [Subscriber(SubscriberId(0), Address("ada@example.org"), language=language)])
+        assert [s.language for s in subscribers.reachable(LAB)] == [language]

@@ -370,7 +370,7 @@ def test_what_the_edition_covers_is_said_in_the_readers_zone() -> None:
     tokyo = rendered("de", reader=replace(ADA, timezone="Asia/Tokyo"))
     for form in (words(tokyo.text), words(re.sub(r"<[^>]+>", "", tokyo.html))):
         assert "vom 9. Juni, 15:00 Uhr bis 10. Juni, 15:00 Uhr (Asia/Tokyo)." in form
-    first = wording.window(language_of("fr"), LIST, replace(EDITION, since=None), ADA)
+    first = wording.window(language_of("fr"), replace(EDITION, since=None), "Europe/Berlin")
     assert words(first) == "Cette édition couvre les annonces jusqu’au 10 juin à 08:00 (Europe/Berlin)."
 
 

@@ -68,7 +68,7 @@ def sections(language: Language, recipient: Subscriber, selection: Selection, *,
     picks = selection.picks
     if not by_topic or not picks:
         return [_section(language, wording.heading(language, recipient.name, picks), picks)]
-    others = wording.others(language)
+    others = wording.headings(language).others
     grouped: dict[str, list[Pick]] = {}
     for pick in picks:
         heaviest = max(pick.reasons, key=lambda reason: reason.weight, default=None)
@@ -101,6 +101,7 @@ class HtmlBody:
 
     def __init__(self, language: Language, stock: CardStock, parts: HtmlParts, *, by_topic: bool):
         self._language = language
+        self._headings = wording.headings(language)
         self._stock = stock
         self._parts = parts
         self._by_topic = by_topic
@@ -179,7 +180,7 @@ class HtmlBody:
 
     def _news(self, selection: Selection) -> Piece:
         return self._headed(
-            wording.news(self._language), [news.fill({}, dress_html) for news in self._stock.news(selection.follow_ups)]
+            self._headings.news, [news.fill({}, dress_html) for news in self._stock.news(selection.follow_ups)]
         )
 
     def _trending(self, selection: Selection) -> Piece:
@@ -188,7 +189,7 @@ class HtmlBody:
             card.fill({"number": TREND_MARK, "why": why(self._language, pick)}, dress_html)
             for card, pick in zip(cards, selection.trending, strict=True)
         ]
-        return self._headed(wording.trending(self._language, of_week=self._by_topic), items)
+        return self._headed(self._headings.week_top if self._by_topic else self._headings.trending, items)
 
     def _missed(self, selection: Selection) -> Piece:
         missed = selection.near_misses
@@ -197,7 +198,7 @@ class HtmlBody:
             card.fill({"missing": clip(remark(self._language, miss.missing), 160)}, dress_html)
             for card, miss in zip(cards, missed, strict=True)
         ]
-        return self._headed(wording.missed(self._language), items)
+        return self._headed(self._headings.missed, items)
 
     def _week(self, selection: Selection) -> Piece:
         shown = week_of(selection.week)
@@ -207,11 +208,11 @@ class HtmlBody:
             named: dict[str, str | Piece] = {
                 "name": clip(plain(topic.name), 80),
                 "days": join([self._day(level(count, most), count) for count in topic.papers]),
-                "told": wording.topic_week(self._language, topic),
+                "told": wording.week(self._language, topic),
             }
             rows.append(self._parts.topic.fill(named, dress_html))
         return self._headed(
-            wording.week(self._language), [self._parts.week.fill({"topics": join(rows)}, dress_html)] if rows else []
+            self._headings.week, [self._parts.week.fill({"topics": join(rows)}, dress_html)] if rows else []
         )
 
     def _day(self, shade: int, count: int) -> Piece:
@@ -225,6 +226,7 @@ class TextBody:
 
     def __init__(self, language: Language, stock: CardStock, parts: TextParts, *, by_topic: bool):
         self._language = language
+        self._headings = wording.headings(language)
         self._stock = stock
         self._parts = parts
         self._by_topic = by_topic
@@ -267,12 +269,12 @@ class TextBody:
 
     def _news(self, follow_ups: Sequence[FollowUp]) -> list[Piece]:
         return self._headed(
-            wording.news(self._language), [news.fill({}, dress_text) for news in self._stock.news_text(follow_ups)]
+            self._headings.news, [news.fill({}, dress_text) for news in self._stock.news_text(follow_ups)]
         )
 
     def _trending(self, picks: Sequence[Pick], urls: list[str]) -> list[Piece]:
         items = [self._paper("line.txt", pick, f" {TREND_MARK} ", why(self._language, pick), urls) for pick in picks]
-        return self._headed(wording.trending(self._language, of_week=self._by_topic), items)
+        return self._headed(self._headings.week_top if self._by_topic else self._headings.trending, items)
 
     def _missed(self, selection: Selection) -> list[Piece]:
         items = [
@@ -281,7 +283,7 @@ class TextBody:
             )
             for miss in selection.near_misses
         ]
-        return self._headed(wording.missed(self._language), items)
+        return self._headed(self._headings.missed, items)
 
     def _week(self, week: Sequence[TopicWeek]) -> list[Piece]:
         shown = week_of(week)
@@ -291,10 +293,10 @@ class TextBody:
             values: dict[str, str | Piece] = {
                 "name": clip(plain(topic.name), 60),
                 "days": "".join(BLOCKS[level(count, most)] for count in topic.papers),
-                "told": wording.topic_week(self._language, topic),
+                "told": wording.week(self._language, topic),
             }
             items.append(self._parts.topic.fill(values, dress_text))
-        return self._headed(wording.week(self._language), items)
+        return self._headed(self._headings.week, items)
 
 
 @lru_cache(maxsize=8192)

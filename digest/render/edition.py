@@ -11,6 +11,7 @@ import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
+from functools import lru_cache
 
 from markupsafe import Markup
 
@@ -174,6 +175,7 @@ class _InLanguage:
         self._templates = Templates(mailing_list.theme, mailing_list.templates, language)
         has_pages = bool(links.reader(_NOBODY).unsubscribe)
         self._masthead = masthead_of(language, mailing_list, edition, len(candidates), sources, links, has_pages)
+        self._window = lru_cache(maxsize=1024)(lambda zone: wording.window(language, edition, zone))
         self._nonce = secrets.token_hex(8)
         self._marks = Marks(self._nonce)
         self._stock = CardStock(
@@ -261,7 +263,7 @@ class _InLanguage:
             "summary": summary,
             "preheader": wording.preheader(self._language, summary, cards),
             "follows": wording.follows(self._language, recipient.profile),
-            "window": wording.window(self._language, self._list, self._edition, recipient),
+            "window": self._window(recipient.timezone or self._list.timezone),
             "address": clip(plain(recipient.address), 320),
             "unsubscribe": links.unsubscribe or self._by_mail,
             "preferences": links.preferences,

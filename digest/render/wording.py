@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import date
 from zoneinfo import ZoneInfo
 
-from digest.model import Coverage, Edition, MailingList, Pick, Profile, Selection, SourceSummary, Subscriber, TopicWeek
+from digest.model import Coverage, Edition, Pick, Profile, Selection, SourceSummary, TopicWeek
 from digest.render.cards import Card, source_name
 from digest.render.language import Language
 from digest.render.text import clip, plain
@@ -85,34 +86,32 @@ def heading(language: Language, name: str, picks: Sequence[Pick]) -> str:
     return language.gettext("For you")
 
 
-def others(language: Language) -> str:
-    """Over the papers that belong to none of the reader's topics."""
-    return language.gettext("More for you")
+@dataclass(frozen=True, slots=True)
+class Headings:
+    """Over the sections; the same for all readers of a language."""
+
+    others: str
+    """Papers that belong to none of the reader's topics."""
+    news: str
+    trending: str
+    week: str
+    week_top: str
+    missed: str
 
 
-def news(language: Language) -> str:
-    """Over what became of papers."""
-    return language.gettext("News of papers you follow")
+def headings(language: Language) -> Headings:
+    """The headings in a language."""
+    return Headings(
+        others=language.gettext("More for you"),
+        news=language.gettext("News of papers you follow"),
+        trending=language.gettext("Also trending, whatever it is about"),
+        week=language.gettext("Your topics this week"),
+        week_top=language.gettext("The week's top, whatever it is about"),
+        missed=language.gettext("Just missed"),
+    )
 
 
-def trending(language: Language, *, of_week: bool) -> str:
-    """Over what trends beside the picks."""
-    if of_week:
-        return language.gettext("The week's top, whatever it is about")
-    return language.gettext("Also trending, whatever it is about")
-
-
-def missed(language: Language) -> str:
-    """Over the near misses."""
-    return language.gettext("Just missed")
-
-
-def week(language: Language) -> str:
-    """Over the picture of the week."""
-    return language.gettext("Your topics this week")
-
-
-def topic_week(language: Language, topic: TopicWeek) -> str:
+def week(language: Language, topic: TopicWeek) -> str:
     """What the picture of the week shows of a topic, in words."""
     today = language.ngettext("%(num)s today", "%(num)s today", topic.papers[-1])
     # TRANSLATORS: papers on a topic, after "3 today"
@@ -252,18 +251,17 @@ def _told(text: str, room: int) -> str:
     return clip(_PATH.sub("", plain(text)), room)
 
 
-def window(language: Language, mailing_list: MailingList, edition: Edition, recipient: Subscriber) -> str:
+def window(language: Language, edition: Edition, timezone: str) -> str:
     """What the edition covers, in the reader's time zone."""
-    name = recipient.timezone or mailing_list.timezone
-    zone = ZoneInfo(name)
+    zone = ZoneInfo(timezone)
     until = language.clock(edition.cutoff, zone)
     if not edition.since:
         return language.gettext(
-            "This edition covers what was announced up to %(until)s (%(zone)s).", until=until, zone=name
+            "This edition covers what was announced up to %(until)s (%(zone)s).", until=until, zone=timezone
         )
     return language.gettext(
         "This edition covers what was announced from %(since)s to %(until)s (%(zone)s).",
         since=language.clock(edition.since, zone),
         until=until,
-        zone=name,
+        zone=timezone,
     )

@@ -40,6 +40,7 @@ from digest.render.templates import Templates
 from digest.render.text import clip, plain, wrap
 
 ENGLISH = language_of("en")
+HEADINGS = wording.headings(ENGLISH)
 
 
 class Naive:
@@ -89,7 +90,7 @@ class Naive:
             "summary": summary,
             "preheader": wording.preheader(ENGLISH, summary, [self._cards[pick.paper_id] for pick in selection.picks]),
             "follows": wording.follows(ENGLISH, recipient.profile),
-            "window": wording.window(ENGLISH, self._list, self._edition, recipient),
+            "window": wording.window(ENGLISH, self._edition, recipient.timezone or self._list.timezone),
             "address": recipient.address,
             "unsubscribe": links.unsubscribe,
             "preferences": links.preferences,
@@ -106,10 +107,10 @@ class Naive:
             names = _byline(pick, self._papers[pick.paper_id])
             card = self._cards[pick.paper_id]
             body += self._render("card.html", card, number=str(number), why=why(ENGLISH, pick), vote=vote, byline=names)
-        body += self._render("heading.html", title=wording.news(ENGLISH))
+        body += self._render("heading.html", title=HEADINGS.news)
         for news in selection.follow_ups:
             body += self._render("news.html", card_of(ENGLISH, Candidate(news.paper, ())), told(ENGLISH, news))
-        body += self._render("heading.html", title=wording.trending(ENGLISH, of_week=False))
+        body += self._render("heading.html", title=HEADINGS.trending)
         for pick in selection.trending:
             body += self._render("line.html", self._cards[pick.paper_id], number=TREND_MARK, why=why(ENGLISH, pick))
         topics = week_of(selection.week)
@@ -117,11 +118,11 @@ class Naive:
         rows = ""
         for topic in topics:
             days = "".join(self._day(count, most) for count in topic.papers)
-            name, said = clip(plain(topic.name), 80), wording.topic_week(ENGLISH, topic)
+            name, said = clip(plain(topic.name), 80), wording.week(ENGLISH, topic)
             rows += self._render("topic.html", name=name, days=Markup(days), told=said)
-        body += self._render("heading.html", title=wording.week(ENGLISH))
+        body += self._render("heading.html", title=HEADINGS.week)
         body += self._render("week.html", topics=Markup(rows))
-        body += self._render("heading.html", title=wording.missed(ENGLISH))
+        body += self._render("heading.html", title=HEADINGS.missed)
         for miss in selection.near_misses:
             body += self._render("miss.html", self._cards[miss.pick.paper_id], missing=remark(ENGLISH, miss.missing))
         return self._render("edition.html", **self._slot(recipient, selection, Markup(body)))
@@ -135,21 +136,21 @@ class Naive:
         body = self._heading(wording.heading(ENGLISH, recipient.name, selection.picks))
         for number, pick in enumerate(selection.picks, 1):
             body += self._with_links("card.txt", pick, f"{number:>2}.", 9, urls)
-        body += self._heading(wording.news(ENGLISH))
+        body += self._heading(HEADINGS.news)
         for news in selection.follow_ups:
             body += self._render("news.txt", card_of(ENGLISH, Candidate(news.paper, ())), told(ENGLISH, news))
-        body += self._heading(wording.trending(ENGLISH, of_week=False))
+        body += self._heading(HEADINGS.trending)
         for pick in selection.trending:
             body += self._with_links("line.txt", pick, f" {TREND_MARK} ", 4, urls)
         topics = week_of(selection.week)
         most = max(max(topic.papers) for topic in topics)
-        body += self._heading(wording.week(ENGLISH))
+        body += self._heading(HEADINGS.week)
         for topic in topics:
             days = "".join(BLOCKS[level(count, most)] for count in topic.papers)
             body += self._render(
-                "topic.txt", name=clip(plain(topic.name), 60), days=days, told=wording.topic_week(ENGLISH, topic)
+                "topic.txt", name=clip(plain(topic.name), 60), days=days, told=wording.week(ENGLISH, topic)
             )
-        body += self._heading(wording.missed(ENGLISH))
+        body += self._heading(HEADINGS.missed)
         for miss in selection.near_misses:
             body += self._render(
                 "miss.txt", self._cards[miss.pick.paper_id], missing=wrap(remark(ENGLISH, miss.missing), 4)
