@@ -10,7 +10,6 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from enum import IntEnum
-from functools import lru_cache
 from urllib.parse import quote, urlsplit
 
 from digest.model import (
@@ -22,8 +21,8 @@ from digest.model import (
     Paper,
     PaperId,
     Pick,
+    Reason,
     ReasonKind,
-    Remark,
     Sighting,
 )
 from digest.render.fragments import Fragment
@@ -218,7 +217,7 @@ def why(language: Language, pick: Pick) -> str:
     """
     least = REASON_SHARE * sum(r.weight for r in pick.reasons if r.weight > 0)
     told = (r for r in pick.reasons if r.weight >= least > 0 or r.kind is ReasonKind.EXPLORATION)
-    reasons = dict.fromkeys([_reason(language, reason.kind, reason.remark) for reason in told])
+    reasons = dict.fromkeys([_reason(language, reason) for reason in told])
     return " · ".join([text for text in reasons if text][:REASONS]) or language.gettext("close to what you follow")
 
 
@@ -236,12 +235,10 @@ def told(language: Language, news: FollowUp) -> str:
             return language.gettext("Code released")
 
 
-@lru_cache(maxsize=8192)
-def _reason(language: Language, kind: ReasonKind, of: Remark) -> str:
-    """A reason in words. Those who follow the same topics have the same ones."""
-    text = clip(remark(language, of), 120)
+def _reason(language: Language, reason: Reason) -> str:
+    text = clip(remark(language, reason.remark), 120)
     # A figure and what it counts stay on one line.
-    return text.replace(" ", "\N{NO-BREAK SPACE}") if kind is ReasonKind.TREND else text
+    return text.replace(" ", "\N{NO-BREAK SPACE}") if reason.kind is ReasonKind.TREND else text
 
 
 def fit(costs: Sequence[Sequence[int]], room: int) -> list[Size]:

@@ -105,23 +105,20 @@ class Language:
         """BCP 47, as HTML's `lang` has it."""
         self.direction = locale.text_direction
         """`ltr` or `rtl`, as HTML's `dir` has it."""
+        self._plainly = self.direction == "ltr"
         self.number = lru_cache(maxsize=4096)(self._number)
+        self._joints = lru_cache(maxsize=4)(self._made_joints)
         self.short_date = lru_cache(maxsize=512)(self._short_date)
         self.clock = lru_cache(maxsize=512)(self._clock)
 
     def gettext(self, message: str, **values: object) -> str:
         """The message with its values, in this language."""
-        return self.messages.gettext(message) % self._isolated(values)
+        return self.messages.gettext(message) % (values if self._plainly else _isolated(values))
 
     def ngettext(self, one: str, many: str, number: int, **values: object) -> str:
         """The message for a number, which is `%(num)s` in it; `one` and `many` are its English forms."""
-        return self.messages.ngettext(one, many, number) % self._isolated({"num": self.number(number), **values})
-
-    def _isolated(self, values: Mapping[str, object]) -> Mapping[str, object]:
-        """From right to left, each value is set apart (UAX #9, FSI and PDI): a Latin name must not reorder the rest."""
-        if self.direction == "ltr":
-            return values
-        return {name: f"\u2068{value}\u2069" for name, value in values.items()}
+        values.setdefault("num", self.number(number))
+        return self.messages.ngettext(one, many, number) % (values if self._plainly else _isolated(values))
 
     def _number(self, value: float, digits: int = 0) -> str:
         """`1,204`; `12.50` with two digits after the decimal sign."""
@@ -133,11 +130,14 @@ class Language:
         """`a`, `a and b`, `a, b and c`; `or` between the last two if that is the style."""
         if len(words) < 2:
             return "".join(words)
-        patterns = self._locale.list_patterns[style]
+        two, start, middle, end = self._joints(style)
         if len(words) == 2:
-            return str(patterns["2"].format(*words))
-        inner = reduce(patterns["middle"].format, words[1:-1])
-        return str(patterns["start"].format(words[0], patterns["end"].format(inner, words[-1])))
+            return two.format(*words)
+        return start.format(words[0], end.format(reduce(middle.format, words[1:-1]), words[-1]))
+
+    def _made_joints(self, style: str) -> tuple[str, ...]:
+        patterns = self._locale.list_patterns[style]
+        return tuple(str(patterns[place]) for place in ("2", "start", "middle", "end"))
 
     def weekday(self, day: date) -> str:
         """`Wednesday`."""
@@ -174,3 +174,8 @@ class Language:
         day = self.short_date(local.date()).replace(" ", "\N{NO-BREAK SPACE}")
         # TRANSLATORS: a moment, such as "10 June, 08:00"
         return self.gettext("%(day)s, %(time)s", day=day, time=time)
+
+
+def _isolated(values: Mapping[str, object]) -> Mapping[str, object]:
+    """From right to left, each value is set apart (UAX #9, FSI and PDI): a Latin name must not reorder the rest."""
+    return {name: f"\u2068{value}\u2069" for name, value in values.items()}

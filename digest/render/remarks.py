@@ -15,6 +15,10 @@ from digest.render.text import plain
 
 def remark(language: Language, of: Remark) -> str:
     """The remark in words, on one line."""
+    told = _WORDS[of.says](language, of)
+    if told.isprintable() and "  " not in told:
+        # Nearly always: there is nothing in the names that `plain` would take out.
+        return told
     return _WORDS[of.says](language, replace(of, names=tuple(map(plain, of.names))))
 
 
