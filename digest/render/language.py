@@ -124,7 +124,7 @@ class Language:
         """`1,204`; `12.50` with two digits after the decimal sign."""
         from babel.numbers import format_decimal
 
-        return format_decimal(value, "#,##0" + "." * bool(digits) + "0" * digits, self._locale)
+        return format_decimal(value, f"#,##0.{'0' * digits}" if digits else None, self._locale)
 
     def listed(self, words: Sequence[str], style: str = "standard") -> str:
         """`a`, `a and b`, `a, b and c`; `or` between the last two if that is the style."""
