@@ -82,9 +82,11 @@ def samples() -> Iterator[Sample]:
 
 
 def _in_language(tag: str, papers: list[Paper]) -> Iterator[Sample]:
-    """A full and a quiet day in a language, one of them from right to left."""
-    edition, reader = EditionRenderer(LIST, EDITION, candidates(papers), SOURCES, VOTING), replace(ADA, language=tag)
-    yield _sample(f"full {tag}", edition, reader, whole_selection(papers))
+    """A full day in each theme, and a quiet one, in a language."""
+    reader = replace(ADA, language=tag)
+    for theme in Theme:
+        edition = EditionRenderer(replace(LIST, theme=theme), EDITION, candidates(papers), SOURCES, VOTING)
+        yield _sample(f"full {theme} {tag}", edition, reader, whole_selection(papers))
     yield _sample(f"quiet {tag}", edition, reader, Selection())
 
 
