@@ -215,10 +215,10 @@ def why(language: Language, pick: Pick) -> str:
 
     That it is an exploration is said although it is no part of the score.
     """
-    least = REASON_SHARE * sum(r.weight for r in pick.reasons if r.weight > 0)
-    told = (r for r in pick.reasons if r.weight >= least > 0 or r.kind is ReasonKind.EXPLORATION)
-    reasons = dict.fromkeys([_reason(language, reason) for reason in told])
-    return " · ".join([text for text in reasons if text][:REASONS]) or language.gettext("close to what you follow")
+    least = REASON_SHARE * sum([r.weight for r in pick.reasons if r.weight > 0])
+    told = [_reason(language, r) for r in pick.reasons if r.weight >= least > 0 or r.kind is ReasonKind.EXPLORATION]
+    reasons = [text for text in dict.fromkeys(told) if text]
+    return " · ".join(reasons[:REASONS]) or language.gettext("close to what you follow")
 
 
 def told(language: Language, news: FollowUp) -> str:

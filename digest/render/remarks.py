@@ -28,10 +28,10 @@ def english(of: Remark) -> str:
 
 
 def _topic(language: Language, of: Remark) -> str:
-    topic, *words = of.names
-    said = ", ".join(words) or language.gettext("in other words")
+    names = of.names
+    words = ", ".join(names[1:]) or language.gettext("in other words")
     # TRANSLATORS: a reader's topic, and words of a paper that belong to it
-    return language.gettext("%(topic)s: %(words)s", topic=topic, words=said)
+    return language.gettext("%(topic)s: %(words)s", topic=names[0], words=words)
 
 
 def _excluded(language: Language, of: Remark) -> str:
@@ -64,9 +64,14 @@ def _place(language: Language, of: Remark) -> str:
 def _irrelevant(language: Language, of: Remark) -> str:
     """With as many digits as tell the two figures apart."""
     relevance, needed = of.figures
-    digits = next((n for n in (2, 3, 4) if f"{relevance:.{n}f}" != f"{needed:.{n}f}"), 6)
-    has, asked = (language.number(figure, digits) for figure in of.figures)
-    return language.gettext("relevance %(relevance)s, under your %(needed)s", relevance=has, needed=asked)
+    digits = 2
+    while digits < 6 and f"{relevance:.{digits}f}" == f"{needed:.{digits}f}":
+        digits += 1
+    return language.gettext(
+        "relevance %(relevance)s, under your %(needed)s",
+        relevance=language.number(relevance, digits),
+        needed=language.number(needed, digits),
+    )
 
 
 def _signal(language: Language, of: Remark) -> str:

@@ -10,6 +10,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from digest.model import Coverage, Edition, Pick, Profile, Selection, SourceSummary, TopicWeek
@@ -99,6 +100,7 @@ class Headings:
     missed: str
 
 
+@lru_cache(maxsize=64)
 def headings(language: Language) -> Headings:
     """The headings in a language."""
     return Headings(
