@@ -15,7 +15,7 @@ from markupsafe import escape
 from digest.model import FollowUp, PaperId, Pick, ReasonKind, Selection, Subscriber, TopicWeek
 from digest.render import wording
 from digest.render.cards import CardStock, Size, byline, fit, followed_by, why
-from digest.render.fragments import Fragment, Piece, dress_html, dress_text, join, piece
+from digest.render.fragments import Fragment, html_wire, quoted_printable, size, text_wire
 from digest.render.text import clip, plain
 
 NAMES_ROOM = 4000
@@ -27,7 +27,8 @@ LEVELS = 5
 TOPICS_SHOWN = 5
 TREND_MARK = "\N{NORTH EAST ARROW}"
 BLOCKS = "·▂▄▆█"
-NOTHING = Piece(b"", b"")
+FIXED = (wording.NEWS, wording.TRENDING_BESIDE, wording.WEEK, wording.WEEK_TOP, wording.MISSED)
+"""Headings that every reader sees alike."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +87,11 @@ def level(count: int, most: int) -> int:
     return -(-count * (LEVELS - 1) // most) if most else 0
 
 
+def fits(pieces: Sequence[bytes], room: int) -> bool:
+    """Whether the pieces' text has at most so many bytes. To count exactly takes longer than to make the pieces."""
+    return sum(map(len, pieces)) <= room or sum(map(size, pieces)) <= room
+
+
 class HtmlBody:
     """Makes HTML bodies of one edition."""
 
@@ -93,118 +99,115 @@ class HtmlBody:
         self._stock = stock
         self._parts = parts
         self._by_topic = by_topic
+        self._fixed = {title: self._heading(title) for title in FIXED}
+        self._quiet = parts.quiet.fill({})
         # Most readers see a paper's byline as the others do: they follow none of its authors.
-        self._bylines: dict[tuple[PaperId, frozenset[str]], Piece] = {}
-        self._days: dict[tuple[int, int], Piece] = {}
+        self._bylines: dict[tuple[PaperId, frozenset[str]], bytes] = {}
+        self._day = lru_cache(maxsize=4096)(self._made_day)
 
-    def body(self, ordered: Sequence[Section], selection: Selection, vote: str, room: int) -> Piece:
-        """The body in at most `room` bytes."""
-        news, trending, week, missed = self._beside(selection)
-        room -= sum(len(block.text) for block in (news, trending, week, missed))
-        picks = self._picks(ordered, vote, room)
-        return join([trending, picks, news, week, missed] if self._by_topic else [picks, news, trending, week, missed])
+    def body(self, ordered: Sequence[Section], selection: Selection, vote: str, around: bytes, room: int) -> bytes:
+        """The body. Its text, and that of the page `around` it, have at most `room` bytes together."""
+        news, trending, week, missed = beside = self._beside(selection)
+        picks = self._picks(ordered, vote, [around, *beside], room)
+        shown = [trending, picks, news, week, missed] if self._by_topic else [picks, news, trending, week, missed]
+        return b"".join(shown)
 
-    def _heading(self, title: str) -> Piece:
-        return self._parts.heading.fill({"title": title}, dress_html)
+    def _heading(self, title: str) -> bytes:
+        return self._parts.heading.fill_html(title=title)
 
-    def _picks(self, ordered: Sequence[Section], vote: str, room: int) -> Piece:
+    def _picks(self, ordered: Sequence[Section], vote: str, others: Sequence[bytes], room: int) -> bytes:
         headings = [self._heading(section.title) for section in ordered]
-        room -= sum(len(heading.text) for heading in headings)
+        others = [*others, *headings]
         picks = [pick for section in ordered for pick in section.picks]
         if not picks:
-            return join([headings[0], self._parts.quiet.fill({}, dress_html)])
+            return headings[0] + self._quiet
         ids = [pick.paper_id for pick, _ in picks]
         # Every card leads to it three times: it is escaped and encoded here, once.
-        vote_address = piece(dress_html(vote, 0))
-        values: list[dict[str, str | Piece]] = [
-            {"number": str(number), "why": reason, "byline": self._byline(pick), "vote": vote_address}
+        address = html_wire(vote)
+        values = [
+            {"number": html_wire(f"{number}"), "why": html_wire(reason), "byline": self._byline(pick), "vote": address}
             for number, (pick, reason) in enumerate(picks, 1)
         ]
 
-        def filled(size: Size) -> list[Piece]:
-            cards = self._stock.html(ids, size)
-            return [card.fill(value, dress_html) for card, value in zip(cards, values, strict=True)]
+        def filled(wanted: Size) -> list[bytes]:
+            cards = self._stock.html(ids, wanted)
+            return [card.fill(value) for card, value in zip(cards, values, strict=True)]
 
         sizes = [Size.FULL] * len(picks)
         made = {Size.FULL: filled(Size.FULL)}
-        if sum(len(card.text) for card in made[Size.FULL]) > room:
-            made |= {size: filled(size) for size in (Size.SHORT, Size.LINE)}
-            costs = [[len(card.text) for card in cards] for cards in made.values()]
-            sizes = fit([*zip(*costs, [0] * len(picks), strict=True)], room - NAMES_ROOM - self._parts.more.size)
-        body: list[Piece] = []
+        if not fits([*others, *made[Size.FULL]], room):
+            made |= {smaller: filled(smaller) for smaller in (Size.SHORT, Size.LINE)}
+            costs = [[size(card) for card in cards] for cards in made.values()]
+            taken = sum(map(size, [*others, *self._parts.more.wires]))
+            sizes = fit([*zip(*costs, [0] * len(picks), strict=True)], room - NAMES_ROOM - taken)
+        body: list[bytes] = []
         first = 0
         for heading, section in zip(headings, ordered, strict=True):
             body.append(heading)
             last = first + len(section.picks)
             body += [made[sizes[i]][i] for i in range(first, last) if sizes[i] is not Size.LEFT_OUT]
             first = last
-        missing = [self._stock.card(ids[i]).title for i, size in enumerate(sizes) if size is Size.LEFT_OUT]
+        missing = [self._stock.card(ids[i]).title for i, shown in enumerate(sizes) if shown is Size.LEFT_OUT]
         if missing:
             # Escaped, a character takes five bytes at most where it took one.
-            names = wording.left_out(missing, NAMES_ROOM // 5)
-            body.append(self._parts.more.fill({"names": names}, dress_html))
-        return join(body)
+            body.append(self._parts.more.fill_html(names=wording.left_out(missing, NAMES_ROOM // 5)))
+        return b"".join(body)
 
-    def _byline(self, pick: Pick) -> Piece:
-        authors = self._stock.authors(pick.paper_id)
-        key = pick.paper_id, followed_by(pick, authors)
+    def _byline(self, pick: Pick) -> bytes:
+        followed = followed_by(pick, self._stock.authors)
+        key = pick.paper_id, followed
         if key not in self._bylines:
-            marked = byline(authors, key[1])
-            said = (f"<b>{escape(text)}</b>" if bold else str(escape(text)) for text, bold in marked)
-            self._bylines[key] = piece("".join(said))
+            marked = byline(self._stock.authors(pick.paper_id), followed)
+            said = (f"<b>{escape(name)}</b>" if bold else str(escape(name)) for name, bold in marked)
+            self._bylines[key] = quoted_printable("".join(said))
         return self._bylines[key]
 
-    def _beside(self, selection: Selection) -> list[Piece]:
+    def _beside(self, selection: Selection) -> list[bytes]:
         """News, what trends, the week, and near misses; each of them empty where there is no room."""
-        blocks: list[Piece] = []
-        room = BESIDE_ROOM
+        blocks: list[bytes] = []
         for block in (self._news(selection), self._trending(selection), self._week(selection), self._missed(selection)):
-            blocks.append(block if len(block.text) <= room else NOTHING)
-            room -= len(blocks[-1].text)
+            blocks.append(block if fits([*blocks, block], BESIDE_ROOM) else b"")
         return blocks
 
-    def _headed(self, title: str, items: Sequence[Piece]) -> Piece:
-        return join([self._heading(title), *items]) if items else NOTHING
+    def _headed(self, title: str, items: Sequence[bytes]) -> bytes:
+        return b"".join([self._fixed[title], *items]) if items else b""
 
-    def _news(self, selection: Selection) -> Piece:
-        return self._headed(
-            wording.NEWS, [news.fill({}, dress_html) for news in self._stock.news(selection.follow_ups)]
-        )
+    def _news(self, selection: Selection) -> bytes:
+        return self._headed(wording.NEWS, [news.fill({}) for news in self._stock.news(selection.follow_ups)])
 
-    def _trending(self, selection: Selection) -> Piece:
+    def _trending(self, selection: Selection) -> bytes:
         cards = self._stock.html([pick.paper_id for pick in selection.trending], Size.LINE)
         items = [
-            card.fill({"number": TREND_MARK, "why": why(pick)}, dress_html)
+            card.fill_html(number=TREND_MARK, why=why(pick))
             for card, pick in zip(cards, selection.trending, strict=True)
         ]
         return self._headed(wording.WEEK_TOP if self._by_topic else wording.TRENDING_BESIDE, items)
 
-    def _missed(self, selection: Selection) -> Piece:
+    def _missed(self, selection: Selection) -> bytes:
         missed = selection.near_misses
         cards = self._stock.html([miss.pick.paper_id for miss in missed], Size.LINE, "miss.html")
         items = [
-            card.fill({"missing": clip(plain(miss.missing), 160)}, dress_html)
-            for card, miss in zip(cards, missed, strict=True)
+            card.fill_html(missing=clip(plain(miss.missing), 160)) for card, miss in zip(cards, missed, strict=True)
         ]
         return self._headed(wording.MISSED, items)
 
-    def _week(self, selection: Selection) -> Piece:
+    def _week(self, selection: Selection) -> bytes:
         shown = week_of(selection.week)
         most = max((max(topic.papers) for topic in shown), default=0)
-        rows: list[Piece] = []
-        for topic in shown:
-            named: dict[str, str | Piece] = {
-                "name": clip(plain(topic.name), 80),
-                "days": join([self._day(level(count, most), count) for count in topic.papers]),
-                "told": wording.week(topic),
-            }
-            rows.append(self._parts.topic.fill(named, dress_html))
-        return self._headed(wording.WEEK, [self._parts.week.fill({"topics": join(rows)}, dress_html)] if rows else [])
+        rows = [
+            self._parts.topic.fill(
+                {
+                    "name": html_wire(clip(plain(topic.name), 80)),
+                    "days": b"".join([self._day(count, most) for count in topic.papers]),
+                    "told": html_wire(wording.week(topic)),
+                }
+            )
+            for topic in shown
+        ]
+        return self._headed(wording.WEEK, [self._parts.week.fill({"topics": b"".join(rows)})] if rows else [])
 
-    def _day(self, shade: int, count: int) -> Piece:
-        if (shade, count) not in self._days:
-            self._days[shade, count] = self._parts.days[shade].fill({"count": str(count)}, dress_html)
-        return self._days[shade, count]
+    def _made_day(self, count: int, most: int) -> bytes:
+        return self._parts.days[level(count, most)].fill_html(count=str(count))
 
 
 class TextBody:
@@ -214,78 +217,85 @@ class TextBody:
         self._stock = stock
         self._parts = parts
         self._by_topic = by_topic
+        self._fixed = {title: self._heading(title) for title in FIXED}
+        self._quiet = parts.quiet.fill({})
 
-    def body(self, ordered: Sequence[Section], selection: Selection) -> Piece:
+    def body(self, ordered: Sequence[Section], selection: Selection) -> bytes:
         """The body; web addresses stand at its end, by their numbers."""
-        urls: list[str] = []
-        body = self._trending(selection.trending, urls) if self._by_topic else []
+        addresses: list[bytes] = []
+        body = self._trending(selection.trending, addresses) if self._by_topic else []
         picks = 0
         for section in ordered:
             body.append(self._heading(section.title))
             for number, (pick, reason) in enumerate(section.picks, picks + 1):
-                body.append(self._paper("card.txt", pick, f"{number:>2}.", reason, urls))
+                body.append(self._paper("card.txt", pick, f"{number:>2}.", reason, addresses))
             picks += len(section.picks)
         if not picks:
-            body.append(self._parts.quiet.fill({}, dress_text))
+            body.append(self._quiet)
         body += self._news(selection.follow_ups)
         if not self._by_topic:
-            body += self._trending(selection.trending, urls)
+            body += self._trending(selection.trending, addresses)
         body += self._week(selection.week)
         body += self._missed(selection)
-        if urls:
-            lines = [p for n, url in enumerate(urls, 1) for p in (piece(f"{f'[{n}]':>5} "), piece(f"{url}\n"))]
-            body.append(self._parts.links.fill({"links": join(lines)}, dress_text))
-        return join(body)
+        if addresses:
+            lines = b"".join(
+                [part for line in zip(_link_numbers(len(addresses)), addresses, strict=True) for part in line]
+            )
+            body.append(self._parts.links.fill({"links": lines}))
+        return b"".join(body)
 
-    def _heading(self, title: str) -> Piece:
-        return self._parts.heading.fill({"title": title}, dress_text)
+    def _heading(self, title: str) -> bytes:
+        return self._parts.heading.fill_text(title=title)
 
-    def _headed(self, title: str, items: Sequence[Piece]) -> list[Piece]:
-        return [self._heading(title), *items] if items else []
+    def _headed(self, title: str, items: Sequence[bytes]) -> list[bytes]:
+        return [self._fixed[title], *items] if items else []
 
-    def _paper(self, template: str, pick: Pick, number: str, reason: str, urls: list[str]) -> Piece:
+    def _paper(self, template: str, pick: Pick, number: str, reason: str, addresses: list[bytes]) -> bytes:
         """A paper with its links by number; their addresses are noted."""
-        links = self._stock.card(pick.paper_id).links
-        read = _numbered(tuple([link.label for link in links]), len(urls) + 1)
-        urls.extend([link.url for link in links])
-        values: dict[str, str | Piece] = {"number": number, "why": reason, "read": read}
-        return self._stock.text(pick.paper_id, template).fill(values, dress_text)
+        card = self._stock.text(pick.paper_id, template)
+        read = _numbered(card.labels, len(addresses) + 1, card.read_column)
+        addresses += card.addresses
+        why_wire = text_wire(reason, card.why_column)
+        return card.fragment.fill({"number": text_wire(number), "why": why_wire, "read": read})
 
-    def _news(self, follow_ups: Sequence[FollowUp]) -> list[Piece]:
-        return self._headed(wording.NEWS, [news.fill({}, dress_text) for news in self._stock.news_text(follow_ups)])
+    def _news(self, follow_ups: Sequence[FollowUp]) -> list[bytes]:
+        return self._headed(wording.NEWS, [news.fill({}) for news in self._stock.news_text(follow_ups)])
 
-    def _trending(self, picks: Sequence[Pick], urls: list[str]) -> list[Piece]:
-        items = [self._paper("line.txt", pick, f" {TREND_MARK} ", why(pick), urls) for pick in picks]
+    def _trending(self, picks: Sequence[Pick], addresses: list[bytes]) -> list[bytes]:
+        items = [self._paper("line.txt", pick, f" {TREND_MARK} ", why(pick), addresses) for pick in picks]
         return self._headed(wording.WEEK_TOP if self._by_topic else wording.TRENDING_BESIDE, items)
 
-    def _missed(self, selection: Selection) -> list[Piece]:
+    def _missed(self, selection: Selection) -> list[bytes]:
         items = [
-            self._stock.text(miss.pick.paper_id, "miss.txt").fill(
-                {"missing": clip(plain(miss.missing), 160)}, dress_text
-            )
+            self._stock.text(miss.pick.paper_id, "miss.txt").fragment.fill_text(missing=clip(plain(miss.missing), 160))
             for miss in selection.near_misses
         ]
         return self._headed(wording.MISSED, items)
 
-    def _week(self, week: Sequence[TopicWeek]) -> list[Piece]:
+    def _week(self, week: Sequence[TopicWeek]) -> list[bytes]:
         shown = week_of(week)
         most = max((max(topic.papers) for topic in shown), default=0)
-        items: list[Piece] = []
-        for topic in shown:
-            values: dict[str, str | Piece] = {
-                "name": clip(plain(topic.name), 60),
-                "days": "".join(BLOCKS[level(count, most)] for count in topic.papers),
-                "told": wording.week(topic),
-            }
-            items.append(self._parts.topic.fill(values, dress_text))
+        items = [
+            self._parts.topic.fill(
+                self._parts.topic.wrapped({"name": clip(plain(topic.name), 60), "told": wording.week(topic)})
+                | {"days": quoted_printable("".join([BLOCKS[level(count, most)] for count in topic.papers]))}
+            )
+            for topic in shown
+        ]
         return self._headed(wording.WEEK, items)
 
 
+@lru_cache(maxsize=256)
+def _link_numbers(count: int) -> tuple[bytes, ...]:
+    """What stands before each of so many addresses."""
+    return tuple(quoted_printable(f"{f'[{number}]':>5} ") for number in range(1, count + 1))
+
+
 @lru_cache(maxsize=8192)
-def _numbered(labels: tuple[str, ...], first: int) -> str:
+def _numbered(labels: tuple[str, ...], first: int, column: int) -> bytes:
     """A paper's links by number. Few kinds of links come at few places: the same lines come again and again."""
     said = [f"{label} [{n}]".replace(" ", "\N{NO-BREAK SPACE}") for n, label in enumerate(labels, first)]
-    return " · ".join(said)
+    return text_wire(" · ".join(said), column)
 
 
 def week_of(week: Sequence[TopicWeek]) -> list[TopicWeek]:

@@ -37,7 +37,7 @@ from digest.render import wording
 from digest.render.addresses import ListLinks, ReaderLinks
 from digest.render.bodies import LEVELS, HtmlBody, HtmlParts, TextBody, TextParts, sections
 from digest.render.cards import CardStock, card_of
-from digest.render.fragments import Fragment, Marks, Piece, dress_html, dress_text
+from digest.render.fragments import Fragment, Marks, html_wire, read_back, size
 from digest.render.inline import cut_around, inline_cards, passes
 from digest.render.masthead import masthead_of
 from digest.render.message import Letterhead, Mailbox, Sign, assemble, mailto, wire_address
@@ -137,9 +137,9 @@ class EditionRenderer:
         body = self._marks.slot("body")["body"]
         self._html_shell = split(_newline(page.head + body + page.tail), "edition.html")
         self._text_shell = self._text_part("edition.txt")
-        if self._html_shell.size > SHELL_ROOM:
+        if (taken := sum(map(size, self._html_shell.wires))) > SHELL_ROOM:
             where = self._templates.place("edition.html")
-            raise TemplateError(f"{where}: {self._html_shell.size:,} bytes without papers; {SHELL_ROOM:,} at most")
+            raise TemplateError(f"{where}: {taken:,} bytes without papers; {SHELL_ROOM:,} at most")
 
     def _topic_parts(self) -> tuple[Fragment, tuple[Fragment, ...]]:
         """A topic's line in the picture of the week, and a day's cell by its level.
@@ -178,8 +178,8 @@ class EditionRenderer:
         return Rendered(
             subject=self._subject(selection),
             preheader=words["preheader"],
-            text=text.text.decode(),
-            html=html.text.decode(),
+            text=read_back(text),
+            html=read_back(html),
         )
 
     def compose(self, recipient: Subscriber, delivery: Delivery) -> bytes:
@@ -196,20 +196,21 @@ class EditionRenderer:
             message_id=delivery.message_id,
             unsubscribe=words["unsubscribe"],
         )
-        return assemble(head, delivery.message_id, text=text.wire, html=html.wire, sign=self._sign)
+        return assemble(head, delivery.message_id, text=text, html=html, sign=self._sign)
 
     def _subject(self, selection: Selection) -> str:
         return wording.subject(self._edition, [self._stock.card(pick.paper_id) for pick in selection.picks])
 
-    def _bodies(self, recipient: Subscriber, selection: Selection) -> tuple[dict[str, str], Piece, Piece]:
+    def _bodies(self, recipient: Subscriber, selection: Selection) -> tuple[dict[str, str], bytes, bytes]:
         """The words around the papers, and the text and the HTML with these words."""
         links = self._links.reader(recipient)
         words = self._words(recipient, selection, links)
         ordered = sections(recipient, selection, by_topic=self._by_topic)
-        text = self._text_shell.fill({**words, "body": self._text.body(ordered, selection)}, dress_text)
-        room = CLIP - 1 - len(self._html_shell.fill({**words, "body": ""}, dress_html).text)
-        body = self._html.body(ordered, selection, links.vote, room)
-        return words, text, self._html_shell.fill({**words, "body": body}, dress_html)
+        text = self._text_shell.fill(self._text_shell.wrapped(words) | {"body": self._text.body(ordered, selection)})
+        around = {name: html_wire(said) for name, said in words.items()}
+        page = self._html_shell.fill({**around, "body": b""})
+        body = self._html.body(ordered, selection, links.vote, page, CLIP - 1)
+        return words, text, self._html_shell.fill({**around, "body": body})
 
     def _words(self, recipient: Subscriber, selection: Selection, links: ReaderLinks) -> dict[str, str]:
         summary = wording.summary(self._announced, self._sources, selection)
