@@ -9,7 +9,7 @@ import pytest
 
 from digest.errors import TemplateError
 from digest.model import Selection, Theme
-from digest.render.fragments import Marks
+from digest.render.fragments import Marks, read_back, size
 from digest.render.language import language_of
 from digest.render.templates import Templates, shipped_templates
 from tests.render_samples import ADA, LIST, paper, picks, renderer
@@ -146,6 +146,7 @@ def test_marks_cut_where_they_stand() -> None:
     a, b = marks.slot("a", "b").values()
     fragment = marks.split(f"{a} one\n  two {b}!", "x.txt")
     assert [(slot.name, slot.column) for slot in fragment.slots] == [("a", 0), ("b", 6)]
-    filled = fragment.fill({"a": "A", "b": "B"}, lambda value, column: f"{value}{column}")
-    assert filled.text == b"A0 one\n  two B6!"
-    assert fragment.size == len(" one\n  two !")
+    assert (
+        read_back(fragment.fill_text(a="A", b="B " * 40)) == "A one\n  two " + "B " * 32 + "B\n      " + "B " * 7 + "!"
+    )
+    assert sum(map(size, fragment.wires)) == len(" one\n  two !")

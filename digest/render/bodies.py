@@ -7,7 +7,7 @@ fragments and values, no template and no list. Called by `edition.py`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from functools import lru_cache
 
 from markupsafe import escape
@@ -15,7 +15,7 @@ from markupsafe import escape
 from digest.model import FollowUp, PaperId, Pick, Reason, ReasonKind, Says, Selection, Subscriber, TopicWeek
 from digest.render import wording
 from digest.render.cards import CardStock, Size, byline, fit, followed_by, why
-from digest.render.fragments import Fragment, Piece, dress_html, dress_text, join, piece
+from digest.render.fragments import Fragment, html_wire, quoted_printable, size, text_wire
 from digest.render.language import Language
 from digest.render.remarks import remark
 from digest.render.text import clip, plain
@@ -29,7 +29,6 @@ LEVELS = 5
 TOPICS_SHOWN = 5
 TREND_MARK = "\N{NORTH EAST ARROW}"
 BLOCKS = "·▂▄▆█"
-NOTHING = Piece(b"", b"")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +62,35 @@ class Section:
     picks: tuple[tuple[Pick, str], ...]
 
 
-def sections(language: Language, recipient: Subscriber, selection: Selection, *, by_topic: bool) -> list[Section]:
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What an email says, in its reader's words; HTML and text share it."""
+
+    sections: tuple[Section, ...]
+    news: tuple[FollowUp, ...]
+    trending: tuple[tuple[Pick, str], ...]
+    """What trends beside the picks, each with its reason."""
+    week: tuple[tuple[TopicWeek, str], ...]
+    missed: tuple[tuple[PaperId, str], ...]
+    """The near misses, each with what it lacked."""
+
+
+def tell(language: Language, recipient: Subscriber, selection: Selection, *, by_topic: bool) -> Told:
+    """Puts a selection into words. The picks are one section, or `by_topic` several."""
+    return Told(
+        tuple(_sections(language, recipient, selection, by_topic=by_topic)),
+        selection.follow_ups,
+        _with_reasons(language, selection.trending),
+        tuple([(topic, wording.week(language, topic)) for topic in week_of(selection.week)]),
+        tuple([(miss.pick.paper_id, clip(remark(language, miss.missing), 160)) for miss in selection.near_misses]),
+    )
+
+
+def _sections(language: Language, recipient: Subscriber, selection: Selection, *, by_topic: bool) -> list[Section]:
     """The picks as one section; or one for each topic in the order of their best picks, and one for all others."""
     picks = selection.picks
     if not by_topic or not picks:
-        return [_section(language, wording.heading(language, recipient.name, picks), picks)]
+        return [Section(wording.heading(language, recipient.name, picks), _with_reasons(language, picks))]
     others = wording.headings(language).others
     grouped: dict[str, list[Pick]] = {}
     for pick in picks:
@@ -76,7 +99,7 @@ def sections(language: Language, recipient: Subscriber, selection: Selection, *,
         grouped.setdefault(clip(plain(name), 80) or others, []).append(pick)
     if rest := grouped.pop(others, None):
         grouped[others] = rest
-    return [_section(language, title, group) for title, group in grouped.items()]
+    return [Section(title, _with_reasons(language, group)) for title, group in grouped.items()]
 
 
 def _topic(reason: Reason) -> str:
@@ -87,8 +110,8 @@ def _topic(reason: Reason) -> str:
     return remark.names[0] if remark.says is Says.TOPIC else ""
 
 
-def _section(language: Language, title: str, picks: Sequence[Pick]) -> Section:
-    return Section(title, tuple((pick, why(language, pick)) for pick in picks))
+def _with_reasons(language: Language, picks: Sequence[Pick]) -> tuple[tuple[Pick, str], ...]:
+    return tuple([(pick, why(language, pick)) for pick in picks])
 
 
 def level(count: int, most: int) -> int:
@@ -96,214 +119,214 @@ def level(count: int, most: int) -> int:
     return -(-count * (LEVELS - 1) // most) if most else 0
 
 
+def fits(pieces: Sequence[bytes], room: int) -> bool:
+    """Whether the pieces' text has at most so many bytes. To count exactly takes longer than to make the pieces."""
+    return sum(map(len, pieces)) <= room or sum(map(size, pieces)) <= room
+
+
 class HtmlBody:
     """Makes HTML bodies of one edition in one language."""
 
     def __init__(self, language: Language, stock: CardStock, parts: HtmlParts, *, by_topic: bool):
         self._language = language
-        self._headings = wording.headings(language)
         self._stock = stock
         self._parts = parts
         self._by_topic = by_topic
+        self._headings = wording.headings(language)
+        self._fixed = {title: self._heading(title) for title in astuple(self._headings)}
+        self._quiet = parts.quiet.fill({})
         # Most readers see a paper's byline as the others do: they follow none of its authors.
-        self._bylines: dict[tuple[PaperId, frozenset[str]], Piece] = {}
-        self._days: dict[tuple[int, int], Piece] = {}
+        self._bylines: dict[tuple[PaperId, frozenset[str]], bytes] = {}
+        self._day = lru_cache(maxsize=4096)(self._made_day)
 
-    def body(self, ordered: Sequence[Section], selection: Selection, vote: str, room: int) -> Piece:
-        """The body in at most `room` bytes."""
-        news, trending, week, missed = self._beside(selection)
-        room -= sum(len(block.text) for block in (news, trending, week, missed))
-        picks = self._picks(ordered, vote, room)
-        return join([trending, picks, news, week, missed] if self._by_topic else [picks, news, trending, week, missed])
+    def body(self, told: Told, vote: str, around: bytes, room: int) -> bytes:
+        """The body. Its text, and that of the page `around` it, have at most `room` bytes together."""
+        news, trending, week, missed = beside = self._beside(told)
+        picks = self._picks(told.sections, vote, [around, *beside], room)
+        shown = [trending, picks, news, week, missed] if self._by_topic else [picks, news, trending, week, missed]
+        return b"".join(shown)
 
-    def _heading(self, title: str) -> Piece:
-        return self._parts.heading.fill({"title": title}, dress_html)
+    def _heading(self, title: str) -> bytes:
+        return self._parts.heading.fill_html(title=title)
 
-    def _picks(self, ordered: Sequence[Section], vote: str, room: int) -> Piece:
+    def _picks(self, ordered: Sequence[Section], vote: str, others: Sequence[bytes], room: int) -> bytes:
         headings = [self._heading(section.title) for section in ordered]
-        room -= sum(len(heading.text) for heading in headings)
+        others = [*others, *headings]
         picks = [pick for section in ordered for pick in section.picks]
         if not picks:
-            return join([headings[0], self._parts.quiet.fill({}, dress_html)])
+            return headings[0] + self._quiet
         ids = [pick.paper_id for pick, _ in picks]
         # Every card leads to it three times: it is escaped and encoded here, once.
-        vote_address = piece(dress_html(vote, 0))
-        values: list[dict[str, str | Piece]] = [
-            {"number": str(number), "why": reason, "byline": self._byline(pick), "vote": vote_address}
+        address = html_wire(vote)
+        values = [
+            {"number": html_wire(f"{number}"), "why": html_wire(reason), "byline": self._byline(pick), "vote": address}
             for number, (pick, reason) in enumerate(picks, 1)
         ]
 
-        def filled(size: Size) -> list[Piece]:
-            cards = self._stock.html(ids, size)
-            return [card.fill(value, dress_html) for card, value in zip(cards, values, strict=True)]
+        def filled(wanted: Size) -> list[bytes]:
+            cards = self._stock.html(ids, wanted)
+            return [card.fill(value) for card, value in zip(cards, values, strict=True)]
 
         sizes = [Size.FULL] * len(picks)
         made = {Size.FULL: filled(Size.FULL)}
-        if sum(len(card.text) for card in made[Size.FULL]) > room:
-            made |= {size: filled(size) for size in (Size.SHORT, Size.LINE)}
-            costs = [[len(card.text) for card in cards] for cards in made.values()]
-            sizes = fit([*zip(*costs, [0] * len(picks), strict=True)], room - NAMES_ROOM - self._parts.more.size)
-        body: list[Piece] = []
+        if not fits([*others, *made[Size.FULL]], room):
+            made |= {smaller: filled(smaller) for smaller in (Size.SHORT, Size.LINE)}
+            costs = [[size(card) for card in cards] for cards in made.values()]
+            taken = sum(map(size, [*others, *self._parts.more.wires]))
+            sizes = fit([*zip(*costs, [0] * len(picks), strict=True)], room - NAMES_ROOM - taken)
+        body: list[bytes] = []
         first = 0
         for heading, section in zip(headings, ordered, strict=True):
             body.append(heading)
             last = first + len(section.picks)
             body += [made[sizes[i]][i] for i in range(first, last) if sizes[i] is not Size.LEFT_OUT]
             first = last
-        missing = [self._stock.card(ids[i]).title for i, size in enumerate(sizes) if size is Size.LEFT_OUT]
+        missing = [self._stock.card(ids[i]).title for i, shown in enumerate(sizes) if shown is Size.LEFT_OUT]
         if missing:
             # Escaped, a character takes five bytes at most where it took one.
-            names = wording.left_out(self._language, missing, NAMES_ROOM // 5)
-            body.append(self._parts.more.fill({"names": names}, dress_html))
-        return join(body)
+            body.append(self._parts.more.fill_html(names=wording.left_out(self._language, missing, NAMES_ROOM // 5)))
+        return b"".join(body)
 
-    def _byline(self, pick: Pick) -> Piece:
-        authors = self._stock.authors(pick.paper_id)
-        key = pick.paper_id, followed_by(pick, authors)
+    def _byline(self, pick: Pick) -> bytes:
+        followed = followed_by(pick, self._stock.authors)
+        key = pick.paper_id, followed
         if key not in self._bylines:
-            marked = byline(self._language, authors, key[1])
-            said = (f"<b>{escape(text)}</b>" if bold else str(escape(text)) for text, bold in marked)
-            self._bylines[key] = piece("".join(said))
+            marked = byline(self._language, self._stock.authors(pick.paper_id), followed)
+            said = (f"<b>{escape(name)}</b>" if bold else str(escape(name)) for name, bold in marked)
+            self._bylines[key] = quoted_printable("".join(said))
         return self._bylines[key]
 
-    def _beside(self, selection: Selection) -> list[Piece]:
+    def _beside(self, told: Told) -> list[bytes]:
         """News, what trends, the week, and near misses; each of them empty where there is no room."""
-        blocks: list[Piece] = []
-        room = BESIDE_ROOM
-        for block in (self._news(selection), self._trending(selection), self._week(selection), self._missed(selection)):
-            blocks.append(block if len(block.text) <= room else NOTHING)
-            room -= len(blocks[-1].text)
+        blocks: list[bytes] = []
+        for block in (self._news(told), self._trending(told), self._week(told), self._missed(told)):
+            blocks.append(block if fits([*blocks, block], BESIDE_ROOM) else b"")
         return blocks
 
-    def _headed(self, title: str, items: Sequence[Piece]) -> Piece:
-        return join([self._heading(title), *items]) if items else NOTHING
+    def _headed(self, title: str, items: Sequence[bytes]) -> bytes:
+        return b"".join([self._fixed[title], *items]) if items else b""
 
-    def _news(self, selection: Selection) -> Piece:
-        return self._headed(
-            self._headings.news, [news.fill({}, dress_html) for news in self._stock.news(selection.follow_ups)]
-        )
+    def _news(self, told: Told) -> bytes:
+        return self._headed(self._headings.news, [news.fill({}) for news in self._stock.news(told.news)])
 
-    def _trending(self, selection: Selection) -> Piece:
-        cards = self._stock.html([pick.paper_id for pick in selection.trending], Size.LINE)
+    def _trending(self, told: Told) -> bytes:
+        cards = self._stock.html([pick.paper_id for pick, _ in told.trending], Size.LINE)
         items = [
-            card.fill({"number": TREND_MARK, "why": why(self._language, pick)}, dress_html)
-            for card, pick in zip(cards, selection.trending, strict=True)
+            card.fill_html(number=TREND_MARK, why=reason)
+            for card, (_, reason) in zip(cards, told.trending, strict=True)
         ]
         return self._headed(self._headings.week_top if self._by_topic else self._headings.trending, items)
 
-    def _missed(self, selection: Selection) -> Piece:
-        missed = selection.near_misses
-        cards = self._stock.html([miss.pick.paper_id for miss in missed], Size.LINE, "miss.html")
-        items = [
-            card.fill({"missing": clip(remark(self._language, miss.missing), 160)}, dress_html)
-            for card, miss in zip(cards, missed, strict=True)
-        ]
+    def _missed(self, told: Told) -> bytes:
+        cards = self._stock.html([paper_id for paper_id, _ in told.missed], Size.LINE, "miss.html")
+        items = [card.fill_html(missing=lack) for card, (_, lack) in zip(cards, told.missed, strict=True)]
         return self._headed(self._headings.missed, items)
 
-    def _week(self, selection: Selection) -> Piece:
-        shown = week_of(selection.week)
-        most = max((max(topic.papers) for topic in shown), default=0)
-        rows: list[Piece] = []
-        for topic in shown:
-            named: dict[str, str | Piece] = {
-                "name": clip(plain(topic.name), 80),
-                "days": join([self._day(level(count, most), count) for count in topic.papers]),
-                "told": wording.week(self._language, topic),
-            }
-            rows.append(self._parts.topic.fill(named, dress_html))
-        return self._headed(
-            self._headings.week, [self._parts.week.fill({"topics": join(rows)}, dress_html)] if rows else []
-        )
+    def _week(self, told: Told) -> bytes:
+        most = _most(told.week)
+        rows = [
+            self._parts.topic.fill(
+                {
+                    "name": html_wire(clip(plain(topic.name), 80)),
+                    "days": b"".join([self._day(count, most) for count in topic.papers]),
+                    "told": html_wire(said),
+                }
+            )
+            for topic, said in told.week
+        ]
+        return self._headed(self._headings.week, [self._parts.week.fill({"topics": b"".join(rows)})] if rows else [])
 
-    def _day(self, shade: int, count: int) -> Piece:
-        if (shade, count) not in self._days:
-            self._days[shade, count] = self._parts.days[shade].fill({"count": str(count)}, dress_html)
-        return self._days[shade, count]
+    def _made_day(self, count: int, most: int) -> bytes:
+        return self._parts.days[level(count, most)].fill_html(count=str(count))
 
 
 class TextBody:
     """Makes text bodies of one edition in one language."""
 
     def __init__(self, language: Language, stock: CardStock, parts: TextParts, *, by_topic: bool):
-        self._language = language
-        self._headings = wording.headings(language)
         self._stock = stock
         self._parts = parts
         self._by_topic = by_topic
+        self._headings = wording.headings(language)
+        self._fixed = {title: self._heading(title) for title in astuple(self._headings)}
+        self._quiet = parts.quiet.fill({})
 
-    def body(self, ordered: Sequence[Section], selection: Selection) -> Piece:
+    def body(self, told: Told) -> bytes:
         """The body; web addresses stand at its end, by their numbers."""
-        urls: list[str] = []
-        body = self._trending(selection.trending, urls) if self._by_topic else []
+        addresses: list[bytes] = []
+        body = self._trending(told.trending, addresses) if self._by_topic else []
         picks = 0
-        for section in ordered:
+        for section in told.sections:
             body.append(self._heading(section.title))
             for number, (pick, reason) in enumerate(section.picks, picks + 1):
-                body.append(self._paper("card.txt", pick, f"{number:>2}.", reason, urls))
+                body.append(self._paper("card.txt", pick, f"{number:>2}.", reason, addresses))
             picks += len(section.picks)
         if not picks:
-            body.append(self._parts.quiet.fill({}, dress_text))
-        body += self._news(selection.follow_ups)
+            body.append(self._quiet)
+        body += self._news(told.news)
         if not self._by_topic:
-            body += self._trending(selection.trending, urls)
-        body += self._week(selection.week)
-        body += self._missed(selection)
-        if urls:
-            lines = [p for n, url in enumerate(urls, 1) for p in (piece(f"{f'[{n}]':>5} "), piece(f"{url}\n"))]
-            body.append(self._parts.links.fill({"links": join(lines)}, dress_text))
-        return join(body)
+            body += self._trending(told.trending, addresses)
+        body += self._week(told.week)
+        body += self._missed(told.missed)
+        if addresses:
+            lines = b"".join(
+                [part for line in zip(_link_numbers(len(addresses)), addresses, strict=True) for part in line]
+            )
+            body.append(self._parts.links.fill({"links": lines}))
+        return b"".join(body)
 
-    def _heading(self, title: str) -> Piece:
-        return self._parts.heading.fill({"title": title}, dress_text)
+    def _heading(self, title: str) -> bytes:
+        return self._parts.heading.fill_text(title=title)
 
-    def _headed(self, title: str, items: Sequence[Piece]) -> list[Piece]:
-        return [self._heading(title), *items] if items else []
+    def _headed(self, title: str, items: Sequence[bytes]) -> list[bytes]:
+        return [self._fixed[title], *items] if items else []
 
-    def _paper(self, template: str, pick: Pick, number: str, reason: str, urls: list[str]) -> Piece:
+    def _paper(self, template: str, pick: Pick, number: str, reason: str, addresses: list[bytes]) -> bytes:
         """A paper with its links by number; their addresses are noted."""
-        links = self._stock.card(pick.paper_id).links
-        read = _numbered(tuple([link.label for link in links]), len(urls) + 1)
-        urls.extend([link.url for link in links])
-        values: dict[str, str | Piece] = {"number": number, "why": reason, "read": read}
-        return self._stock.text(pick.paper_id, template).fill(values, dress_text)
+        card = self._stock.text(pick.paper_id, template)
+        read = _numbered(card.labels, len(addresses) + 1, card.read_column)
+        addresses += card.addresses
+        why_wire = text_wire(reason, card.why_column)
+        return card.fragment.fill({"number": text_wire(number), "why": why_wire, "read": read})
 
-    def _news(self, follow_ups: Sequence[FollowUp]) -> list[Piece]:
-        return self._headed(
-            self._headings.news, [news.fill({}, dress_text) for news in self._stock.news_text(follow_ups)]
-        )
+    def _news(self, follow_ups: Sequence[FollowUp]) -> list[bytes]:
+        return self._headed(self._headings.news, [news.fill({}) for news in self._stock.news_text(follow_ups)])
 
-    def _trending(self, picks: Sequence[Pick], urls: list[str]) -> list[Piece]:
-        items = [self._paper("line.txt", pick, f" {TREND_MARK} ", why(self._language, pick), urls) for pick in picks]
+    def _trending(self, picks: Sequence[tuple[Pick, str]], addresses: list[bytes]) -> list[bytes]:
+        items = [self._paper("line.txt", pick, f" {TREND_MARK} ", reason, addresses) for pick, reason in picks]
         return self._headed(self._headings.week_top if self._by_topic else self._headings.trending, items)
 
-    def _missed(self, selection: Selection) -> list[Piece]:
-        items = [
-            self._stock.text(miss.pick.paper_id, "miss.txt").fill(
-                {"missing": clip(remark(self._language, miss.missing), 160)}, dress_text
-            )
-            for miss in selection.near_misses
-        ]
+    def _missed(self, missed: Sequence[tuple[PaperId, str]]) -> list[bytes]:
+        items = [self._stock.text(paper_id, "miss.txt").fragment.fill_text(missing=lack) for paper_id, lack in missed]
         return self._headed(self._headings.missed, items)
 
-    def _week(self, week: Sequence[TopicWeek]) -> list[Piece]:
-        shown = week_of(week)
-        most = max((max(topic.papers) for topic in shown), default=0)
-        items: list[Piece] = []
-        for topic in shown:
-            values: dict[str, str | Piece] = {
-                "name": clip(plain(topic.name), 60),
-                "days": "".join(BLOCKS[level(count, most)] for count in topic.papers),
-                "told": wording.week(self._language, topic),
-            }
-            items.append(self._parts.topic.fill(values, dress_text))
+    def _week(self, week: Sequence[tuple[TopicWeek, str]]) -> list[bytes]:
+        most = _most(week)
+        items = [
+            self._parts.topic.fill(
+                self._parts.topic.wrapped({"name": clip(plain(topic.name), 60), "told": said})
+                | {"days": quoted_printable("".join([BLOCKS[level(count, most)] for count in topic.papers]))}
+            )
+            for topic, said in week
+        ]
         return self._headed(self._headings.week, items)
 
 
+@lru_cache(maxsize=256)
+def _link_numbers(count: int) -> tuple[bytes, ...]:
+    """What stands before each of so many addresses."""
+    return tuple(quoted_printable(f"{f'[{number}]':>5} ") for number in range(1, count + 1))
+
+
 @lru_cache(maxsize=8192)
-def _numbered(labels: tuple[str, ...], first: int) -> str:
+def _numbered(labels: tuple[str, ...], first: int, column: int) -> bytes:
     """A paper's links by number. Few kinds of links come at few places: the same lines come again and again."""
     said = [f"{label} [{n}]".replace(" ", "\N{NO-BREAK SPACE}") for n, label in enumerate(labels, first)]
-    return " · ".join(said)
+    return text_wire(" · ".join(said), column)
+
+
+def _most(week: Sequence[tuple[TopicWeek, str]]) -> int:
+    return max((max(topic.papers) for topic, _ in week), default=0)
 
 
 def week_of(week: Sequence[TopicWeek]) -> list[TopicWeek]:

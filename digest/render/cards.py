@@ -7,6 +7,7 @@ Nothing of a subscriber's is known here: number and reason are slots. Called by 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import date
 from enum import IntEnum
@@ -25,7 +26,7 @@ from digest.model import (
     ReasonKind,
     Sighting,
 )
-from digest.render.fragments import Fragment
+from digest.render.fragments import Fragment, quoted_printable
 from digest.render.language import Language
 from digest.render.remarks import remark
 from digest.render.text import Excerpt, clip, excerpt, key_sentence, opening, plain
@@ -41,6 +42,7 @@ REASONS = 4
 REASON_SHARE = 0.04
 """What part of a score a reason must be to be told."""
 LINK_LENGTH = 2000
+NOBODY: frozenset[str] = frozenset()
 SOURCES = {
     "arxiv": "arXiv",
     "huggingface": "Hugging Face",
@@ -83,6 +85,18 @@ class Card:
     """The paper's id, fit for an address."""
     thumbnail: str
     """The http(s) address of a picture; empty where there is none, or the list shows none."""
+
+
+@dataclass(frozen=True, slots=True)
+class TextCard:
+    """A paper in plain text: its links are named beside it, by number; their addresses stand at the end."""
+
+    fragment: Fragment
+    why_column: int
+    read_column: int
+    labels: tuple[str, ...]
+    addresses: tuple[bytes, ...]
+    """A line each, on the wire."""
 
 
 class Size(IntEnum):
@@ -204,10 +218,11 @@ def card_of(language: Language, candidate: Candidate, *, pictures: bool = False)
     )
 
 
-def followed_by(pick: Pick, authors: Sequence[str]) -> frozenset[str]:
-    """Which authors of a picked paper were a reason to pick it."""
-    named = [name for reason in pick.reasons if reason.kind is ReasonKind.AUTHOR for name in reason.remark.names]
-    return frozenset([a for a in authors if a and any(a in name for name in named)]) if named else frozenset()
+def followed_by(pick: Pick, authors: Callable[[PaperId], Sequence[str]]) -> frozenset[str]:
+    """Which authors of a picked paper were a reason to pick it. `authors` gives a paper's."""
+    by = [reason.remark.names for reason in pick.reasons if reason.kind is ReasonKind.AUTHOR]
+    named = " ".join([name for names in by for name in names])
+    return frozenset([author for author in authors(pick.paper_id) if author and author in named]) if named else NOBODY
 
 
 def why(language: Language, pick: Pick) -> str:
@@ -287,7 +302,7 @@ class CardStock:
         self._render, self._inline, self._split = render, inline, split
         self._cards: dict[PaperId, Card] = {}
         self._html: dict[tuple[PaperId, Size, str], Fragment] = {}
-        self._text: dict[tuple[PaperId, str], Fragment] = {}
+        self._text: dict[tuple[PaperId, str], TextCard] = {}
         self._news: dict[_NewsKey, Fragment] = {}
 
     def card(self, paper_id: PaperId) -> Card:
@@ -300,18 +315,25 @@ class CardStock:
         """The papers' cards in HTML, in their order; those not made yet are made together."""
         wanted = list(paper_ids)
         template = template or ("line.html" if size is Size.LINE else "card.html")
+        with suppress(KeyError):
+            return [self._html[p, size, template] for p in wanted]
         missing = [p for p in dict.fromkeys(wanted) if (p, size, template) not in self._html]
         rendered = [self._render(template, self._sized(p, size), "") for p in missing]
         for paper_id, inlined in zip(missing, self._inline(rendered), strict=True):
             self._html[paper_id, size, template] = self._split(inlined, template)
         return [self._html[p, size, template] for p in wanted]
 
-    def text(self, paper_id: PaperId, template: str) -> Fragment:
+    def text(self, paper_id: PaperId, template: str) -> TextCard:
         """The paper in plain text."""
-        if (paper_id, template) not in self._text:
-            rendered = self._render(template, self.card(paper_id), "")
-            self._text[paper_id, template] = self._split(rendered, template)
-        return self._text[paper_id, template]
+        key = paper_id, template
+        if key not in self._text:
+            card = self.card(paper_id)
+            fragment = self._split(self._render(template, card, ""), template)
+            labels = tuple(link.label for link in card.links)
+            addresses = tuple(quoted_printable(f"{link.url}\n") for link in card.links)
+            columns = fragment.column("why"), fragment.column("read")
+            self._text[key] = TextCard(fragment, *columns, labels, addresses)
+        return self._text[key]
 
     def news(self, follow_ups: Sequence[FollowUp]) -> list[Fragment]:
         """What became of papers, in HTML."""

@@ -36,9 +36,9 @@ from digest.model import (
 )
 from digest.render import wording
 from digest.render.addresses import ListLinks, ReaderLinks
-from digest.render.bodies import LEVELS, HtmlBody, HtmlParts, TextBody, TextParts, sections
+from digest.render.bodies import LEVELS, HtmlBody, HtmlParts, TextBody, TextParts, tell
 from digest.render.cards import CardStock, card_of
-from digest.render.fragments import Fragment, Marks, Piece, dress_html, dress_text
+from digest.render.fragments import Fragment, Marks, html_wire, read_back, size
 from digest.render.inline import cut_around, inline_cards, passes
 from digest.render.language import Language, language_of
 from digest.render.masthead import masthead_of
@@ -133,8 +133,8 @@ class EditionRenderer:
         return Rendered(
             subject=edition.subject(selection),
             preheader=words["preheader"],
-            text=text.text.decode(),
-            html=html.text.decode(),
+            text=read_back(text),
+            html=read_back(html),
         )
 
     def compose(self, recipient: Subscriber, delivery: Delivery) -> bytes:
@@ -152,7 +152,7 @@ class EditionRenderer:
             message_id=delivery.message_id,
             unsubscribe=words["unsubscribe"],
         )
-        return assemble(head, delivery.message_id, text=text.wire, html=html.wire, sign=self._sign)
+        return assemble(head, delivery.message_id, text=text, html=html, sign=self._sign)
 
 
 class _InLanguage:
@@ -203,9 +203,9 @@ class _InLanguage:
         body = self._marks.slot("body")["body"]
         self._html_shell = split(_newline(page.head + body + page.tail), "edition.html")
         self._text_shell = self._text_part("edition.txt")
-        if self._html_shell.size > SHELL_ROOM:
+        if (taken := sum(map(size, self._html_shell.wires))) > SHELL_ROOM:
             where = self._templates.place("edition.html")
-            raise TemplateError(f"{where}: {self._html_shell.size:,} bytes without papers; {SHELL_ROOM:,} at most")
+            raise TemplateError(f"{where}: {taken:,} bytes without papers; {SHELL_ROOM:,} at most")
 
     def _topic_parts(self) -> tuple[Fragment, tuple[Fragment, ...]]:
         """A topic's line in the picture of the week, and a day's cell by its level.
@@ -247,14 +247,15 @@ class _InLanguage:
 
     def bodies(
         self, recipient: Subscriber, selection: Selection, links: ReaderLinks
-    ) -> tuple[dict[str, str], Piece, Piece]:
+    ) -> tuple[dict[str, str], bytes, bytes]:
         """The words around the papers, and the text and the HTML with these words."""
         words = self._words(recipient, selection, links)
-        ordered = sections(self._language, recipient, selection, by_topic=self._by_topic)
-        text = self._text_shell.fill({**words, "body": self._text.body(ordered, selection)}, dress_text)
-        room = CLIP - 1 - len(self._html_shell.fill({**words, "body": ""}, dress_html).text)
-        body = self._html.body(ordered, selection, links.vote, room)
-        return words, text, self._html_shell.fill({**words, "body": body}, dress_html)
+        told = tell(self._language, recipient, selection, by_topic=self._by_topic)
+        text = self._text_shell.fill(self._text_shell.wrapped(words) | {"body": self._text.body(told)})
+        around = {name: html_wire(said) for name, said in words.items()}
+        page = self._html_shell.fill({**around, "body": b""})
+        body = self._html.body(told, links.vote, page, CLIP - 1)
+        return words, text, self._html_shell.fill({**around, "body": body})
 
     def _words(self, recipient: Subscriber, selection: Selection, links: ReaderLinks) -> dict[str, str]:
         summary = wording.summary(self._language, self._announced, self._sources, selection)

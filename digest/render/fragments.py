@@ -1,8 +1,8 @@
 """Pieces of a message that are made once an edition and joined for each subscriber.
 
 A template is rendered with opaque marks where something of the subscriber's own belongs; `Marks.split` cuts the result
-there into a `Fragment`, and `Fragment.fill` gives the pieces of one subscriber's message. A piece carries its
-quoted-printable form (RFC 2045 section 6.7), so that composing is a join of bytes.
+there into a `Fragment`, and `Fragment.fill` gives the pieces of one subscriber's message. A piece is text in
+quoted-printable (RFC 2045 section 6.7) that begins at the start of a line, so that composing is a join of bytes.
 
 Called by `cards.py` and `edition.py`. No template and no paper is known here.
 """
@@ -10,7 +10,8 @@ Called by `cards.py` and `edition.py`. No template and no paper is known here.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from binascii import a2b_qp, b2a_qp
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
@@ -20,19 +21,8 @@ from markupsafe import escape
 from digest.errors import TemplateError
 from digest.render.text import wrap
 
-LINE = 76
-"""Characters in a line of quoted-printable, the `=` of a soft break included."""
-_UNSAFE = re.compile("[^ -<>-~\\n]")
-
-
-class Piece(NamedTuple):
-    """A stretch of a body, as UTF-8, whose length is what mail programs count, and as the bytes that go over the wire.
-
-    Both are bytes, so that pieces become one piece by a plain join.
-    """
-
-    text: bytes
-    wire: bytes
+_LEADING = re.compile(rb"(?m)^(\.{1,24}|F(?=rom ))")
+"""What must not begin a line; of dots as many as still leave room for a soft break."""
 
 
 class Slot(NamedTuple):
@@ -43,85 +33,76 @@ class Slot(NamedTuple):
     column: int
 
 
-Dress = Callable[[str, int], str]
-"""How a bare value goes into a slot at a column: escaped for HTML, wrapped for plain text."""
+@lru_cache(maxsize=16384)
+def html_wire(value: str) -> bytes:
+    """The value as HTML text or attribute, on the wire. Numbers and reasons are the same for many readers."""
+    return quoted_printable(escape(value))
 
 
-def dress_html(value: str, _column: int) -> str:
-    """The value as HTML text or attribute."""
-    return str(escape(value))
+@lru_cache(maxsize=16384)
+def text_wire(value: str, column: int = 0) -> bytes:
+    """The value in lines that begin at the column, on the wire."""
+    return quoted_printable(wrap(value, column))
 
 
-def dress_text(value: str, column: int) -> str:
-    """The value in lines that begin at the column."""
-    return wrap(value, column)
-
-
-@lru_cache(maxsize=8192)
-def piece(text: str) -> Piece:
-    """The text with its wire form. Reasons, numbers and addresses come again and again: they are encoded once."""
-    return Piece(text.encode(), quoted_printable(text))
-
-
-def join(pieces: Iterable[Piece]) -> Piece:
-    """The pieces as one."""
-    made = list(pieces)
-    return Piece(b"".join([p.text for p in made]), b"".join([p.wire for p in made]))
-
-
-def quoted_printable(text: str) -> bytes:
+def quoted_printable(value: str) -> bytes:
     """The text in quoted-printable, with CRLF; a last line without a newline ends in a soft break.
 
     Such outputs can be joined: each begins at the start of a line. No line begins with a dot, which SMTP would have to
     double, or with `From `, which mailbox files change.
     """
-    out: list[str] = []
-    *lines, last = _UNSAFE.sub(lambda found: _escaped(found[0]), text).split("\n")
-    for line in lines:
-        _encode_line(line[:-1] + "=20" if line.endswith(" ") else line, "\r\n", out)
-    if last:
-        _encode_line(last, "=\r\n", out)
-    return "".join(out).encode("ascii")
+    if not value:
+        return b""
+    # The library fills a text's last line: one more letter makes room there for the soft break.
+    wire = b2a_qp(value.encode()) if value.endswith("\n") else b2a_qp(f"{value}x".encode())[:-1] + b"=\n"
+    several_lines = wire.find(b"\n") + 1 < len(wire)
+    if wire[0] in b".F" or (several_lines and (b"\n." in wire or b"\nF" in wire)):
+        while _LEADING.search(wire):
+            # The soft break after it keeps the rest of the line within its 76 characters.
+            wire = _LEADING.sub(lambda found: b"".join(b"=%02X" % byte for byte in found[0]) + b"=\n", wire)
+    return wire.replace(b"\n", b"\r\n")
 
 
-@lru_cache(maxsize=4096)
-def _escaped(character: str) -> str:
-    return "".join([f"={byte:02X}" for byte in character.encode()])
+def size(wire: bytes) -> int:
+    """How many bytes of UTF-8 a wire form stands for: never more than it has itself."""
+    # An escaped byte takes three, the end of a line two that are one, and a soft break three that are none.
+    return len(wire) - 2 * wire.count(b"=") - wire.count(b"\n")
 
 
-def _encode_line(rest: str, end: str, out: list[str]) -> None:
-    while True:
-        if rest.startswith((".", "From ")):
-            rest = f"={ord(rest[0]):02X}{rest[1:]}"
-        if len(rest) < LINE:
-            out.append(rest + end)
-            return
-        cut = LINE - 1
-        cut -= 1 if rest[cut - 1] == "=" else 2 if rest[cut - 2] == "=" else 0
-        out.append(rest[:cut] + "=\r\n")
-        rest = rest[cut:]
+def read_back(wire: bytes) -> str:
+    """The text of a quoted-printable form."""
+    return a2b_qp(wire.replace(b"\r\n", b"\n")).decode()
 
 
 @dataclass(frozen=True, slots=True)
 class Fragment:
-    """Text with gaps: its stretches in UTF-8 and in wire form, empty where a slot is filled in."""
+    """Text with gaps: its stretches on the wire, empty where a slot is filled in."""
 
-    texts: tuple[bytes, ...]
     wires: tuple[bytes, ...]
     slots: tuple[Slot, ...]
 
-    @property
-    def size(self) -> int:
-        """Its bytes in UTF-8, gaps apart."""
-        return sum(map(len, self.texts))
+    def column(self, name: str) -> int:
+        """Where in its line the first slot of this name begins; 0 where there is none."""
+        return next((slot.column for slot in self.slots if slot.name == name), 0)
 
-    def fill(self, values: Mapping[str, str | Piece], dress: Dress) -> Piece:
-        """The fragment with the gaps filled: bare values are dressed, pieces go in as they are."""
-        texts, wires = list(self.texts), list(self.wires)
-        for place, name, column in self.slots:
-            value = values[name]
-            texts[place], wires[place] = value if isinstance(value, Piece) else piece(dress(value, column))
-        return Piece(b"".join(texts), b"".join(wires))
+    def wrapped(self, values: Mapping[str, str]) -> dict[str, bytes]:
+        """The values on the wire, wrapped as their slots in this text need it."""
+        return {name: text_wire(values[name], column) for _, name, column in self.slots if name in values}
+
+    def fill(self, values: Mapping[str, bytes]) -> bytes:
+        """The fragment with the gaps filled."""
+        wires = list(self.wires)
+        for place, name, _ in self.slots:
+            wires[place] = values[name]
+        return b"".join(wires)
+
+    def fill_html(self, **values: str) -> bytes:
+        """The HTML fragment with the gaps filled with these texts."""
+        return self.fill({name: html_wire(value) for name, value in values.items()})
+
+    def fill_text(self, **values: str) -> bytes:
+        """The text fragment with the gaps filled with these texts."""
+        return self.fill(self.wrapped(values))
 
 
 class Marks:
@@ -149,5 +130,4 @@ class Marks:
                 raise TemplateError(f"{template}: a `slot` must be shown as it is: no filter, no test, no comparison")
             if text:
                 column = len(text) - text.rfind("\n") - 1
-        made = [piece(text) for text in texts]
-        return Fragment(tuple(p.text for p in made), tuple(p.wire for p in made), tuple(slots))
+        return Fragment(tuple(map(quoted_printable, texts)), tuple(slots))

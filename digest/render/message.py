@@ -19,6 +19,7 @@ import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from email.utils import format_datetime, parseaddr
+from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
@@ -38,6 +39,8 @@ SUBJECT_LENGTH = 250
 _ATOM = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+")
 _DOT_ATOM = re.compile(r"[^\x00-\x20\x7f-\xa0()<>\[\]:;@\\,.\"]+(?:\.[^\x00-\x20\x7f-\xa0()<>\[\]:;@\\,.\"]+)*")
 _Q_SAFE = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789!*+-/")
+_Q_WORD = [chr(byte) if byte in _Q_SAFE else "_" if byte == 0x20 else f"={byte:02X}" for byte in range(256)]
+"""Each byte as it stands in a "Q"-encoded word (RFC 2047 section 4.2), fit for a phrase too."""
 
 
 class Mailbox(NamedTuple):
@@ -128,7 +131,7 @@ class Letterhead:
                 self._from,
                 _field("To", _mailbox_words(to)),
                 _field("Subject", _unstructured(clip(plain(subject), SUBJECT_LENGTH))),
-                f"Date: {format_datetime(date.astimezone(self._zone))}\r\n",
+                _date(date, self._zone),
                 f"Message-ID: {re.sub(r'[^!-~]', '', message_id)}\r\n",
                 self._list_id,
                 self._unsubscribe(unsubscribe),
@@ -146,6 +149,12 @@ class Letterhead:
             return _field("List-Unsubscribe", [self._by_mail])
         one_click = "List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n" if page.startswith("https:") else ""
         return _field("List-Unsubscribe", [f"<{page}>,", self._by_mail]) + one_click
+
+
+@lru_cache(maxsize=64)
+def _date(moment: datetime, zone: ZoneInfo) -> str:
+    """Deliveries are queued together, by the shard: the same moments come again and again."""
+    return f"Date: {format_datetime(moment.astimezone(zone))}\r\n"
 
 
 def assemble(head: bytes, message_id: str, text: bytes, html: bytes, sign: Sign | None = None) -> bytes:
@@ -234,7 +243,7 @@ def _b_encoded(text: str) -> str:
 
 
 def _q_encoded(text: str) -> str:
-    return "".join(chr(byte) if byte in _Q_SAFE else "_" if byte == 0x20 else f"={byte:02X}" for byte in text.encode())
+    return "".join([_Q_WORD[byte] for byte in text.encode()])
 
 
 def _field(name: str, words: Sequence[str]) -> str:

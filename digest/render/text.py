@@ -134,10 +134,11 @@ def wrap(text: str, column: int = 0, width: int = TEXT_WIDTH) -> str:
     A word too long for a line keeps a line to itself: a web address must not be broken.
     """
     room = max(width - column, 20)
-    if columns(text) <= room:
+    uneven = _UNEVEN.search(text)
+    if (columns(text) if uneven else len(text)) <= room:
         return text
     lines: list[str] = []
-    if not _UNEVEN.search(text) and "  " not in text and text == text.strip(" "):
+    if not uneven and "  " not in text and text == text.strip(" "):
         # Nearly always: a column for each character, and one space between words. Lines are cut, no words counted.
         while len(text) > room:
             cut = text.rfind(" ", 0, room + 1)

@@ -74,7 +74,8 @@ class Naive:
         message["Message-ID"] = delivery.message_id
         domain = self._list.from_.rpartition("@")[2].rstrip(">")
         message["List-Id"] = f"{self._list.name} <{self._list.id}.{domain}>"
-        message["List-Unsubscribe"] = f"<{mailto(self._list, 'unsubscribe')}>"
+        page = self._links.reader(recipient).unsubscribe
+        message["List-Unsubscribe"] = f"<{page}>, <{mailto(self._list, 'unsubscribe')}>"
         message["List-Help"] = f"<{mailto(self._list, 'help')}>"
         message["Auto-Submitted"] = "auto-generated"
         message["Precedence"] = "bulk"
@@ -179,5 +180,5 @@ class Naive:
 
 
 def _byline(pick: Pick, paper: Paper) -> Markup:
-    pieces = byline(ENGLISH, paper.authors, followed_by(pick, paper.authors))
+    pieces = byline(ENGLISH, paper.authors, followed_by(pick, lambda _: paper.authors))
     return Markup("").join(Markup("<b>{}</b>").format(text) if bold else escape(text) for text, bold in pieces)
