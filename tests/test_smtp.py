@@ -15,7 +15,9 @@ from hypothesis import strategies as st
 
 from digest.errors import SendError
 from digest.model import Address, DeliveryStatus, Envelope, Outcome, Relay, Security
-from digest.send.smtp import SmtpTransport, Timeouts, dot_stuffed, tls_context, transports, wire_address
+from digest.send.opening import tls_context
+from digest.send.smtp import SmtpTransport, Timeouts, transports, wire_address
+from digest.send.wire import dot_stuffed
 from tests.servers import certificates
 from tests.servers import smtp as servers
 from tests.servers.smtp import CollectingServer, Misbehaviour
@@ -52,7 +54,7 @@ class Client:
         self.transport = transports(relay, timeouts)()
         self.intents = 0
 
-    def _intent(self) -> None:
+    async def _intent(self) -> None:
         self.intents += 1
 
     async def _send(self, recipients: Sequence[str]) -> list[Outcome]:
@@ -80,7 +82,7 @@ def test_a_message_arrives_as_it_was() -> None:
     with CollectingServer() as server:
         (outcome,) = Client(relay_of(server)).send("ada@example.org")
     (received,) = server.messages
-    assert outcome == Outcome(SENT, "2.0.0", "250 2.0.0 Queued")
+    assert outcome == Outcome(SENT, "2.0.0", "250 2.0.0 Queued", data_begun=True)
     assert (received.sender, received.recipients) == ("digest@example.org", ("ada@example.org",))
     assert received.data == message(0)
 
@@ -228,7 +230,7 @@ def test_a_server_that_says_421_after_n_messages_charges_nobody(stage: str) -> N
 def test_what_the_ledger_raises_comes_out_and_nothing_was_sent() -> None:
     """An intent that cannot be committed, even for a full disk, is no trouble of the relay's, and DATA is not sent."""
 
-    def full_disk() -> None:
+    async def full_disk() -> None:
         raise OSError("database or disk is full")
 
     async def attempt(relay: Relay) -> None:
@@ -247,8 +249,12 @@ def test_a_cancelled_conversation_leaves_no_connection() -> None:
     async def attempt(relay: Relay) -> bool:
         transport = SmtpTransport(relay, timeouts=PATIENT)
         reached = asyncio.Event()
+
+        async def reach() -> None:
+            reached.set()
+
         sending = asyncio.ensure_future(
-            transport.submit(Envelope("digest@example.org", Address("ada@example.org")), message(0), reached.set)
+            transport.submit(Envelope("digest@example.org", Address("ada@example.org")), message(0), reach)
         )
         await reached.wait()
         sending.cancel()
@@ -412,7 +418,7 @@ def test_a_password_is_not_sent_in_the_clear_beyond_this_host(monkeypatch: pytes
     """Without TLS, AUTH is for loopback only."""
     with CollectingServer(credentials=("digest", "x")) as server:
         relay = relay_of(server, username="digest", password="x")
-        monkeypatch.setattr("digest.send.smtp._is_loopback", lambda host: False)
+        monkeypatch.setattr("digest.send.opening._is_loopback", lambda host: False)
         (outcome,) = Client(relay).send()
     assert meaning(outcome) == RELAY_LASTING
     assert not [command for command in server.commands if command[:4] in (b"AUTH", b"MAIL")]

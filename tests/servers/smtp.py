@@ -112,6 +112,7 @@ class CollectingServer:
         credentials: tuple[str, str] | None = None,
         size: int = 10_000_000,
         smtputf8: bool = False,
+        pipelining: bool = False,
     ):
         self.host = "127.0.0.1"
         self.port = 0
@@ -125,6 +126,7 @@ class CollectingServer:
         self._credentials = credentials
         self._size = size
         self._smtputf8 = smtputf8
+        self._pipelining = pipelining
         self._occasions: dict[Misbehaviour, int] = {}
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
@@ -230,6 +232,8 @@ class CollectingServer:
             offers.append(b"AUTH PLAIN LOGIN")
         if self._smtputf8:
             offers.append(b"SMTPUTF8")
+        if self._pipelining:
+            offers.append(b"PIPELINING")
         lines = [b"250-%s\r\n" % offer for offer in offers[:-1]] + [b"250 %s\r\n" % offers[-1]]
         await self._reply(session, "ehlo", line, b"".join(lines))
 
