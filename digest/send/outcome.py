@@ -104,6 +104,8 @@ def enhanced_code(code: int, text: str) -> str:
 
 def plain(text: str) -> str:
     """A reply's text on one line, fit to be stored and shown: no control characters, at most 500 characters."""
+    if text.isprintable() and len(text) <= _REPLY_LENGTH:  # nearly every reply
+        return text.strip()
     lines = [line.strip() for line in text.splitlines()]
     if lines and (found := _ENHANCED.match(lines[0])):
         lines[1:] = [line.removeprefix(found[0]).strip() for line in lines[1:]]
