@@ -53,7 +53,7 @@ class ReplyReader:
         self._lines: list[bytes] = []
         self._size = 0
 
-    def feed(self, data: bytes | bytearray) -> Iterator[Reply]:
+    def feed(self, data: bytes) -> Iterator[Reply]:
         """Each reply that `data` completes. Raises `WireError` at the first line that cannot be a reply's."""
         *lines, self._rest = (self._rest + data).split(b"\n")
         for line in lines:
@@ -78,13 +78,13 @@ class ReplyReader:
 class Wire(asyncio.BufferedProtocol):
     """One open connection, taken over from whoever opened it, with nothing left to answer.
 
-    Buffered, because asyncio allocates 256 KiB for each read of a plain protocol: more than the rest of a message costs.
+    Buffered, because asyncio allocates 256 KiB for each read of a plain protocol, which costs more than all the rest.
     """
 
     def __init__(self, transport: asyncio.Transport):
         self._transport = transport
         self._loop = asyncio.get_running_loop()
-        self._received = bytearray(4096)
+        self._received = memoryview(bytearray(4096))  # a view: asyncio's TLS fills slices of what it is given
         self._reader = ReplyReader()
         self._replies: deque[Reply] = deque()
         self._awaited = 0
@@ -136,14 +136,14 @@ class Wire(asyncio.BufferedProtocol):
         """Drops the connection at once: what has not left yet never will."""
         self._finish(Failure.LOST)
 
-    def get_buffer(self, sizehint: int) -> bytearray:  # noqa: ARG002 - replies are short, whatever the loop hints
+    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - replies are short, whatever the loop hints
         """For the event loop."""
         return self._received
 
     def buffer_updated(self, nbytes: int) -> None:
         """For the event loop."""
         try:
-            for reply in self._reader.feed(self._received[:nbytes]):
+            for reply in self._reader.feed(bytes(self._received[:nbytes])):
                 if not self._awaited:
                     self._finish(Failure.MALFORMED, f"nobody asked for {reply.code} {reply.text}")
                     break

@@ -48,7 +48,8 @@ class Misbehaviour:
     It sends `say` (raw bytes; nothing when empty), and then goes on, closes, resets the connection, or stalls. With
     `accepts` the command has had its usual effect all the same: at the dot, the message is kept. It happens from the
     `skip`th occasion on, `times` times (0: always), and only where the command (at the dot: a recipient) has `only`;
-    occasions are counted on each connection, or `over_all`.
+    occasions are counted on each connection, or `over_all`. At the stage "data without rcpt" it answers DATA, which it
+    would refuse, as if there were a recipient.
     """
 
     stage: str
@@ -75,6 +76,7 @@ resets_after_dot = Misbehaviour("dot", then="reset", accepts=True)
 garbage_reply = Misbehaviour("dot", b"\x00\xfftwo hundred and fifty\r\n", accepts=True)
 half_a_line = Misbehaviour("dot", b"250 2.0", "close", accepts=True)
 stalls = Misbehaviour("dot", then="stall", accepts=True)
+wants_data_without_rcpt = Misbehaviour("data without rcpt")
 
 
 def closes_after_n(messages: int) -> Misbehaviour:
@@ -271,7 +273,7 @@ class CollectingServer:
         await session.say(b"250 2.0.0 OK\r\n")
 
     async def _on_data(self, session: _Session, line: bytes) -> None:
-        if not session.recipients:
+        if not session.recipients and self._due(session, "data without rcpt", line) is None:
             await session.say(b"503 5.5.1 RCPT first\r\n")
         elif await self._reply(session, "data", line, b"354 Go ahead\r\n"):
             await self._take_message(session)
