@@ -93,8 +93,13 @@ IMPATIENT = {stage: replace(PATIENT, command=SHORT) for stage in STAGES} | {
 """Impatient at the stage alone at which the server stalls, so that a busy machine changes no result."""
 
 
-def converse(server: CollectingServer, timeouts: Timeouts, count: int, ca_file: Path | None = None) -> list[Outcome]:
-    """What becomes of so many messages, one after the other over one transport; after each, how often it was meant."""
+def converse(
+    server: CollectingServer, timeouts: Timeouts, count: int, *, pipelining: bool, ca_file: Path | None = None
+) -> list[Outcome]:
+    """What becomes of so many messages, one after the other over one transport.
+
+    The intent of each is committed at most once, and always before DATA; without pipelining, only then.
+    """
     relay = Relay(
         server.host,
         server.port,
@@ -118,6 +123,7 @@ def converse(server: CollectingServer, timeouts: Timeouts, count: int, ca_file: 
             outcomes.append(await transport.submit(envelope, message, intent))
             assert len(intents) <= 1
             assert intents or not outcomes[-1].data_begun
+            assert outcomes[-1].data_begun or pipelining or not intents
         await transport.close()
         return outcomes
 
@@ -125,13 +131,14 @@ def converse(server: CollectingServer, timeouts: Timeouts, count: int, ca_file: 
 
 
 def judge(server: CollectingServer, outcomes: list[Outcome]) -> None:
-    """Nothing was accepted twice; what is `sent` was accepted; what is neither `sent` nor `unknown` was not."""
+    """Nothing was accepted twice; what is `sent` was; what is neither `sent` nor `unknown` was not, nor any of it."""
     for number, outcome in enumerate(outcomes):
         copies = server.message_ids.count(f"<{number}@example.org>")
         if outcome.status is DeliveryStatus.SENT:
             assert copies == 1
         else:
             assert copies <= (outcome.status is DeliveryStatus.UNKNOWN)
+    assert not server.fragments
 
 
 def cell_of(outcome: Outcome, *, reused: bool) -> Cell:
@@ -148,7 +155,9 @@ def test_every_fault_at_every_stage(stage: str, fault: str, expected: Cell, pipe
     tls = certificates.server_context(tmp_path) if stage == "starttls" else None
     timeouts = IMPATIENT[stage] if fault == "stall" else PATIENT
     with CollectingServer(once, credentials=("digest", "secret"), tls=tls, pipelining=pipelining) as server:
-        outcomes = converse(server, timeouts, 2, certificates.ca_file(tmp_path) if tls else None)
+        outcomes = converse(
+            server, timeouts, 2, pipelining=pipelining, ca_file=certificates.ca_file(tmp_path) if tls else None
+        )
     assert cell_of(outcomes[0], reused=server.connections == 1) == expected
     assert outcomes[1].status is DeliveryStatus.SENT
     judge(server, outcomes)
@@ -164,7 +173,7 @@ def test_a_message_that_was_taken_without_a_word_is_unknown(fault: str, pipelini
     once = replace(FAULTS[fault], stage="dot", accepts=True, times=1, over_all=True)
     timeouts = IMPATIENT["dot"] if fault == "stall" else PATIENT
     with CollectingServer(once, credentials=("digest", "secret"), pipelining=pipelining) as server:
-        outcomes = converse(server, timeouts, 2)
+        outcomes = converse(server, timeouts, 2, pipelining=pipelining)
     assert cell_of(outcomes[0], reused=server.connections == 1) == UNKNOWN
     assert server.message_ids == ["<0@example.org>", "<1@example.org>"]
 
@@ -179,7 +188,7 @@ def test_a_connection_that_has_served_may_end_and_nobody_is_charged(fault: str, 
     """After a message, the end of a connection is a goodbye: the next one goes over a new one, and arrives once."""
     goodbye = replace(FAULTS[fault], stage=stage, skip=1)
     with CollectingServer(goodbye, credentials=("digest", "secret"), pipelining=pipelining) as server:
-        outcomes = converse(server, PATIENT, 3)
+        outcomes = converse(server, PATIENT, 3, pipelining=pipelining)
     assert [outcome.status for outcome in outcomes] == [DeliveryStatus.SENT] * 3
     assert server.message_ids == [f"<{number}@example.org>" for number in range(3)]
     assert server.connections == 3

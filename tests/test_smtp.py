@@ -196,15 +196,25 @@ def test_a_server_that_wants_a_message_for_nobody_gets_none() -> None:
         (SENT, False),
     ]
     assert server.message_ids == ["<0@example.org>", "<2@example.org>"]
+    assert (server.connections, server.fragments) == (2, [])
+
+
+def test_every_reply_to_one_write_is_heeded() -> None:
+    """RCPT is refused in good order and DATA with a 421: the verdict is RCPT's, and the connection is done with."""
+    closes = Misbehaviour("data without rcpt", b"421 4.3.2 Closing\r\n")
+    with CollectingServer(replace(servers.rejects_rcpt_550, only=b"bob"), closes, pipelining=True) as server:
+        outcomes = Client(relay_of(server)).send("bob@example.org", "cem@example.org")
+    assert [meaning(outcome) for outcome in outcomes] == [BOUNCED, SENT]
     assert server.connections == 2
 
 
-def test_a_250_before_the_message_has_left_is_not_taken_for_the_final_one() -> None:
-    """A server that answers while most of the message still waits to be sent cannot have accepted it."""
+@pytest.mark.parametrize(("early", "expected"), [(b"250 Queued\r\n", UNKNOWN), (b"552 5.3.4 Too large\r\n", BOUNCED)])
+def test_a_reply_before_the_message_has_left(early: bytes, expected: DeliveryStatus) -> None:
+    """While most of a message waits to be sent, it can be refused, not accepted; its connection is done with."""
 
     async def answer_too_early(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"220 test\r\n")
-        for reply in (b"250 test\r\n", b"250 OK\r\n", b"250 OK\r\n", b"354 Go ahead\r\n", b"250 Queued\r\n"):
+        for reply in (b"250 test\r\n", b"250 OK\r\n", b"250 OK\r\n", b"354 Go ahead\r\n", early):
             await reader.readline()
             writer.write(reply)
         open_ends.append(writer)
@@ -219,16 +229,17 @@ def test_a_250_before_the_message_has_left_is_not_taken_for_the_final_one() -> N
 
         async def intent() -> None: ...
 
-        outcome = await transport.submit(Envelope("digest@example.org", Address("ada@example.org")), large, intent)
+        ada = Envelope("digest@example.org", Address("ada@example.org"))
+        outcome = await transport.submit(ada, large, intent)
+        await transport.submit(ada, large, intent)
         server.close()
         for writer in open_ends:
             writer.transport.abort()
         await asyncio.sleep(0.01)  # the loop closes both ends
         return outcome
 
-    outcome = asyncio.run(main())
-    assert outcome.status is UNKNOWN
-    assert "before the message's end" in outcome.reply
+    assert asyncio.run(main()).status is expected
+    assert len(open_ends) == 2
 
 
 def test_what_the_ledger_raises_comes_out_and_nothing_was_sent() -> None:

@@ -48,8 +48,8 @@ class Misbehaviour:
     It sends `say` (raw bytes; nothing when empty), and then goes on, closes, resets the connection, or stalls. With
     `accepts` the command has had its usual effect all the same: at the dot, the message is kept. It happens from the
     `skip`th occasion on, `times` times (0: always), and only where the command (at the dot: a recipient) has `only`;
-    occasions are counted on each connection, or `over_all`. At the stage "data without rcpt" it answers DATA, which it
-    would refuse, as if there were a recipient.
+    occasions are counted on each connection, or `over_all`. DATA without a recipient has a stage of its own,
+    "data without rcpt".
     """
 
     stage: str
@@ -76,7 +76,7 @@ resets_after_dot = Misbehaviour("dot", then="reset", accepts=True)
 garbage_reply = Misbehaviour("dot", b"\x00\xfftwo hundred and fifty\r\n", accepts=True)
 half_a_line = Misbehaviour("dot", b"250 2.0", "close", accepts=True)
 stalls = Misbehaviour("dot", then="stall", accepts=True)
-wants_data_without_rcpt = Misbehaviour("data without rcpt")
+wants_data_without_rcpt = Misbehaviour("data without rcpt", b"354 Go ahead\r\n", accepts=True)
 
 
 def closes_after_n(messages: int) -> Misbehaviour:
@@ -121,6 +121,8 @@ class CollectingServer:
         self.messages: list[Received] = []
         self.commands: list[bytes] = []
         """Every line that a client sent outside of DATA, in order, over all connections."""
+        self.fragments: list[bytes] = []
+        """What came of messages that were broken off before their final dot."""
         self.connections = 0
         self._misbehaviours = misbehaviours
         self._tls = tls
@@ -273,15 +275,21 @@ class CollectingServer:
         await session.say(b"250 2.0.0 OK\r\n")
 
     async def _on_data(self, session: _Session, line: bytes) -> None:
-        if not session.recipients and self._due(session, "data without rcpt", line) is None:
+        if session.recipients:
+            if await self._reply(session, "data", line, b"354 Go ahead\r\n"):
+                await self._take_message(session)
+        elif (misbehaviour := self._due(session, "data without rcpt", line)) is None:
             await session.say(b"503 5.5.1 RCPT first\r\n")
-        elif await self._reply(session, "data", line, b"354 Go ahead\r\n"):
-            await self._take_message(session)
+        else:
+            await self._misbehave(session, misbehaviour)
+            if misbehaviour.accepts:
+                await self._take_message(session)
 
     async def _take_message(self, session: _Session) -> None:
         received = bytearray()
         while (line := await session.reader.readline()) != b".\r\n":
             if not line:
+                self.fragments += [bytes(received)] if received else []
                 raise EOFError
             received += line[1:] if line.startswith(b".") else line
         message = Received(session.sender or "", tuple(session.recipients), bytes(received), session.tls, session.user)
