@@ -184,12 +184,12 @@ def _is_in_wire_form(message: bytes) -> bool:
 
     Composed messages are so, and it must still be seen of each: numpy takes a fifth of the time of bytes' methods.
     """
+    if message.startswith(b".") or not message.endswith(b"\r\n"):
+        return False
     octets = np.frombuffer(message, np.uint8)
     feeds = np.flatnonzero(octets == _LF)
     return (
-        message.endswith(b"\r\n")
-        and not message.startswith(b".")
-        and np.count_nonzero(octets == _CR) == len(feeds)
-        and bool((octets[feeds - 1] == _CR).all())
+        np.count_nonzero(octets == _CR) == len(feeds)
+        and bool((octets[feeds - 1] == _CR).all())  # before the first octet stands the last one, an LF
         and not (octets[feeds[:-1] + 1] == _DOT).any()
     )
