@@ -251,7 +251,7 @@ class App:
             message = proof.compose(addressed, selection, self.list, salt=secrets.token_hex(8))
             transport = self._transports()()
             try:
-                return await transport.submit(self._envelope(address), message, lambda: None)
+                return await transport.submit(self._envelope(address), message, _no_intent)
             finally:
                 await transport.close()
         raise SendError(f"{self.config.path}: there is no subscriber whose edition could be sent")
@@ -474,6 +474,10 @@ def _signer(config: ListConfig) -> Sign | None:
     from digest.send.dkim import sign
 
     return partial(sign, config.signing)
+
+
+async def _no_intent() -> None:
+    """What is recorded before a test leaves."""
 
 
 async def _unless_stopped(work: Coroutine[Any, Any, T], stop: asyncio.Event) -> T | None:

@@ -529,9 +529,12 @@ class Outcome:
     enhanced_code: str = ""
     reply: str = ""
     relay_trouble: bool = False
-    """The relay's own trouble: the recipient is not charged with an attempt, and the send pauses."""
+    """The relay's own trouble, and nothing of the message has left: the recipient is not charged with an attempt, and
+    the send pauses."""
     suppress: bool = False
     """The address does not exist: no later edition is sent to it."""
+    data_begun: bool = False
+    """The recipient had been accepted: this came in reply to DATA, or to the message itself."""
 
 
 class Security(StrEnum):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -249,6 +250,30 @@ def test_a_stale_claim_can_neither_be_sent_nor_released(world: World) -> None:
     world.ledger().release(stale)
     fresh_ledger.mark_sending(fresh)
     assert world.statuses()[0] is DeliveryStatus.SENDING
+
+
+def test_an_intent_can_be_taken_back_by_its_holder_alone(world: World) -> None:
+    """The claim is kept, and may be sent or released; a crash finds it not tried; a stale token changes nothing."""
+    ledger = world.ledger()
+    claim = sending(world, ledger)
+    world.ledger().take_back(replace(claim, token=claim.token - 1))
+    assert world.statuses()[0] is DeliveryStatus.SENDING
+    ledger.take_back(claim)
+    assert world.statuses()[0] is DeliveryStatus.ACTIVE
+    ledger.mark_sending(claim)
+    ledger.take_back(claim)
+    ledger.release(claim)
+    assert world.statuses()[0] is DeliveryStatus.QUEUED
+
+
+def test_what_has_become_unknown_is_not_taken_back(world: World) -> None:
+    """A lease that ended while its message was `sending` is not undone by a late reply."""
+    ledger = world.ledger()
+    claim = sending(world, ledger)
+    world.now += LEASE + timedelta(seconds=1)
+    world.ledger().claim(1)
+    ledger.take_back(claim)
+    assert world.statuses()[0] is DeliveryStatus.UNKNOWN
 
 
 def test_ones_own_claims_may_wait_long_for_their_turn(world: World) -> None:

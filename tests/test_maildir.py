@@ -24,7 +24,7 @@ class Intent:
         self.calls = 0
         self._error = error
 
-    def __call__(self) -> None:
+    async def __call__(self) -> None:
         self.calls += 1
         if self._error:
             raise self._error

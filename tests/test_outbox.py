@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -38,10 +38,10 @@ QUEUED, ACTIVE, SENDING = DeliveryStatus.QUEUED, DeliveryStatus.ACTIVE, Delivery
 SENT, DEFERRED, BOUNCED = DeliveryStatus.SENT, DeliveryStatus.DEFERRED, DeliveryStatus.BOUNCED
 UNKNOWN, EXPIRED, CANCELLED = DeliveryStatus.UNKNOWN, DeliveryStatus.EXPIRED, DeliveryStatus.CANCELLED
 
-ACCEPTED = Outcome(SENT, "2.0.0", "250 2.0.0 Queued")
+ACCEPTED = Outcome(SENT, "2.0.0", "250 2.0.0 Queued", data_begun=True)
 BUSY = Outcome(DEFERRED, "4.3.2", "421 4.3.2 Busy (before the greeting)", relay_trouble=True)
 WRONG_PASSWORD = Outcome(BOUNCED, "5.7.8", "535 5.7.8 Wrong password (in reply to AUTH)", relay_trouble=True)
-SPAM = Outcome(BOUNCED, "5.7.1", "554 5.7.1 Spam (after the final dot)")
+SPAM = Outcome(BOUNCED, "5.7.1", "554 5.7.1 Spam (after the final dot)", data_begun=True)
 DENIED = Outcome(BOUNCED, "5.7.1", "554 5.7.1 <x@example.org>: Access denied (in reply to RCPT TO)")
 NO_SUCH_USER = Outcome(BOUNCED, "5.1.1", "550 5.1.1 No such user (in reply to RCPT TO)", suppress=True)
 GREYLISTED = Outcome(DEFERRED, "4.7.1", "451 4.7.1 Greylisted (in reply to RCPT TO)")
@@ -84,6 +84,12 @@ class FakeLedger:
             raise LeaseLostError("lost")
         assert row.delivery.status is ACTIVE, f"mark_sending of a delivery that is {row.delivery.status}"
         self._step(row, "mark_sending", SENDING)
+
+    def take_back(self, claim: Claim) -> None:
+        row = self.rows[claim.delivery.id]
+        if row.token == claim.token:
+            assert row.delivery.status is SENDING, f"take_back of a delivery that is {row.delivery.status}"
+            self._step(row, "take_back", ACTIVE)
 
     def release(self, claim: Claim) -> None:
         self._may_fail("release")
@@ -166,6 +172,8 @@ class FakeRelay:
     closed: int = 0
     never_lets_in: set[int] = field(default_factory=set)
     """Transports, counted from 0, that find the relay too busy every time."""
+    intends_first: bool = False
+    """Calls `before_data` before all else, as with pipelining."""
     during: Callable[[str], Any] | None = None
 
     def __call__(self) -> Transport:
@@ -178,7 +186,7 @@ class FakeTransport:
         self._relay = relay
         self._number = number
 
-    async def submit(self, envelope: Envelope, message: bytes, before_data: Callable[[], None]) -> Outcome:
+    async def submit(self, envelope: Envelope, message: bytes, before_data: Callable[[], Awaitable[None]]) -> Outcome:
         relay = self._relay
         relay.open_now += 1
         relay.most_open = max(relay.most_open, relay.open_now)
@@ -188,8 +196,8 @@ class FakeTransport:
             if self._number in relay.never_lets_in:
                 outcome = BUSY
             await asyncio.sleep(0)
-            if isinstance(outcome, Outcome) and (outcome.status in (SENT, UNKNOWN) or "dot" in outcome.reply):
-                before_data()
+            if relay.intends_first or (isinstance(outcome, Outcome) and outcome.data_begun):
+                await before_data()
             if relay.during is not None and (waiting := relay.during(envelope.recipient)) is not None:
                 await waiting
             if isinstance(outcome, Exception):
@@ -347,13 +355,31 @@ def test_a_deferred_delivery_goes_back_as_it_was() -> None:
     assert (ledger.statuses, ledger.attempts) == ([DEFERRED], [1])
 
 
-def test_a_transport_in_trouble_after_the_intent_is_deferred_and_paused() -> None:
-    """What has been marked as sending is never put back: it is recorded."""
-    late = Outcome(BOUNCED, "", "cannot write after the dot", relay_trouble=True)
-    ledger = FakeLedger(*people(3))
-    report = run(ledger, FakeRelay(lambda recipient, count: late))
-    assert (report.counts, report.paused) == ({DEFERRED: 1}, late.reply)
-    assert ledger.statuses == [DEFERRED, QUEUED, QUEUED]
+def test_trouble_that_is_learnt_after_the_intent_charges_nobody() -> None:
+    """With MAIL, RCPT and DATA in one write the intent comes first; trouble at MAIL takes it back, each time."""
+    ledger, relay = FakeLedger(*people(2)), FakeRelay(lambda recipient, count: BUSY if count < 2 else ACCEPTED)
+    relay.intends_first = True
+    report = run(ledger, relay)
+    assert (report.counts, report.paused, ledger.attempts) == ({SENT: 2}, None, [1, 1])
+    steps = [name for name, number in ledger.steps if number == 1]
+    assert steps == ["claim", *["mark_sending", "take_back"] * 2, "mark_sending", "record"]
+
+
+def test_lasting_trouble_that_is_learnt_after_the_intent_leaves_everybody_queued() -> None:
+    """What was marked as sending goes back to where it was, and the drain pauses."""
+    ledger, relay = FakeLedger(*people(3)), FakeRelay(lambda recipient, count: WRONG_PASSWORD)
+    relay.intends_first = True
+    report = run(ledger, relay, connections=2)
+    assert (report.counts, report.paused) == ({}, WRONG_PASSWORD.reply)
+    assert (ledger.statuses, ledger.attempts) == ([QUEUED] * 3, [0] * 3)
+
+
+def test_refusals_at_rcpt_are_known_for_what_they_are_after_the_intent() -> None:
+    """With the intent first too, a relay that has accepted something may refuse any number of recipients."""
+    ledger = FakeLedger(*people(10))
+    relay = FakeRelay(lambda recipient, count: ACCEPTED if count == 0 else DENIED)
+    relay.intends_first = True
+    assert run(ledger, relay).counts == {SENT: 1, BOUNCED: 9}
 
 
 # Equal refusals
@@ -642,12 +668,17 @@ OVER_SMTP = [
 
 @pytest.mark.parametrize("connections", [1, 3])
 @pytest.mark.parametrize(("misbehaviours", "expected", "paused"), OVER_SMTP)
+@pytest.mark.parametrize("pipelining", [False, True])
 def test_a_drain_over_smtp(
-    misbehaviours: tuple[Misbehaviour, ...], expected: dict[int, DeliveryStatus], paused: bool, connections: int
+    misbehaviours: tuple[Misbehaviour, ...],
+    expected: dict[int, DeliveryStatus],
+    paused: bool,
+    connections: int,
+    pipelining: bool,
 ) -> None:
     """Whatever the server does: what is `sent` arrived once, what is `unknown` at most once, all else never."""
     ledger = FakeLedger(*people(3))
-    with CollectingServer(*misbehaviours, credentials=("digest", "secret")) as server:
+    with CollectingServer(*misbehaviours, credentials=("digest", "secret"), pipelining=pipelining) as server:
         relay = Relay(server.host, server.port, Security.NONE, username="digest", password="secret")
         report = run(ledger, transports(relay, Timeouts(20, 20, 20, 5)), connections=connections)
     assert dict(enumerate(ledger.statuses, start=1)) == expected
@@ -665,7 +696,7 @@ def test_no_result_is_lost_whatever_the_relay_says(verdicts: list[str], connecti
         "sent": ACCEPTED,
         "bounced": NO_SUCH_USER,
         "deferred": GREYLISTED,
-        "unknown": Outcome(UNKNOWN, reply="connection lost after the final dot"),
+        "unknown": Outcome(UNKNOWN, reply="connection lost after the final dot", data_begun=True),
     }
     ledger = FakeLedger(*people(len(verdicts)))
     wanted = dict(zip(people(len(verdicts)), (by_name[name] for name in verdicts), strict=True))

@@ -111,6 +111,7 @@ def test_only_a_2xx_after_the_dot_is_sent(stage: Stage, code: int | None, text: 
     assert outcome.status is not UNKNOWN or stage in (Stage.DATA, Stage.DOT)
     assert not outcome.suppress or stage is Stage.RCPT
     assert not outcome.relay_trouble or stage not in (Stage.DATA, Stage.DOT)
+    assert outcome.data_begun == (stage in (Stage.DATA, Stage.DOT))
 
 
 @given(st.text())

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from digest.errors import SendError
 from digest.model import Address, DeliveryStatus, Envelope, Outcome, Relay, Security
-from digest.send.smtp import SmtpTransport, Timeouts, dot_stuffed, tls_context, transports, wire_address
+from digest.send.opening import tls_context
+from digest.send.smtp import SmtpTransport, Timeouts, transports, wire_address
 from tests.servers import certificates
 from tests.servers import smtp as servers
 from tests.servers.smtp import CollectingServer, Misbehaviour
@@ -29,12 +30,6 @@ SENT, DEFERRED, BOUNCED, UNKNOWN = (
 RELAY_PASSING, RELAY_LASTING = "relay, passing", "relay, lasting"
 BODY = b"Subject: Papers\r\n\r\n.dot\r\n..two dots\r\nlast line\r\n"
 PATIENT = Timeouts(command=20, data=20, dot=20, quit=5)
-SHORT = 0.3
-IMPATIENT = {
-    "data": Timeouts(command=20, data=SHORT, dot=20, quit=5),
-    "dot": Timeouts(command=20, data=20, dot=SHORT, quit=5),
-}
-"""Impatient at one stage only, so that a busy machine changes no result."""
 
 
 def relay_of(server: CollectingServer, **changes: Any) -> Relay:
@@ -52,7 +47,7 @@ class Client:
         self.transport = transports(relay, timeouts)()
         self.intents = 0
 
-    def _intent(self) -> None:
+    async def _intent(self) -> None:
         self.intents += 1
 
     async def _send(self, recipients: Sequence[str]) -> list[Outcome]:
@@ -80,72 +75,20 @@ def test_a_message_arrives_as_it_was() -> None:
     with CollectingServer() as server:
         (outcome,) = Client(relay_of(server)).send("ada@example.org")
     (received,) = server.messages
-    assert outcome == Outcome(SENT, "2.0.0", "250 2.0.0 Queued")
+    assert outcome == Outcome(SENT, "2.0.0", "250 2.0.0 Queued", data_begun=True)
     assert (received.sender, received.recipients) == ("digest@example.org", ("ada@example.org",))
     assert received.data == message(0)
 
 
-def test_one_connection_takes_many_messages() -> None:
+@pytest.mark.parametrize("pipelining", [False, True])
+def test_one_connection_takes_many_messages(pipelining: bool) -> None:
     """A connection is reused, also after a recipient was refused, and ends with QUIT."""
     refuses_bob = Misbehaviour("rcpt", b"550 5.1.1 No such user\r\n", only=b"bob")
-    with CollectingServer(refuses_bob) as server:
+    with CollectingServer(refuses_bob, pipelining=pipelining) as server:
         outcomes = Client(relay_of(server)).send("ada@example.org", "bob@example.org", "cem@example.org")
     assert [meaning(outcome) for outcome in outcomes] == [SENT, BOUNCED, SENT]
     assert server.message_ids == ["<0@example.org>", "<2@example.org>"]
     assert (server.connections, server.commands[-1]) == (1, b"QUIT")
-
-
-FAULTS = {
-    "odd 2xx": Misbehaviour("", b"299 Something\r\n", accepts=True),
-    "odd 3xx": Misbehaviour("", b"399 Something\r\n"),
-    "4xx": Misbehaviour("", b"451 4.3.0 Later\r\n"),
-    "421": Misbehaviour("", b"421 4.3.2 Closing\r\n", "close"),
-    "5xx": Misbehaviour("", b"554 5.0.0 Never\r\n"),
-    "reset": Misbehaviour("", then="reset"),
-    "close": Misbehaviour("", then="close"),
-    "stall": Misbehaviour("", then="stall"),
-    "garbage": Misbehaviour("", b"\xff\x00 hello\r\n"),
-    "half a line": Misbehaviour("", b"25", "close"),
-    "half a reply": Misbehaviour("", b"250-2.0.0 To be continued\r\n", "close"),
-    "two replies": Misbehaviour("", b"250 2.0.0 OK\r\n250 2.0.0 And OK again\r\n", accepts=True),
-}
-P, L = RELAY_PASSING, RELAY_LASTING
-EXPECTED = {
-    #                banner ehlo auth mail rcpt      data      dot
-    "odd 2xx":      (P,     P,   P,   SENT, SENT,    UNKNOWN,  SENT),
-    "odd 3xx":      (P,     P,   P,   P,   DEFERRED, UNKNOWN,  UNKNOWN),
-    "4xx":          (P,     P,   P,   P,   DEFERRED, DEFERRED, DEFERRED),
-    "421":          (P,     P,   P,   P,   DEFERRED, DEFERRED, DEFERRED),
-    "5xx":          (L,     L,   L,   L,   BOUNCED,  BOUNCED,  BOUNCED),
-    "reset":        (P,     P,   P,   P,   DEFERRED, UNKNOWN,  UNKNOWN),
-    "close":        (P,     P,   P,   P,   DEFERRED, UNKNOWN,  UNKNOWN),
-    "stall":        (P,     P,   P,   P,   DEFERRED, UNKNOWN,  UNKNOWN),
-    "garbage":      (P,     P,   P,   P,   DEFERRED, UNKNOWN,  UNKNOWN),
-    "half a line":  (P,     P,   P,   P,   DEFERRED, UNKNOWN,  UNKNOWN),
-    "half a reply": (P,     P,   P,   P,   DEFERRED, UNKNOWN,  UNKNOWN),
-    "two replies":  (P,     P,   P,   P,   DEFERRED, UNKNOWN,  SENT),
-}  # fmt: skip
-STAGES = ("banner", "ehlo", "auth", "mail", "rcpt", "data", "dot")
-MATRIX = [(stage, fault, EXPECTED[fault][n]) for fault in FAULTS for n, stage in enumerate(STAGES)]
-
-
-@pytest.mark.parametrize(("stage", "fault", "expected"), MATRIX)
-def test_every_fault_at_every_stage(stage: str, fault: str, expected: DeliveryStatus | str) -> None:
-    """Each fault at each stage has its status, contradicts no fact of the server's, and spoils no later message."""
-    once = replace(FAULTS[fault], stage=stage, times=1, over_all=True)
-    timeouts = PATIENT
-    if fault == "stall":
-        timeouts = IMPATIENT.get(stage, Timeouts(command=SHORT, data=20, dot=20, quit=5))
-    with CollectingServer(once, credentials=("digest", "secret")) as server:
-        client = Client(relay_of(server, username="digest", password="secret"), timeouts)
-        first, second = client.send("ada@example.org", "bob@example.org")
-    assert meaning(first) == expected
-    assert meaning(second) is SENT
-    reached_data = stage in ("data", "dot") or expected is SENT
-    assert client.intents == (2 if reached_data else 1)
-    arrived = server.message_ids.count("<0@example.org>")
-    assert arrived == (1 if expected is SENT else 0)
-    assert server.message_ids.count("<1@example.org>") == 1
 
 
 def test_a_reply_that_comes_too_early_is_not_taken_for_the_final_one() -> None:
@@ -165,18 +108,6 @@ def test_a_server_that_greets_twice_is_not_talked_to() -> None:
     assert server.commands == []
 
 
-UNFINISHED = [servers.resets_after_dot, servers.garbage_reply, servers.half_a_line, servers.stalls]
-
-
-@pytest.mark.parametrize("misbehaviour", UNFINISHED)
-def test_a_message_that_was_taken_in_silence_is_unknown(misbehaviour: Misbehaviour) -> None:
-    """The server keeps the message and does not say so properly: nobody can know, and it is not sent again."""
-    with CollectingServer(misbehaviour) as server:
-        (outcome,) = Client(relay_of(server), IMPATIENT["dot"]).send()
-    assert outcome.status is UNKNOWN
-    assert server.message_ids == ["<0@example.org>"]
-
-
 NAMED = [
     (servers.answers_421_banner, RELAY_PASSING, 0),
     (servers.answers_554_banner, RELAY_LASTING, 0),
@@ -188,10 +119,13 @@ NAMED = [
 ]
 
 
+@pytest.mark.parametrize("pipelining", [False, True])
 @pytest.mark.parametrize(("misbehaviour", "expected", "arrived"), NAMED)
-def test_every_named_misbehaviour(misbehaviour: Misbehaviour, expected: DeliveryStatus | str, arrived: int) -> None:
+def test_every_named_misbehaviour(
+    misbehaviour: Misbehaviour, expected: DeliveryStatus | str, arrived: int, pipelining: bool
+) -> None:
     """What the server does, what it means, and whether the message is there."""
-    with CollectingServer(misbehaviour) as server:
+    with CollectingServer(misbehaviour, pipelining=pipelining) as server:
         (outcome,) = Client(relay_of(server)).send()
     assert meaning(outcome) == expected
     assert len(server.messages) == arrived
@@ -205,30 +139,113 @@ def test_only_an_address_that_does_not_exist_is_suppressed() -> None:
         assert not Client(relay_of(server)).send()[0].suppress
 
 
+@pytest.mark.parametrize("pipelining", [False, True])
 @pytest.mark.parametrize("then", ["close", "reset"])
-def test_a_server_that_closes_after_n_messages_charges_nobody(then: Any) -> None:
+def test_a_server_that_closes_after_n_messages_charges_nobody(then: Any, pipelining: bool) -> None:
     """The next message goes over a new connection, and each arrives once."""
-    with CollectingServer(replace(servers.closes_after_n(2), then=then)) as server:
+    with CollectingServer(replace(servers.closes_after_n(2), then=then), pipelining=pipelining) as server:
         outcomes = Client(relay_of(server)).send(*["ada@example.org"] * 5)
     assert [meaning(outcome) for outcome in outcomes] == [SENT] * 5
     assert server.message_ids == [f"<{n}@example.org>" for n in range(5)]
     assert server.connections == 3
 
 
-@pytest.mark.parametrize("stage", ["mail", "rcpt"])
-def test_a_server_that_says_421_after_n_messages_charges_nobody(stage: str) -> None:
-    """421 on a connection that has served before is a goodbye, not a verdict."""
-    goodbye = Misbehaviour(stage, b"421 4.7.0 Too many messages\r\n", "close", skip=1)
-    with CollectingServer(goodbye) as server:
+@pytest.mark.parametrize("pipelining", [False, True])
+def test_a_server_that_says_421_between_two_messages_charges_nobody(pipelining: bool) -> None:
+    """Words that nobody asked for end the connection, and the next message goes over a new one."""
+    goodbye = Misbehaviour("dot", b"250 2.0.0 Queued\r\n421 4.4.2 Idle for too long\r\n", "close", accepts=True)
+    with CollectingServer(goodbye, pipelining=pipelining) as server:
         outcomes = Client(relay_of(server)).send(*["ada@example.org"] * 3)
     assert [meaning(outcome) for outcome in outcomes] == [SENT] * 3
-    assert server.connections == 3
+    assert (len(server.messages), server.connections) == (3, 3)
+
+
+def commands_of(server: CollectingServer) -> list[bytes]:
+    return [command[:4] for command in server.commands]
+
+
+@pytest.mark.parametrize(("pipelining", "before"), [(False, [b"EHLO", b"MAIL", b"RCPT"]), (True, [b"EHLO"])])
+def test_the_intent_comes_before_the_write_that_holds_data(pipelining: bool, before: list[bytes]) -> None:
+    """While the intent is being committed, the server has not heard DATA; with pipelining, not even MAIL."""
+    heard: list[bytes] = []
+
+    async def attempt(server: CollectingServer) -> Outcome:
+        async def commit() -> None:
+            await asyncio.sleep(0.1)
+            heard.extend(commands_of(server))
+
+        transport = SmtpTransport(relay_of(server), timeouts=PATIENT)
+        outcome = await transport.submit(Envelope("digest@example.org", Address("ada@example.org")), message(0), commit)
+        await transport.close()
+        return outcome
+
+    with CollectingServer(pipelining=pipelining) as server:
+        assert asyncio.run(attempt(server)).status is SENT
+    assert heard == before
+    assert commands_of(server) == [b"EHLO", b"MAIL", b"RCPT", b"DATA", b"QUIT"]
+
+
+def test_a_server_that_wants_a_message_for_nobody_gets_none() -> None:
+    """RCPT is refused, DATA answered with 354 all the same: RCPT's verdict stands, and nothing is delivered."""
+    refuses_bob = replace(servers.rejects_rcpt_550, only=b"bob")
+    with CollectingServer(refuses_bob, servers.wants_data_without_rcpt, pipelining=True) as server:
+        outcomes = Client(relay_of(server)).send("ada@example.org", "bob@example.org", "cem@example.org")
+    assert [(meaning(outcome), outcome.suppress) for outcome in outcomes] == [
+        (SENT, False),
+        (BOUNCED, True),
+        (SENT, False),
+    ]
+    assert server.message_ids == ["<0@example.org>", "<2@example.org>"]
+    assert (server.connections, server.fragments) == (2, [])
+
+
+def test_every_reply_to_one_write_is_heeded() -> None:
+    """RCPT is refused in good order and DATA with a 421: the verdict is RCPT's, and the connection is done with."""
+    closes = Misbehaviour("data without rcpt", b"421 4.3.2 Closing\r\n")
+    with CollectingServer(replace(servers.rejects_rcpt_550, only=b"bob"), closes, pipelining=True) as server:
+        outcomes = Client(relay_of(server)).send("bob@example.org", "cem@example.org")
+    assert [meaning(outcome) for outcome in outcomes] == [BOUNCED, SENT]
+    assert server.connections == 2
+
+
+@pytest.mark.parametrize(("early", "expected"), [(b"250 Queued\r\n", UNKNOWN), (b"552 5.3.4 Too large\r\n", BOUNCED)])
+def test_a_reply_before_the_message_has_left(early: bytes, expected: DeliveryStatus) -> None:
+    """While most of a message waits to be sent, it can be refused, not accepted; its connection is done with."""
+
+    async def answer_too_early(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"220 test\r\n")
+        for reply in (b"250 test\r\n", b"250 OK\r\n", b"250 OK\r\n", b"354 Go ahead\r\n", early):
+            await reader.readline()
+            writer.write(reply)
+        open_ends.append(writer)
+
+    open_ends: list[asyncio.StreamWriter] = []
+
+    async def main() -> Outcome:
+        server = await asyncio.start_server(answer_too_early, "127.0.0.1", 0)
+        relay = Relay("127.0.0.1", server.sockets[0].getsockname()[1], Security.NONE)
+        transport = SmtpTransport(relay, timeouts=PATIENT)
+        large = b"Subject: Papers\r\n\r\n" + b"x" * 50_000_000
+
+        async def intent() -> None: ...
+
+        ada = Envelope("digest@example.org", Address("ada@example.org"))
+        outcome = await transport.submit(ada, large, intent)
+        await transport.submit(ada, large, intent)
+        server.close()
+        for writer in open_ends:
+            writer.transport.abort()
+        await asyncio.sleep(0.01)  # the loop closes both ends
+        return outcome
+
+    assert asyncio.run(main()).status is expected
+    assert len(open_ends) == 2
 
 
 def test_what_the_ledger_raises_comes_out_and_nothing_was_sent() -> None:
     """An intent that cannot be committed, even for a full disk, is no trouble of the relay's, and DATA is not sent."""
 
-    def full_disk() -> None:
+    async def full_disk() -> None:
         raise OSError("database or disk is full")
 
     async def attempt(relay: Relay) -> None:
@@ -247,8 +264,12 @@ def test_a_cancelled_conversation_leaves_no_connection() -> None:
     async def attempt(relay: Relay) -> bool:
         transport = SmtpTransport(relay, timeouts=PATIENT)
         reached = asyncio.Event()
+
+        async def reach() -> None:
+            reached.set()
+
         sending = asyncio.ensure_future(
-            transport.submit(Envelope("digest@example.org", Address("ada@example.org")), message(0), reached.set)
+            transport.submit(Envelope("digest@example.org", Address("ada@example.org")), message(0), reach)
         )
         await reached.wait()
         sending.cancel()
@@ -314,10 +335,11 @@ def test_an_address_cannot_smuggle_a_command(address: str) -> None:
     assert server.connections == 0
 
 
-def test_starttls_and_login(tmp_path: Path) -> None:
+@pytest.mark.parametrize("pipelining", [False, True])
+def test_starttls_and_login(tmp_path: Path, pipelining: bool) -> None:
     """With a CA that is trusted, the password and the message go over TLS."""
     context = certificates.server_context(tmp_path)
-    with CollectingServer(tls=context, credentials=("digest", "s3cret")) as server:
+    with CollectingServer(tls=context, credentials=("digest", "s3cret"), pipelining=pipelining) as server:
         relay = relay_of(
             server,
             security=Security.STARTTLS,
@@ -412,7 +434,7 @@ def test_a_password_is_not_sent_in_the_clear_beyond_this_host(monkeypatch: pytes
     """Without TLS, AUTH is for loopback only."""
     with CollectingServer(credentials=("digest", "x")) as server:
         relay = relay_of(server, username="digest", password="x")
-        monkeypatch.setattr("digest.send.smtp._is_loopback", lambda host: False)
+        monkeypatch.setattr("digest.send.opening._is_loopback", lambda host: False)
         (outcome,) = Client(relay).send()
     assert meaning(outcome) == RELAY_LASTING
     assert not [command for command in server.commands if command[:4] in (b"AUTH", b"MAIL")]
@@ -431,32 +453,6 @@ def test_a_ca_file_that_cannot_be_used_is_named(tmp_path: Path) -> None:
         (tmp_path / "broken.pem").write_text("not a certificate")
         with pytest.raises(SendError, match=path.name):
             tls_context(Relay("localhost", 1, Security.TLS, ca_file=path))
-
-
-@pytest.mark.parametrize(
-    ("body", "expected"),
-    [
-        (b"", b".\r\n"),
-        (b"a\r\n", b"a\r\n.\r\n"),
-        (b"a", b"a\r\n.\r\n"),
-        (b".\r\n", b"..\r\n.\r\n"),
-        (b"a\r\n.\r\nb\r\n", b"a\r\n..\r\nb\r\n.\r\n"),
-        (b"a\n.\nb\r.\rc", b"a\r\n..\r\nb\r\n..\r\nc\r\n.\r\n"),
-        (b"a\r\r\nb\n\r", b"a\r\n\r\nb\r\n\r\n.\r\n"),
-    ],
-)
-def test_dots_are_stuffed(body: bytes, expected: bytes) -> None:
-    """A line that begins with a dot gets another, and only the last line is a lone dot."""
-    assert dot_stuffed(body) == expected
-
-
-@given(st.lists(st.sampled_from([b"a", b".", b"\r", b"\n", b"\r\n", b"\r\n.\r\n"])).map(b"".join))
-def test_no_message_ends_before_its_end(body: bytes) -> None:
-    """However a message is made, it has CRLF line ends alone, and the lone dot comes last and once."""
-    sent = dot_stuffed(body)
-    lines = sent.split(b"\r\n")
-    assert not [line for line in lines if b"\r" in line or b"\n" in line]
-    assert [n for n, line in enumerate(lines) if line == b"."] == [len(lines) - 2]
 
 
 @given(st.text(alphabet=st.characters(blacklist_categories=["Cs"])))

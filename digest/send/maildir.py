@@ -15,7 +15,7 @@ import contextlib
 import hashlib
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from digest.model import DeliveryStatus, Envelope, Outcome
@@ -31,7 +31,7 @@ class MaildirTransport:
         self._cur: frozenset[str] = frozenset()
         self._cur_changed_at = -1
 
-    async def submit(self, envelope: Envelope, message: bytes, before_data: Callable[[], None]) -> Outcome:
+    async def submit(self, envelope: Envelope, message: bytes, before_data: Callable[[], Awaitable[None]]) -> Outcome:
         """As `outbox.Transport.submit`. A full disk or a missing permission is the relay's lasting trouble."""
         name = file_name(envelope, message)
         draft = self._path / "tmp" / f"{name}.{os.getpid()}"
@@ -40,7 +40,7 @@ class MaildirTransport:
                 self._write(draft, message.replace(b"\r\n", b"\n"))
             except OSError as error:
                 return _trouble(error)
-            before_data()
+            await before_data()
             try:
                 place = self._publish(draft, name)
             except OSError as error:

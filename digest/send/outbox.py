@@ -11,8 +11,11 @@ The states of a delivery, and what a crash at that moment does:
 | `queued`    | frozen with its picks, not tried yet           | claimed by the next drain                           |
 | `active`    | claimed under a lease; DATA has not been sent  | the lease ends: `queued` or `deferred`, as before,  |
 |             |                                                | and no attempt is charged                           |
-| `sending`   | committed by `mark_sending` before the DATA    | `unknown`, never `queued`: the relay may have all   |
-|             | command                                        | of the message. At most one per open connection     |
+| `sending`   | committed by `mark_sending` before the write   | `unknown`, never `queued`: the relay may have all   |
+|             | that holds the DATA command; with pipelining   | of the message. At most one per open connection.    |
+|             | that is before MAIL                            | Only the worker that holds the lease may go back    |
+|             |                                                | from here, with `take_back`, when the relay's words |
+|             |                                                | prove that nothing of the message has left          |
 | `sent`      | a 2xx came after the final dot; committed with | stays. Between the reply and the commit, a crash    |
 |             | the reply before the connection's next message | finds `sending`, hence `unknown`                    |
 | `deferred`  | refused for now; due at `next_attempt_at`      | claimed when due                                    |
@@ -25,8 +28,10 @@ The states of a delivery, and what a crash at that moment does:
 A worker takes these steps for each claim, and no two of them for one connection overlap:
 
     claim → compose → submit (MAIL, RCPT → mark_sending → DATA, body, dot) → record → next claim
+                      submit (mark_sending → MAIL, RCPT, DATA at once, body, dot), where the relay offers PIPELINING
 
-A claim is left by exactly one of `record` and `release`; by `release` only if `mark_sending` has not succeeded. A
+A claim is left by exactly one of `record` and `release`; by `release` only if it is not `sending`: `mark_sending` has
+not succeeded, or has been taken back because the relay had trouble of its own before anything of the message left. A
 claim that turns out to be lost (`LeaseLostError`) is released too: that changes nothing in another's hands, and hands
 back one whose reader has left. `sent` is recorded whoever holds the lease, because it is a fact.
 """
@@ -72,6 +77,10 @@ class Ledger(Protocol):
         """`active` becomes `sending`, durably. Raises `LeaseLostError` if it is not ours, or its reader has left."""
         ...
 
+    def take_back(self, claim: Claim) -> None:
+        """`sending` becomes `active` again: nothing of the message has left. Nothing happens if it is not ours."""
+        ...
+
     def release(self, claim: Claim) -> None:
         """`active` becomes what it was before the claim, no attempt charged; nothing happens if it is not ours."""
         ...
@@ -87,11 +96,13 @@ class Ledger(Protocol):
 class Transport(Protocol):
     """One connection's worth of delivering, used by one task at a time."""
 
-    async def submit(self, envelope: Envelope, message: bytes, before_data: Callable[[], None]) -> Outcome:
+    async def submit(self, envelope: Envelope, message: bytes, before_data: Callable[[], Awaitable[None]]) -> Outcome:
         """Delivers `message` (wire form: CRLF, not dot-stuffed).
 
-        Calls `before_data` exactly once, when the recipient has been accepted and before anything of the message
-        leaves; what that raises comes out of here, with nothing sent. Every other trouble is an `Outcome`.
+        Waits for `before_data`, once, before the write that holds the DATA command; not at all where it does not come
+        so far. With pipelining DATA leaves together with MAIL and RCPT: what comes of those is then learnt when
+        `before_data` is long over, and an outcome with `relay_trouble` says that nothing of the message has left all
+        the same. What `before_data` raises comes out of here, with nothing sent. Every other trouble is an `Outcome`.
         """
         ...
 
@@ -165,13 +176,13 @@ class _Refusals:
         self._anything_accepted = False
         self.verdict: str | None = None
 
-    def note(self, outcome: Outcome, *, reached_data: bool) -> None:
+    def note(self, outcome: Outcome) -> None:
         if outcome.status is DeliveryStatus.SENT:
             self._anything_accepted = True
             self._count = 0
         if outcome.status is not DeliveryStatus.BOUNCED or outcome.suppress:
             return
-        if not reached_data and self._anything_accepted:
+        if not outcome.data_begun and self._anything_accepted:
             return
         seen = fingerprint(outcome)
         self._count = self._count + 1 if seen == self._last else 1
@@ -189,7 +200,7 @@ class _Intent:
         self.committed = False
         self.error: Exception | None = None
 
-    def commit(self) -> None:
+    async def commit(self) -> None:
         try:
             self._ledger.mark_sending(self._claim)
         except Exception as error:
@@ -346,10 +357,12 @@ class _Drain:
             _log_failure("delivery %d made the transport fail: %s", claim, error)
             status = DeliveryStatus.UNKNOWN if intent.committed else DeliveryStatus.DEFERRED
             outcome = Outcome(status, reply=f"{type(error).__name__}: {error}")
-        if outcome.relay_trouble and not intent.committed:
+        if outcome.relay_trouble:
+            if intent.committed:
+                self.ledger.take_back(claim)
             return outcome
         self._through.set()
-        self._settle(claim, outcome, reached_data=intent.committed)
+        self._settle(claim, outcome)
         return None
 
     def _abandon(self, claim: Claim, intent: _Intent) -> None:
@@ -358,15 +371,12 @@ class _Drain:
         else:
             self.ledger.release(claim)
 
-    def _settle(self, claim: Claim, outcome: Outcome, *, reached_data: bool) -> None:
+    def _settle(self, claim: Claim, outcome: Outcome) -> None:
         """Records the outcome of a conversation that reached the recipient, and judges whether to go on at all."""
-        if outcome.relay_trouble:  # from a transport that can fail for its own reasons after `before_data`
-            self._pause(outcome.reply)
-            outcome = replace(outcome, status=DeliveryStatus.DEFERRED)
         refused = outcome.status is DeliveryStatus.BOUNCED and not outcome.suppress
         if refused and self._refusals.verdict == fingerprint(outcome):
             outcome = replace(outcome, status=DeliveryStatus.DEFERRED)
-        self._refusals.note(outcome, reached_data=reached_data)
+        self._refusals.note(outcome)
         if self._refusals.verdict:
             self._pause(f"the relay refused {EQUAL_REFUSALS} recipients in a row for the same reason: {outcome.reply}")
         self._record(claim, outcome)

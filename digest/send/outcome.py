@@ -22,7 +22,8 @@ nobody knows.
 (d) suppresses with 5.1.1, 5.1.2, 5.1.3, 5.1.6 and 5.1.10 only. A bare 550 is used for policy as often as for an unknown
     user, so it does not.
 
-A relay's passing trouble is `deferred` with `relay_trouble`, its lasting trouble `bounced` with `relay_trouble`.
+A relay's passing trouble is `deferred` with `relay_trouble`, its lasting trouble `bounced` with `relay_trouble`. It is
+never the verdict from DATA on, so nothing of the message has left: not even where DATA was sent ahead of its turn.
 """
 
 from __future__ import annotations
@@ -60,6 +61,7 @@ class Failure(StrEnum):
 
 _OPENING = frozenset({Stage.CONNECT, Stage.BANNER, Stage.EHLO, Stage.STARTTLS, Stage.AUTH})
 _BEFORE_ANY_RECIPIENT = _OPENING | {Stage.MAIL}
+_DATA_BEGUN = frozenset({Stage.DATA, Stage.DOT})
 _LASTING = frozenset({Failure.TLS, Failure.NOT_OFFERED})
 _NO_SUCH_ADDRESS = frozenset({"5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10"})
 _BAD_SENDER = frozenset({"4.1.7", "4.1.8", "5.1.7", "5.1.8"})
@@ -102,6 +104,8 @@ def enhanced_code(code: int, text: str) -> str:
 
 def plain(text: str) -> str:
     """A reply's text on one line, fit to be stored and shown: no control characters, at most 500 characters."""
+    if text.isprintable() and len(text) <= _REPLY_LENGTH:  # nearly every reply
+        return text.strip()
     lines = [line.strip() for line in text.splitlines()]
     if lines and (found := _ENHANCED.match(lines[0])):
         lines[1:] = [line.removeprefix(found[0]).strip() for line in lines[1:]]
@@ -120,19 +124,20 @@ def decide(stage: Stage, code: int | None = None, text: str = "", failure: Failu
         return _no_answer(stage, failure or Failure.MALFORMED, text if code is None else f"{code} {text}")
     enhanced = enhanced_code(code, text)
     kind = code // 100
+    begun = stage in _DATA_BEGUN
     if stage is Stage.DOT and kind == 2:
-        return Outcome(DeliveryStatus.SENT, enhanced, f"{code} {plain(text)}".rstrip())
+        return Outcome(DeliveryStatus.SENT, enhanced, f"{code} {plain(text)}".rstrip(), data_begun=begun)
     reply = f"{code} {plain(text)}".rstrip() + f" ({_WHERE[stage]})"
     if _is_about_the_relay(stage, code, enhanced):
         status = DeliveryStatus.BOUNCED if kind == 5 else DeliveryStatus.DEFERRED
         return Outcome(status, enhanced, reply, relay_trouble=True)
     if kind == 4:
-        return Outcome(DeliveryStatus.DEFERRED, enhanced, reply)
+        return Outcome(DeliveryStatus.DEFERRED, enhanced, reply, data_begun=begun)
     if kind == 5:
         suppress = stage is Stage.RCPT and enhanced in _NO_SUCH_ADDRESS
-        return Outcome(DeliveryStatus.BOUNCED, enhanced, reply, suppress=suppress)
-    status = DeliveryStatus.DEFERRED if stage is Stage.RCPT else DeliveryStatus.UNKNOWN
-    return Outcome(status, enhanced, reply)
+        return Outcome(DeliveryStatus.BOUNCED, enhanced, reply, suppress=suppress, data_begun=begun)
+    status = DeliveryStatus.UNKNOWN if begun else DeliveryStatus.DEFERRED
+    return Outcome(status, enhanced, reply, data_begun=begun)
 
 
 def reusable(stage: Stage, code: int | None, failure: Failure | None) -> bool:
@@ -168,4 +173,5 @@ def _no_answer(stage: Stage, failure: Failure, detail: str) -> Outcome:
     if stage in _BEFORE_ANY_RECIPIENT:
         status = DeliveryStatus.BOUNCED if failure in _LASTING else DeliveryStatus.DEFERRED
         return Outcome(status, "", reply, relay_trouble=True)
-    return Outcome(DeliveryStatus.DEFERRED if stage is Stage.RCPT else DeliveryStatus.UNKNOWN, "", reply)
+    begun = stage in _DATA_BEGUN
+    return Outcome(DeliveryStatus.UNKNOWN if begun else DeliveryStatus.DEFERRED, "", reply, data_begun=begun)

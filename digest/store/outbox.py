@@ -116,6 +116,15 @@ class DeliveryLedger:
         if not marked.rowcount:
             raise LeaseLostError(f"{claim.delivery.message_id} has another holder, or its reader has left")
 
+    def take_back(self, claim: Claim) -> None:
+        """Commits that nothing of the message was handed over after all; the claim is kept."""
+        with self._database.write() as connection:
+            connection.execute(
+                sa.update(table)
+                .where(*_held(claim), table.c.status == DeliveryStatus.SENDING)
+                .values(status=DeliveryStatus.ACTIVE)
+            )
+
     def release(self, claim: Claim) -> None:
         """Gives the delivery back as it was before the claim; no attempt is charged."""
         with self._database.write() as connection:

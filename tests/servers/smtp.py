@@ -48,7 +48,8 @@ class Misbehaviour:
     It sends `say` (raw bytes; nothing when empty), and then goes on, closes, resets the connection, or stalls. With
     `accepts` the command has had its usual effect all the same: at the dot, the message is kept. It happens from the
     `skip`th occasion on, `times` times (0: always), and only where the command (at the dot: a recipient) has `only`;
-    occasions are counted on each connection, or `over_all`.
+    occasions are counted on each connection, or `over_all`. DATA without a recipient has a stage of its own,
+    "data without rcpt".
     """
 
     stage: str
@@ -75,6 +76,7 @@ resets_after_dot = Misbehaviour("dot", then="reset", accepts=True)
 garbage_reply = Misbehaviour("dot", b"\x00\xfftwo hundred and fifty\r\n", accepts=True)
 half_a_line = Misbehaviour("dot", b"250 2.0", "close", accepts=True)
 stalls = Misbehaviour("dot", then="stall", accepts=True)
+wants_data_without_rcpt = Misbehaviour("data without rcpt", b"354 Go ahead\r\n", accepts=True)
 
 
 def closes_after_n(messages: int) -> Misbehaviour:
@@ -112,12 +114,15 @@ class CollectingServer:
         credentials: tuple[str, str] | None = None,
         size: int = 10_000_000,
         smtputf8: bool = False,
+        pipelining: bool = False,
     ):
         self.host = "127.0.0.1"
         self.port = 0
         self.messages: list[Received] = []
         self.commands: list[bytes] = []
         """Every line that a client sent outside of DATA, in order, over all connections."""
+        self.fragments: list[bytes] = []
+        """What came of messages that were broken off before their final dot."""
         self.connections = 0
         self._misbehaviours = misbehaviours
         self._tls = tls
@@ -125,6 +130,7 @@ class CollectingServer:
         self._credentials = credentials
         self._size = size
         self._smtputf8 = smtputf8
+        self._pipelining = pipelining
         self._occasions: dict[Misbehaviour, int] = {}
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
@@ -230,6 +236,8 @@ class CollectingServer:
             offers.append(b"AUTH PLAIN LOGIN")
         if self._smtputf8:
             offers.append(b"SMTPUTF8")
+        if self._pipelining:
+            offers.append(b"PIPELINING")
         lines = [b"250-%s\r\n" % offer for offer in offers[:-1]] + [b"250 %s\r\n" % offers[-1]]
         await self._reply(session, "ehlo", line, b"".join(lines))
 
@@ -267,15 +275,21 @@ class CollectingServer:
         await session.say(b"250 2.0.0 OK\r\n")
 
     async def _on_data(self, session: _Session, line: bytes) -> None:
-        if not session.recipients:
+        if session.recipients:
+            if await self._reply(session, "data", line, b"354 Go ahead\r\n"):
+                await self._take_message(session)
+        elif (misbehaviour := self._due(session, "data without rcpt", line)) is None:
             await session.say(b"503 5.5.1 RCPT first\r\n")
-        elif await self._reply(session, "data", line, b"354 Go ahead\r\n"):
-            await self._take_message(session)
+        else:
+            await self._misbehave(session, misbehaviour)
+            if misbehaviour.accepts:
+                await self._take_message(session)
 
     async def _take_message(self, session: _Session) -> None:
         received = bytearray()
         while (line := await session.reader.readline()) != b".\r\n":
             if not line:
+                self.fragments += [bytes(received)] if received else []
                 raise EOFError
             received += line[1:] if line.startswith(b".") else line
         message = Received(session.sender or "", tuple(session.recipients), bytes(received), session.tls, session.user)
