@@ -24,7 +24,8 @@ from digest.errors import ConfigError, DigestError
 if TYPE_CHECKING:
     from digest.app import App
     from digest.console import Terminal
-    from digest.settings import Installation
+    from digest.model import Address, MailingList
+    from digest.settings import Installation, ListConfig
 
 DONE, PARTLY, USAGE, NOTHING = 0, 1, 2, 3
 
@@ -133,8 +134,20 @@ def _each(
     keep: bool = True,
     only: str | None = None,
 ) -> None:
-    """Does the work for every list; one list's failure never keeps the others from theirs. Exits with the worst."""
+    """Does the work for every list, or only for that with the id `only`, with its `App`; exits with the worst code."""
     from digest.app import App
+
+    clock = _clock(now)
+
+    def opened(config: ListConfig) -> int:
+        with App(config, clock, keep=keep) as app:
+            return work(app)
+
+    _each_config(installation, opened, only=only)
+
+
+def _each_config(installation: Installation, work: Callable[[ListConfig], int], *, only: str | None = None) -> None:
+    """As `_each`, where the config is enough. One list's failure never keeps the others from theirs."""
     from digest.console import complain, explained
 
     chosen = [c for c in installation.lists if only is None or c.mailing_list.id == only]
@@ -142,11 +155,9 @@ def _each(
         known = ", ".join(c.mailing_list.id for c in installation.lists)
         raise ConfigError(f"there is no list {only}; there is {known}")
     codes = []
-    clock = _clock(now)
     for each in chosen:
         try:
-            with App(each, clock, keep=keep) as app:
-                codes.append(work(app))
+            codes.append(work(each))
         except DigestError as error:
             complain(explained(error))
             codes.append(error.exit_code)
@@ -154,8 +165,8 @@ def _each(
     raise typer.Exit(worst)
 
 
-def _heading(terminal: Terminal, app: App) -> None:
-    terminal.say(f"{app.list.name} ({app.list.id})", style="bold")
+def _heading(terminal: Terminal, of: MailingList) -> None:
+    terminal.say(f"{of.name} ({of.id})", style="bold")
 
 
 # --- the commands ---------------------------------------------------------------------------------------------------
@@ -190,7 +201,7 @@ def pull(
     terminal = _terminal(json)
 
     def work(app: App) -> int:
-        _heading(terminal, app)
+        _heading(terminal, app.list)
         pulled = asyncio.run(app.pull())
         show_pulled(terminal, app.list.id, pulled)
         return PARTLY if any(report.error for report in pulled.all_reports) else DONE
@@ -224,7 +235,7 @@ def rank(
     terminal = _terminal(json)
 
     def work(app: App) -> int:
-        _heading(terminal, app)
+        _heading(terminal, app.list)
         with terminal.embedding() as embedding:
             proof, rankings = asyncio.run(app.rankings(to or (), top, Progress(on_embedded=embedding.embedded)))
         failed = complain_of_sources(app.list.id, proof.summaries)
@@ -290,7 +301,7 @@ def preview(
     terminal = _terminal(json)
 
     def work(app: App) -> int:
-        _heading(terminal, app)
+        _heading(terminal, app.list)
         with terminal.embedding() as embedding:
             proof = asyncio.run(app.proof(to or (), Progress(on_embedded=embedding.embedded)))
         failed = complain_of_sources(app.list.id, proof.summaries)
@@ -330,7 +341,7 @@ def send(
     terminal = _terminal(json)
 
     def work(app: App) -> int:
-        _heading(terminal, app)
+        _heading(terminal, app.list)
         if dry_run:
             return sending.rehearse(terminal, app, to or ())
         if test:
@@ -375,6 +386,78 @@ def run(config: ConfigOption = None, now: NowOption = None, verbose: VerboseOpti
     installation = _load(config, verbose)
     offset = _clock(now)() - datetime.now(UTC) if now else timedelta()
     asyncio.run(run_until_stopped(installation.lists, lambda: datetime.now(UTC) + offset))
+
+
+@cli.command(epilog="Example: digest mailbox --config lists/ --json")
+def mailbox(
+    config: ConfigOption = None, now: NowOption = None, json: JsonOption = False, verbose: VerboseOption = False
+) -> None:
+    """Read the mailbox once: bounces and complaints.
+
+    Addresses that are gone, and those of people who complain, are suppressed. Nothing is answered or deleted.
+    """
+    from digest import receiving
+
+    terminal = _terminal(json)
+    clock = _clock(now)
+
+    def work(each: ListConfig) -> int:
+        _heading(terminal, each.mailing_list)
+        return receiving.mailbox(terminal, each, clock)
+
+    installation = _load(config, verbose)
+    with_mailbox = tuple(each for each in installation.lists if each.inbox)
+    _each_config(replace(installation, lists=with_mailbox) if with_mailbox else installation, work)
+
+
+suppressions = typer.Typer(
+    help="Show and change who gets nothing any more, from no list.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    epilog="Example: digest suppressions list --json",
+)
+cli.add_typer(suppressions, name="suppressions")
+AddressesArgument = Annotated[list[str], typer.Argument(metavar="EMAIL...", help="One address or several.")]
+
+
+def _addresses(written: list[str]) -> list[Address]:
+    from digest.subscribe.values import WrongValue, email_address
+
+    try:
+        return [email_address(address) for address in written]
+    except WrongValue as error:
+        raise ConfigError(f"{', '.join(written)}: {error.must}") from None
+
+
+@suppressions.command("list", epilog="Example: digest suppressions list --json")
+def suppressions_list(config: ConfigOption = None, json: JsonOption = False) -> None:
+    """Show every suppressed address, since when, and why."""
+    from digest.receiving import list_suppressions
+
+    raise typer.Exit(list_suppressions(_terminal(json), _load(config, verbose=False)))
+
+
+@suppressions.command("add", epilog="Example: digest suppressions add ada@example.org --reason 'asked by telephone'")
+def suppressions_add(
+    email: AddressesArgument,
+    reason: Annotated[str, typer.Option(help="Why; `list` shows it.")] = "added by hand",
+    config: ConfigOption = None,
+    now: NowOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Send to these addresses no more, from any list."""
+    from digest.receiving import suppress
+
+    installation = _load(config, verbose=False)
+    raise typer.Exit(suppress(_terminal(json), installation, _addresses(email), reason, _clock(now)()))
+
+
+@suppressions.command("remove", epilog="Example: digest suppressions remove ada@example.org")
+def suppressions_remove(email: AddressesArgument, config: ConfigOption = None, json: JsonOption = False) -> None:
+    """Send to these addresses again; lists that they have left stay left."""
+    from digest.receiving import release
+
+    raise typer.Exit(release(_terminal(json), _load(config, verbose=False), _addresses(email)))
 
 
 @cli.command(epilog="Example: digest demo --out /tmp/demo")

@@ -1,0 +1,317 @@
+"""What a message that came back says: a pure function from its bytes to a `Reading`, and the rule of soft bounces.
+
+Reads delivery status notifications (RFC 3464, in a multipart/report of RFC 6522; RFC 6533 beyond ASCII), abuse reports
+(ARF, RFC 5965) and automatic replies (RFC 3834); what programs wrote before there were standards, flufl.bounce knows
+(extra `mailbox`). Nothing is ever answered. `diagnosis.py` judges what a failure says of the address.
+
+| the message                                              | is         | and then                                    |
+|----------------------------------------------------------|------------|---------------------------------------------|
+| status report, a recipient's `Action: failed`            | bounce     | counts, if it is proved (a)                 |
+| …, else `delayed`                                        | delayed    | nothing: it is still being tried            |
+| …, else `delivered`, `relayed`, `expanded`               | delivered  | nothing                                     |
+| abuse report of abuse, fraud or opt-out                  | complaint  | counts                                      |
+| other abuse or authentication reports, receipts          | notice     | nothing                                     |
+| not standard, from a mail system, known to flufl.bounce  | bounce or delayed                                        |
+| automatic reply                                          | auto-reply | nothing                                     |
+| anything else                                            | other      | nothing                                     |
+
+(a) Several recipients failed: her address is forwarded, and the mildest failure counts. One failed and another got it:
+    soft, as the address stands for several and some of them read us.
+
+Anybody can write such a message, so none is believed for what it says of an address. The proof is what we signed into
+the original and nobody else could know: the tag of its envelope sender (VERP), or the reader's token in its
+List-Unsubscribe beside its Message-ID. `evidence` holds what looks like them, for `digest.mailroom` to verify.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from email import message_from_bytes
+from email.errors import HeaderParseError
+from email.header import decode_header, make_header
+from email.message import Message
+from email.parser import HeaderParser
+from enum import StrEnum
+
+from digest.errors import MailboxError
+from digest.model import Attempt, BounceKind
+from digest.send.diagnosis import codes_in, judge, telling_code
+from digest.send.outcome import plain
+
+log = logging.getLogger("digest.bounces")
+
+INSTALL = "pip install 'papers-digest[mailbox]'"
+SOFT_BOUNCES = 5
+SOFT_PERIOD = timedelta(days=7)
+_EVIDENCE_LENGTH = 64 * 1024
+"""Characters of each part that are searched for proofs: a returned message's header comes first."""
+_MOST_PROOFS = 20
+"""A message of nothing but tags must not cost us a signature each."""
+
+
+class Sort(StrEnum):
+    """What a message is."""
+
+    BOUNCE = "bounce"
+    COMPLAINT = "complaint"
+    DELAYED = "delayed"
+    DELIVERED = "delivered"
+    NOTICE = "notice"
+    AUTO_REPLY = "auto-reply"
+    OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What in a message looks like our own, in order and unverified."""
+
+    tags: tuple[str, ...] = ()
+    message_ids: tuple[str, ...] = ()
+    """Of returned messages, with their angle brackets."""
+    tokens: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a message says. `kind` is set for a bounce and for a complaint."""
+
+    sort: Sort
+    kind: BounceKind | None = None
+    enhanced_code: str = ""
+    diagnostic: str = ""
+    evidence: Evidence = Evidence()
+
+
+def read(raw: bytes) -> Reading:
+    """What the message says. No bytes make it fail; raises MailboxError where flufl.bounce is missing and needed."""
+    try:
+        return _read(raw)
+    except MailboxError:
+        raise
+    except Exception as error:  # the email package raises a dozen kinds of error for what is no message
+        log.debug("not a message that can be read: %r", error)
+        return Reading(Sort.OTHER)
+
+
+def is_worn_out(attempts: Iterable[Attempt]) -> bool:
+    """Whether an address's soft bounces suppress it: five in a row, the first and the last at least 7 days apart.
+
+    `attempts` are what servers took for the address, newest first. Those after the newest bounce are not judged yet:
+    a bounce takes up to five days. From there on back, one that did not come back is a success and ends the row; one
+    that was refused for policy neither counts nor ends it. Time is counted between the attempts, so it does not matter
+    when the mailbox was read.
+    """
+    row: list[Attempt] = []
+    for attempt in attempts:
+        if attempt.bounce in (BounceKind.SOFT, BounceKind.HARD):
+            row.append(attempt)
+            if len(row) >= SOFT_BOUNCES and row[0].at - attempt.at >= SOFT_PERIOD:
+                return True
+        elif attempt.bounce is None and row:
+            return False
+    return False
+
+
+class _Part(Message):
+    """A part whose own parts are not messages: a returned or reported one is text, whose transfer encoding counts.
+
+    The email package would parse a status report before it is decoded, and a walk would go into what was returned.
+    """
+
+    def get_content_type(self) -> str:
+        kind = super().get_content_type()
+        return kind.replace("message/", "text/", 1) if kind.startswith("message/") else kind
+
+
+_STATUS_REPORTS = ("text/delivery-status", "text/global-delivery-status")
+_ABUSE_REPORT = "text/feedback-report"
+_COMPLAINTS = frozenset({"abuse", "fraud", "opt-out", "opt-out-list"})
+
+
+def _read(raw: bytes) -> Reading:
+    message = message_from_bytes(raw, _class=_Part)
+    leaves = [part for part in message.walk() if not part.is_multipart()]
+    texts = {id(part): _text(part) for part in leaves if part.get_content_maintype() == "text"}
+    evidence = _evidence(message, texts.values())
+    for part in leaves:
+        if part.get_content_type() in _STATUS_REPORTS and (found := _of_status(texts[id(part)])):
+            return _reading(*found, evidence)
+        if part.get_content_type() == _ABUSE_REPORT:
+            return _of_abuse(texts[id(part)], evidence)
+    if _is_of_a_mail_system(message) and (sort := _as_flufl_knows_it(raw)):
+        words = _RETURNED.split(next(iter(texts.values()), ""), maxsplit=1)[0]
+        code = telling_code("", words)
+        return _reading(sort, _Failure(judge(code, words), code, _telling_line(words)), evidence)
+    if message.get_content_type() == "multipart/report":
+        return Reading(Sort.NOTICE, evidence=evidence)
+    return Reading(Sort.AUTO_REPLY if _is_automatic(message) else Sort.OTHER, evidence=evidence)
+
+
+def _text(part: Message) -> str:
+    data = part.get_payload(decode=True)
+    return data.decode("utf-8", "replace") if isinstance(data, bytes) else ""
+
+
+# --- proofs ---------------------------------------------------------------------------------------------------------
+
+_TAG = re.compile(r"\+([0-9a-f]{33,48})@", re.I)
+_MESSAGE_ID = re.compile(r"^message-id:\s*(<[^<>\s]{1,250}>)", re.I | re.M)
+_TOKEN = re.compile(r"/unsubscribe/[^/\s<>]{1,200}/((?:0|[1-9]\d{0,18})\.[A-Za-z0-9_-]{24})(?![\w-])", re.ASCII)
+
+
+def _evidence(message: Message, texts: Iterable[str]) -> Evidence:
+    """To whom it was sent comes first: what a report returns was written by the one who reports."""
+    parts = [text[:_EVIDENCE_LENGTH] for text in texts]
+    head = "\n".join(str(value) for value in message.values())[:_EVIDENCE_LENGTH]
+    return Evidence(_all(_TAG, [head, *parts]), _all(_MESSAGE_ID, parts), _all(_TOKEN, parts))
+
+
+def _all(pattern: re.Pattern[str], texts: Iterable[str]) -> tuple[str, ...]:
+    found = dict.fromkeys(match[1] for text in texts for match in pattern.finditer(text))
+    return tuple(found)[:_MOST_PROOFS]
+
+
+# --- status reports (RFC 3464) --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Failure:
+    kind: BounceKind
+    code: str = ""
+    diagnostic: str = ""
+
+
+def _reading(sort: Sort, failure: _Failure, evidence: Evidence) -> Reading:
+    kind = failure.kind if sort is Sort.BOUNCE else None
+    return Reading(sort, kind, failure.code, failure.diagnostic, evidence)
+
+
+_MILDEST_FIRST = (BounceKind.POLICY, BounceKind.SOFT, BounceKind.HARD)
+
+
+def _of_status(report: str) -> tuple[Sort, _Failure] | None:
+    """What a report says in all, and of whom; None if no recipient is in it."""
+    found = [(_action(fields), _failure(fields)) for fields in _recipients(report)]
+    if not found:
+        return None
+    failed = [failure for action, failure in found if action is Sort.BOUNCE]
+    for sort in (Sort.DELAYED, Sort.DELIVERED):
+        if not failed and (told := [failure for action, failure in found if action is sort]):
+            return sort, told[0]
+    mildest = min(failed, key=lambda failure: _MILDEST_FIRST.index(failure.kind))
+    if len(failed) < len(found) and mildest.kind is BounceKind.HARD:
+        mildest = _Failure(BounceKind.SOFT, mildest.code, mildest.diagnostic)
+    return Sort.BOUNCE, mildest
+
+
+def _recipients(report: str) -> Iterator[Message]:
+    """The groups of fields about a recipient; some programs leave out the group about the whole message."""
+    for group in re.split(r"(?:\r?\n[ \t]*){2,}", report.strip()):
+        fields = HeaderParser().parsestr(group.lstrip())
+        if any(name in fields for name in ("Final-Recipient", "Original-Recipient", "Action", "Status")):
+            yield fields
+
+
+def _action(fields: Message) -> Sort:
+    """By the action (OpenSMTPD calls a failure `error`), or what the status means where there is none."""
+    action, status = str(fields.get("Action", "")).strip().lower(), codes_in(str(fields.get("Status", "")))
+    if action.startswith(("fail", "error")):
+        return Sort.BOUNCE
+    if action:
+        return Sort.DELAYED if action.startswith("delay") else Sort.DELIVERED
+    return {"5": Sort.BOUNCE, "4": Sort.DELAYED}.get(status[0][0] if status else "", Sort.DELIVERED)
+
+
+def _failure(fields: Message) -> _Failure:
+    words = re.sub(r"^\s*[\w-]+\s*;", "", str(fields.get("Diagnostic-Code", "")))
+    status = str(fields.get("Status", ""))
+    code = telling_code(status, words)
+    return _Failure(judge(code, words), code, plain(words) or plain(status))
+
+
+# --- abuse reports (RFC 5965) ---------------------------------------------------------------------------------------
+
+
+def _of_abuse(report: str, evidence: Evidence) -> Reading:
+    fields = HeaderParser().parsestr(report.lstrip())
+    kind = str(fields.get("Feedback-Type", "")).partition(";")[0].strip().lower()
+    told = plain(f"{kind} report by {fields.get('User-Agent', 'an unnamed program')}")
+    if kind not in _COMPLAINTS:
+        return Reading(Sort.NOTICE, diagnostic=told, evidence=evidence)
+    return Reading(Sort.COMPLAINT, BounceKind.COMPLAINT, diagnostic=told, evidence=evidence)
+
+
+# --- automatic replies, and what no standard describes --------------------------------------------------------------
+
+_MAIL_SYSTEM = re.compile(
+    r"\b(mailer-daemon|mail-?daemon|mailerdaemon|postmaster|mdaemon|mail[._-]?delivery[._-]?(sub)?system)\b", re.I
+)
+_REPLY_FIELDS = ("X-Autoreply", "X-Autorespond", "X-Autoresponder", "X-Auto-Reply", "X-Vacation", "Vacation")
+_REPLY_SUBJECT = re.compile(
+    r"^\W*(?:(?:re|aw|sv|tr)\s*:\s*)*(?:auto(?:matic|mated)?[ -]?(?:reply|response)|automatische antwort|abwesen"
+    r"|out of (?:the )?office|vacation|away from|on (?:annual )?leave|r[ée]ponse automatique|absence"
+    r"|risposta automatica|fuori ufficio|respuesta autom|fuera de (?:la )?oficina|resposta autom|automatisch antwoord"
+    r"|afwezig|自動返信|自动回复|자동)",
+    re.I,
+)
+
+
+def _is_automatic(message: Message) -> bool:
+    """RFC 3834's own field, those that came before it, and what people's programs write into the subject."""
+    submitted = str(message.get("Auto-Submitted", "no")).partition(";")[0].strip().lower()
+    return (
+        submitted != "no"
+        or any(name in message for name in _REPLY_FIELDS)
+        or str(message.get("Precedence", "")).strip().lower() in ("auto_reply", "auto-reply")
+        or bool(_REPLY_SUBJECT.search(_decoded(str(message.get("Subject", "")))))
+    )
+
+
+def _decoded(subject: str) -> str:
+    try:
+        return str(make_header(decode_header(subject)))
+    except (LookupError, ValueError, HeaderParseError):
+        return subject
+
+
+def _is_of_a_mail_system(message: Message) -> bool:
+    return (
+        "X-Failed-Recipients" in message
+        or str(message.get("Return-Path", "")).strip() == "<>"
+        or bool(_MAIL_SYSTEM.search(str(message.get("From", ""))))
+    )
+
+
+def detectors() -> Callable[[Message], tuple[Collection[bytes], Collection[bytes]]]:
+    """flufl.bounce's: which addresses failed for now, and which for good. Raises MailboxError where it is missing."""
+    try:
+        from flufl.bounce import all_failures
+    except ImportError:
+        raise MailboxError(f"reading bounces needs an extra that is not installed: `{INSTALL}`") from None
+    logging.getLogger("flufl.bounce").setLevel(logging.CRITICAL)  # it writes a traceback before it raises
+    return all_failures
+
+
+def _as_flufl_knows_it(raw: bytes) -> Sort | None:
+    """Its detectors tell what failed for good from what is being tried still; they give addresses, and no reasons."""
+    delayed, failed = detectors()(message_from_bytes(raw))
+    if failed:
+        return Sort.BOUNCE
+    return Sort.DELAYED if delayed else None
+
+
+_RETURNED = re.compile(
+    r"^(?:[->*_= ]+.*(?:copy|original|returned|below|forwarded|header)|Return-Path:|Received:).*$", re.I | re.M
+)
+"""Where the returned message begins: what is in it was not said by the mail system."""
+
+
+def _telling_line(words: str) -> str:
+    """The line that names a code or a reply, else the first that says anything."""
+    lines = [line for line in map(str.strip, words.splitlines()) if line]
+    telling = (line for line in lines if codes_in(line) or re.search(r"(?<!\S)[45]\d\d[ -]", line))
+    return plain(next(telling, lines[0] if lines else ""))
