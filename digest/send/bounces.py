@@ -36,6 +36,7 @@ from email.header import decode_header, make_header
 from email.message import Message
 from email.parser import HeaderParser
 from enum import StrEnum
+from itertools import islice
 
 from digest.errors import MailboxError
 from digest.model import Attempt, BounceKind
@@ -50,7 +51,10 @@ SOFT_PERIOD = timedelta(days=7)
 _EVIDENCE_LENGTH = 64 * 1024
 """Characters of each part that are searched for proofs: a returned message's header comes first."""
 _MOST_PROOFS = 20
-"""A message of nothing but tags must not cost us a signature each."""
+_MOST_RECIPIENTS = 100
+_MOST_PARTS = 100
+_ODD_LENGTH = 64 * 1024
+"""Octets that flufl.bounce looks at, several times over: what it knows stands at the beginning."""
 
 
 class Sort(StrEnum):
@@ -134,7 +138,7 @@ _COMPLAINTS = frozenset({"abuse", "fraud", "opt-out", "opt-out-list"})
 
 def _read(raw: bytes) -> Reading:
     message = message_from_bytes(raw, _class=_Part)
-    leaves = [part for part in message.walk() if not part.is_multipart()]
+    leaves = list(islice((part for part in message.walk() if not part.is_multipart()), _MOST_PARTS))
     texts = {id(part): _text(part) for part in leaves if part.get_content_maintype() == "text"}
     evidence = _evidence(message, texts.values())
     for part in leaves:
@@ -210,7 +214,7 @@ def _of_status(report: str) -> tuple[Sort, _Failure] | None:
 
 def _recipients(report: str) -> Iterator[Message]:
     """The groups of fields about a recipient; some programs leave out the group about the whole message."""
-    for group in re.split(r"(?:\r?\n[ \t]*){2,}", report.strip()):
+    for group in re.split(r"(?:\r?\n[ \t]*){2,}", report.strip(), maxsplit=_MOST_RECIPIENTS)[:_MOST_RECIPIENTS]:
         fields = HeaderParser().parsestr(group.lstrip())
         if any(name in fields for name in ("Final-Recipient", "Original-Recipient", "Action", "Status")):
             yield fields
@@ -227,7 +231,7 @@ def _action(fields: Message) -> Sort:
 
 
 def _failure(fields: Message) -> _Failure:
-    words = re.sub(r"^\s*[\w-]+\s*;", "", str(fields.get("Diagnostic-Code", "")))
+    words = " ".join(re.sub(r"^\s*[\w-]+\s*;", "", str(fields.get("Diagnostic-Code", ""))).split())
     status = str(fields.get("Status", ""))
     code = telling_code(status, words)
     return _Failure(judge(code, words), code, plain(words) or plain(status))
@@ -298,7 +302,7 @@ def detectors() -> Callable[[Message], tuple[Collection[bytes], Collection[bytes
 
 def _as_flufl_knows_it(raw: bytes) -> Sort | None:
     """Its detectors tell what failed for good from what is being tried still; they give addresses, and no reasons."""
-    delayed, failed = detectors()(message_from_bytes(raw))
+    delayed, failed = detectors()(message_from_bytes(raw[:_ODD_LENGTH]))
     if failed:
         return Sort.BOUNCE
     return Sort.DELAYED if delayed else None

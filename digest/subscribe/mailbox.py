@@ -70,6 +70,7 @@ class Mailbox:
     ) -> None:
         with contextlib.suppress(imaplib.IMAP4.error, OSError):
             self._client.logout()
+        _close(self._client)
 
     def read(self, position: Position | None, since: date) -> Iterator[tuple[Position, tuple[Mail, ...]]]:
         """The messages behind the position in batches, oldest first, each with the position behind it.
@@ -100,9 +101,8 @@ class Mailbox:
     def _fetch(self, uids: Sequence[int]) -> tuple[Mail, ...]:
         """The messages; what was deleted meanwhile is left out. If they cannot be had together, one by one."""
         numbers = ",".join(map(str, uids))
-        try:
-            answer = self._again(lambda client: _ok(client.uid("FETCH", numbers, f"(UID BODY.PEEK[]<0.{LARGEST}>)")))
-        except _RefusedError:
+        kind, answer = self._again(lambda client: client.uid("FETCH", numbers, f"(UID BODY.PEEK[]<0.{LARGEST}>)"))
+        if kind != "OK":
             if len(uids) == 1:
                 return (Mail(uids[0], None),)
             return tuple(mail for uid in uids for mail in self._fetch([uid]))
@@ -115,6 +115,7 @@ class Mailbox:
             try:
                 return command(self._client)
             except (imaplib.IMAP4.abort, OSError):
+                _close(self._client)
                 numbered = self._uid_validity
                 self._client = self._connected()
                 if self._uid_validity != numbered:
@@ -136,8 +137,7 @@ class Mailbox:
             _ok(client.select("INBOX"))
             self._uid_validity, next_uid = (_number(client, name) for name in ("UIDVALIDITY", "UIDNEXT"))
         except BaseException:
-            with contextlib.suppress(OSError):
-                client.shutdown()
+            _close(client)
             raise
         self._next_uid = max(self._next_uid, next_uid)
         return client
@@ -156,14 +156,15 @@ _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct",
 """IMAP's own, whatever language this program runs in."""
 
 
-class _RefusedError(imaplib.IMAP4.error):
-    """The server said NO to one command; the connection is good."""
+def _close(client: imaplib.IMAP4) -> None:
+    with contextlib.suppress(OSError):
+        client.shutdown()
 
 
 def _ok(answer: tuple[str, list[Any]]) -> list[Any]:
     kind, data = answer
     if kind != "OK":
-        raise _RefusedError(data[0] if data else kind)
+        raise imaplib.IMAP4.error(data[0] if data else kind)
     return data
 
 
