@@ -10,9 +10,10 @@ import asyncio
 import io
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -24,7 +25,7 @@ from digest.errors import ConfigError, DigestError
 if TYPE_CHECKING:
     from digest.app import App
     from digest.console import Terminal
-    from digest.model import Address, MailingList
+    from digest.model import Address
     from digest.settings import Installation, ListConfig
 
 DONE, PARTLY, USAGE, NOTHING = 0, 1, 2, 3
@@ -134,30 +135,30 @@ def _each(
     keep: bool = True,
     only: str | None = None,
 ) -> None:
-    """Does the work for every list, or only for that with the id `only`, with its `App`; exits with the worst code."""
+    """Does the work for every list, or only for that with the id `only`. Exits with the worst code."""
     from digest.app import App
 
+    chosen = [c for c in installation.lists if only is None or c.mailing_list.id == only]
+    if not chosen:
+        known = ", ".join(c.mailing_list.id for c in installation.lists)
+        raise ConfigError(f"there is no list {only}; there is {known}")
     clock = _clock(now)
 
     def opened(config: ListConfig) -> int:
         with App(config, clock, keep=keep) as app:
             return work(app)
 
-    _each_config(installation, opened, only=only)
+    _all(partial(opened, config) for config in chosen)
 
 
-def _each_config(installation: Installation, work: Callable[[ListConfig], int], *, only: str | None = None) -> None:
-    """As `_each`, where the config is enough. One list's failure never keeps the others from theirs."""
+def _all(works: Iterable[Callable[[], int]]) -> None:
+    """Does every work; one's failure never keeps the others from theirs. Exits with the worst of their codes."""
     from digest.console import complain, explained
 
-    chosen = [c for c in installation.lists if only is None or c.mailing_list.id == only]
-    if not chosen:
-        known = ", ".join(c.mailing_list.id for c in installation.lists)
-        raise ConfigError(f"there is no list {only}; there is {known}")
     codes = []
-    for each in chosen:
+    for work in works:
         try:
-            codes.append(work(each))
+            codes.append(work())
         except DigestError as error:
             complain(explained(error))
             codes.append(error.exit_code)
@@ -165,8 +166,8 @@ def _each_config(installation: Installation, work: Callable[[ListConfig], int], 
     raise typer.Exit(worst)
 
 
-def _heading(terminal: Terminal, of: MailingList) -> None:
-    terminal.say(f"{of.name} ({of.id})", style="bold")
+def _heading(terminal: Terminal, app: App) -> None:
+    terminal.say(f"{app.list.name} ({app.list.id})", style="bold")
 
 
 # --- the commands ---------------------------------------------------------------------------------------------------
@@ -201,7 +202,7 @@ def pull(
     terminal = _terminal(json)
 
     def work(app: App) -> int:
-        _heading(terminal, app.list)
+        _heading(terminal, app)
         pulled = asyncio.run(app.pull())
         show_pulled(terminal, app.list.id, pulled)
         return PARTLY if any(report.error for report in pulled.all_reports) else DONE
@@ -235,7 +236,7 @@ def rank(
     terminal = _terminal(json)
 
     def work(app: App) -> int:
-        _heading(terminal, app.list)
+        _heading(terminal, app)
         with terminal.embedding() as embedding:
             proof, rankings = asyncio.run(app.rankings(to or (), top, Progress(on_embedded=embedding.embedded)))
         failed = complain_of_sources(app.list.id, proof.summaries)
@@ -301,7 +302,7 @@ def preview(
     terminal = _terminal(json)
 
     def work(app: App) -> int:
-        _heading(terminal, app.list)
+        _heading(terminal, app)
         with terminal.embedding() as embedding:
             proof = asyncio.run(app.proof(to or (), Progress(on_embedded=embedding.embedded)))
         failed = complain_of_sources(app.list.id, proof.summaries)
@@ -341,7 +342,7 @@ def send(
     terminal = _terminal(json)
 
     def work(app: App) -> int:
-        _heading(terminal, app.list)
+        _heading(terminal, app)
         if dry_run:
             return sending.rehearse(terminal, app, to or ())
         if test:
@@ -397,17 +398,15 @@ def mailbox(
     Addresses that are gone, and those of people who complain, are suppressed. Nothing is answered or deleted.
     """
     from digest import receiving
-
-    terminal = _terminal(json)
-    clock = _clock(now)
-
-    def work(each: ListConfig) -> int:
-        _heading(terminal, each.mailing_list)
-        return receiving.mailbox(terminal, each, clock)
+    from digest.mailroom import shared
 
     installation = _load(config, verbose)
-    with_mailbox = tuple(each for each in installation.lists if each.inbox)
-    _each_config(replace(installation, lists=with_mailbox) if with_mailbox else installation, work)
+    groups = shared(installation.lists)
+    if not groups:
+        paths = ", ".join(str(each.path) for each in installation.lists)
+        raise ConfigError(f"{paths}: there is no [mailbox] with host, username and password")
+    terminal, clock = _terminal(json), _clock(now)
+    _all(partial(receiving.mailbox, terminal, group, clock) for group in groups)
 
 
 suppressions = typer.Typer(

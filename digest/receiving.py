@@ -23,18 +23,23 @@ _NAMED = 3
 """So many suppressed addresses are named in a summary."""
 
 
-def mailbox(terminal: Terminal, config: ListConfig, now: Callable[[], datetime]) -> int:
-    """Reads the list's mailbox once; shows each message that mattered, when it is done with. Raises DigestError."""
+def mailbox(terminal: Terminal, configs: Sequence[ListConfig], now: Callable[[], datetime]) -> int:
+    """Reads the mailbox of these lists once, and shows each message that mattered when it is done with.
+
+    `configs` are one of the groups of `mailroom.shared`. Raises DigestError.
+    """
+    terminal.say(", ".join(f"{c.mailing_list.name} ({c.mailing_list.id})" for c in configs), style="bold")
+    lists = [config.mailing_list.id for config in configs]
     handled = []
-    with Mailroom(config, now) as mailroom:
+    with Mailroom(configs, now) as mailroom:
         for each in mailroom.read():
             handled.append(each)
             if line := _line(each):
                 terminal.say(f"  {line}")
             if each.fate is Fate.UNREADABLE:
-                complain(f"{config.mailing_list.id}: message {each.uid} was skipped: the server could not give it")
+                complain(f"{', '.join(lists)}: message {each.uid} was skipped: the server could not give it")
     terminal.say(f"  {summary(handled)}")
-    terminal.emit({"list": config.mailing_list.id, "messages": [_json(each) for each in handled if _matters(each)]})
+    terminal.emit({"lists": lists, "messages": [_json(each) for each in handled if _matters(each)]})
     return PARTLY if any(each.fate is Fate.UNREADABLE for each in handled) else DONE
 
 
@@ -90,6 +95,7 @@ def _json(handled: Handled) -> dict[str, Any]:
     reading, bounce = handled.reading, handled.bounce
     return {
         "uid": handled.uid,
+        "list": handled.list_id,
         "fate": handled.fate,
         "sort": reading.sort if reading else None,
         "kind": reading.kind if reading else None,

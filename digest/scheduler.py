@@ -4,7 +4,7 @@ Every list has one job on its schedule; runs that fall together count once (`coa
 made (`misfire_grace_time=None`). A run is owed from the moment it is due until its edition is made: one that was missed
 while the program was down is made at the start, one whose sources all failed is tried again, later and later. Between
 runs, deferred deliveries are tried when they are due; a relay that refuses everybody is left alone for a while. Beside
-all that, each list's mailbox is read every few minutes; trouble there is told, and stops nothing. The config is read
+all that, mailboxes are read every few minutes; trouble there is told, and stops nothing. The config is read
 again for every piece of work.
 """
 
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from digest.app import App
 from digest.console import Terminal, complain, complain_of_sources, counts_line, explained
 from digest.errors import ConfigError, DigestError
-from digest.mailroom import Handled, Mailroom
+from digest.mailroom import Handled, Mailroom, shared
 from digest.model import MailingList
 from digest.receiving import summary
 from digest.schedule import read_schedule
@@ -159,48 +159,51 @@ class ListRunner:
 
 
 class MailboxRunner:
-    """Reads one list's mailbox; never twice at a time."""
+    """Reads the lists' mailboxes; never twice at a time."""
 
-    def __init__(self, config: ListConfig, now: Callable[[], datetime], stop: asyncio.Event, terminal: Terminal):
-        self._config = config
+    def __init__(
+        self, configs: Sequence[ListConfig], now: Callable[[], datetime], stop: asyncio.Event, terminal: Terminal
+    ):
+        self._configs = configs
         self._now = now
         self._stop = stop
         self._terminal = terminal
         self._busy = asyncio.Lock()
-        self._trouble = ""
+        self._troubles: dict[str, str] = {}
 
     async def read(self) -> None:
-        """Reads what is new, in a thread. Trouble is told once, as long as it stays the same."""
+        """Reads what is new, each mailbox in a thread. Trouble is told once, as long as it stays the same."""
         async with self._busy:
-            self._config = _read_again(self._config)
-            if self._stop.is_set() or self._config.inbox is None:
-                return
-            list_id = self._config.mailing_list.id
-            try:
-                handled = await asyncio.to_thread(self._read)
-            except DigestError as error:
-                self._tell_trouble(list_id, explained(error))
-            except Exception as error:  # a mailbox's trouble must not end anything
-                log.exception("%s: mailbox failed", list_id)
-                self._tell_trouble(list_id, repr(error))
-            else:
-                self._trouble = ""
-                if handled:
-                    self._terminal.say(f"{self._now():%Y-%m-%d %H:%M:%S} UTC  {list_id}: mailbox: {summary(handled)}")
+            self._configs = [_read_again(config) for config in self._configs]
+            await asyncio.gather(*(self._read_one(group) for group in shared(self._configs)))
 
     async def finished(self) -> None:
-        """Returns when the mailbox is not being read."""
+        """Returns when no mailbox is being read."""
         async with self._busy:
             pass
 
-    def _read(self) -> tuple[Handled, ...]:
-        with Mailroom(self._config, self._now) as mailroom:
-            return tuple(mailroom.read(self._stop.is_set))
+    async def _read_one(self, configs: Sequence[ListConfig]) -> None:
+        lists = ", ".join(config.mailing_list.id for config in configs)
+        trouble = ""
+        try:
+            handled = await asyncio.to_thread(self._handled, configs)
+        except DigestError as error:
+            trouble = explained(error)
+        except Exception as error:  # a mailbox's trouble must not end anything
+            log.exception("%s: mailbox failed", lists)
+            trouble = repr(error)
+        else:
+            if handled:
+                self._terminal.say(f"{self._now():%Y-%m-%d %H:%M:%S} UTC  {lists}: mailbox: {summary(handled)}")
+        if trouble and trouble != self._troubles.get(lists):
+            complain(f"{lists}: mailbox: {trouble}; it is tried again every {READ_EVERY.seconds // 60} minutes")
+        self._troubles[lists] = trouble
 
-    def _tell_trouble(self, list_id: str, trouble: str) -> None:
-        if trouble != self._trouble:
-            complain(f"{list_id}: mailbox: {trouble}; it is tried again every {READ_EVERY.seconds // 60} minutes")
-        self._trouble = trouble
+    def _handled(self, configs: Sequence[ListConfig]) -> tuple[Handled, ...]:
+        if self._stop.is_set():
+            return ()
+        with Mailroom(configs, self._now) as mailroom:
+            return tuple(mailroom.read(self._stop.is_set))
 
 
 def _read_again(config: ListConfig) -> ListConfig:
@@ -221,7 +224,7 @@ async def run_until_stopped(configs: Sequence[ListConfig], now: Callable[[], dat
     terminal = Terminal()
     scheduler = AsyncIOScheduler(job_defaults={"coalesce": True, "misfire_grace_time": None, "max_instances": 1})
     runners = [ListRunner(config, now, stop, terminal) for config in configs]
-    readers = [MailboxRunner(config, now, stop, terminal) for config in configs]
+    mailboxes = MailboxRunner(configs, now, stop, terminal)
     with stop_on_signals(stop, complain):
         for config, runner in zip(configs, runners, strict=True):
             scheduler.add_job(runner.send, trigger(config.mailing_list), id=f"send {config.mailing_list.id}")
@@ -230,17 +233,15 @@ async def run_until_stopped(configs: Sequence[ListConfig], now: Callable[[], dat
                 f"{config.mailing_list.name} ({config.mailing_list.id}): next run "
                 f"{next_run(config.mailing_list, now()) or 'never'}"
             )
-        for reader in readers:
-            scheduler.add_job(reader.read, IntervalTrigger(seconds=int(READ_EVERY.total_seconds())))
+        scheduler.add_job(mailboxes.read, IntervalTrigger(seconds=int(READ_EVERY.total_seconds())))
         scheduler.start()
         catching_up = [asyncio.create_task(runner.catch_up()) for runner in runners]
-        catching_up += [asyncio.create_task(reader.read()) for reader in readers]
+        catching_up.append(asyncio.create_task(mailboxes.read()))
         await stop.wait()
         scheduler.pause()
         await asyncio.gather(*catching_up)
         for runner in runners:
             await runner.finished()
-        for reader in readers:
-            await reader.finished()
+        await mailboxes.finished()
         scheduler.shutdown(wait=False)
     terminal.say("stopped")

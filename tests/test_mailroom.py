@@ -12,7 +12,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -36,7 +35,6 @@ from tests.lists import DAY_ONE, DAY_TWO, write_list
 from tests.servers.imap import PASSWORD, Behaviour, ImapServer, well_behaved
 from tests.test_cli import Answer, jsons, run
 
-LAB = ListId("lab")
 NOW = datetime.fromisoformat(DAY_ONE)
 MAILBOX = """
 [mailbox]
@@ -47,26 +45,21 @@ username = "digest"
 """
 
 
-@dataclass
 class World:
     """A list whose edition has gone out, its mailbox, and what its messages were signed with."""
 
-    folder: Path
-    server: ImapServer
-    readers: int
-
-    def __post_init__(self) -> None:
-        self.config = write_list(self.folder, self.readers, extra=MAILBOX.format(server=self.server))
-        text = self.config.read_text().replace(
-            "papers = 3", 'papers = 3\nbounces = "bounces@lists.example.org"\nbase_url = "https://lists.example.org"'
-        )
-        self.config.write_text(text)
+    def __init__(self, folder: Path, server: ImapServer, readers: int = 2, list_id: str = "lab", name: str = "reader"):
+        self.folder, self.server, self.list_id, self.name = folder, server, ListId(list_id), name
+        self.config = write_list(folder, readers, extra=MAILBOX.format(server=server))
+        text = self.config.read_text().replace('"lab"', f'"{list_id}"').replace('"reader', f'"{name}')
+        addresses = 'bounces = "bounces@lists.example.org"\nbase_url = "https://lists.example.org"'
+        self.config.write_text(text.replace("papers = 3", f"papers = 3\n{addresses}"))
         assert self.digest("send").returncode == 0
         with self.store() as connection:
             rows = connection.execute(sa.select(schema.deliveries).order_by(schema.deliveries.c.id)).all()
         self.deliveries = {row.address: row for row in rows}
         database = open_database(self.url)
-        self.tokens = Tokens(Secrets(database, lambda: NOW).signing_keys(), LAB)
+        self.tokens = Tokens(Secrets(database, lambda: NOW).signing_keys(), self.list_id)
         database.close()
 
     @property
@@ -84,7 +77,7 @@ class World:
 
     def message(self, name: str, reader: int = 0, **forged: str) -> bytes:
         """A sample that answers the reader's delivery."""
-        row = self.deliveries[f"reader{reader}@example.org"]
+        row = self.deliveries[f"{self.name}{reader}@example.org"]
         proof = {
             "tag": self.tokens.bounce_tag(DeliveryId(row.id)),
             "token": self.tokens.sign(Purpose.UNSUBSCRIBE, SubscriberId(row.subscriber_id)),
@@ -170,12 +163,13 @@ def test_json_has_every_message_that_mattered(make: Callable[..., World]) -> Non
     world = make(1)
     world.server.add(world.message("postfix-unknown-user"), world.message("vacation"))
     (told,) = jsons(world.digest("mailbox", "--json").stdout)
-    assert told["list"] == "lab"
+    assert told["lists"] == ["lab"]
     (message,) = told["messages"]
     diagnostic = message.pop("diagnostic")
     assert diagnostic.startswith("550 5.1.1")
     assert message == {
         "uid": 1,
+        "list": "lab",
         "fate": "counted",
         "sort": "bounce",
         "kind": "hard",
@@ -252,14 +246,14 @@ def test_after_a_crash_each_bounce_has_counted_once(make: Callable[..., World], 
     world = make()
     world.server.add(*(world.message("qmail-qsbmf", n) for n in range(4)))
     (config,) = load([world.config], {"DIGEST_MAILBOX__PASSWORD": PASSWORD}).lists
-    with mock.patch.object(*where, side_effect=Crash), pytest.raises(Crash), Mailroom(config, lambda: NOW) as room:
+    with mock.patch.object(*where, side_effect=Crash), pytest.raises(Crash), Mailroom([config], lambda: NOW) as room:
         list(room.read())
-    with Mailroom(config, lambda: NOW) as room:
+    with Mailroom([config], lambda: NOW) as room:
         fates = {handled.fate for handled in room.read()}
     assert fates == {Fate.COUNTED if where[1] == "read" else Fate.REPEATED}
     assert len(world.counted) == 4
     assert world.server.seen == {1, 2, 3, 4}
-    with Mailroom(config, lambda: NOW) as room:
+    with Mailroom([config], lambda: NOW) as room:
         assert list(room.read()) == []
 
 
@@ -296,7 +290,7 @@ def test_two_at_once_count_each_bounce_once(make: Callable[..., World]) -> None:
     fates: list[Fate] = []
 
     def work() -> None:
-        with Mailroom(config, lambda: NOW) as room:
+        with Mailroom([config], lambda: NOW) as room:
             fates.extend(handled.fate for handled in room.read())
 
     threads = [threading.Thread(target=work) for _ in range(3)]
@@ -316,7 +310,7 @@ def test_without_a_mailbox_it_says_what_is_missing(tmp_path: Path) -> None:
     """Exit code 2, and the keys to write."""
     answer = run("mailbox", "--config", str(write_list(tmp_path)))
     assert answer.returncode == 2
-    assert "[mailbox] has no host, username and password" in answer.stderr
+    assert "there is no [mailbox] with host, username and password" in answer.stderr
 
 
 def test_lists_without_a_mailbox_are_passed_over(make: Callable[..., World]) -> None:
@@ -327,6 +321,34 @@ def test_lists_without_a_mailbox_are_passed_over(make: Callable[..., World]) -> 
     (world.folder / "plain.toml").write_text(text)
     answer = run("mailbox", "--config", str(world.folder), DIGEST_MAILBOX__PASSWORD=PASSWORD)
     assert answer.returncode == 0, answer.stderr
+
+
+def test_lists_share_a_mailbox(make: Callable[..., World]) -> None:
+    """It is read once for all that name it, and each bounce counts for the list that sent."""
+    world = make(2)
+    (world.folder / "second").mkdir()
+    second = World(world.folder / "second", world.server, 2, "second", "other")
+    world.server.add(world.message("qmail-qsbmf", 0), second.message("qmail-qsbmf", 1), world.message("qmail-qsbmf", 1))
+    answer = world.digest("mailbox", "--config", str(second.config))
+    assert answer.stdout.startswith("Lab (second), Lab (lab)\n")
+    assert "3 bounces: 3 hard" in answer.stdout
+    assert (world.suppressed, second.suppressed) == (
+        ["reader0@example.org", "reader1@example.org"],
+        ["other1@example.org"],
+    )
+    assert world.server.fetched == 1
+
+
+def test_a_list_that_is_new_to_a_mailbox_reads_what_came_before(make: Callable[..., World]) -> None:
+    """The others meet their messages again, which does nothing."""
+    world = make(1)
+    world.server.add(world.message("qmail-qsbmf"))
+    world.digest("mailbox")
+    second = world.folder / "second.toml"
+    second.write_text(world.config.read_text().replace('id = "lab"', 'id = "second"'))
+    answer = world.digest("mailbox", "--config", str(second))
+    assert "  1 counted before" in answer.stdout
+    assert "nothing new" in world.digest("mailbox", "--config", str(second)).stdout
 
 
 def test_without_the_extra_it_names_it(make: Callable[..., World]) -> None:
@@ -398,7 +420,7 @@ def test_a_mailbox_that_fails_is_told_once_and_ends_nothing(
     (config,) = load([world.config], {"DIGEST_MAILBOX__PASSWORD": PASSWORD}).lists
 
     async def work() -> None:
-        runner = MailboxRunner(config, lambda: NOW, asyncio.Event(), Terminal())
+        runner = MailboxRunner([config], lambda: NOW, asyncio.Event(), Terminal())
         for password in ("wrong", "wrong", PASSWORD):
             with mock.patch.dict(os.environ, DIGEST_MAILBOX__PASSWORD=password):
                 await runner.read()
