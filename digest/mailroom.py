@@ -50,6 +50,8 @@ class Fate(StrEnum):
     """A bounce or complaint without anything that only we can have written: forged, or of mail without our tag."""
     DELAYED = "delayed"
     DELIVERED = "delivered"
+    NOTICE = "notice"
+    """About one of our deliveries, and nothing that we know what to do with."""
     AUTO_REPLY = "auto-reply"
     NOT_OURS = "not ours"
     UNREADABLE = "unreadable"
@@ -160,7 +162,7 @@ class Desk:
         return None
 
 
-_WITHOUT_EFFECT = {Sort.DELAYED: Fate.DELAYED, Sort.DELIVERED: Fate.DELIVERED}
+_WITHOUT_EFFECT = {Sort.DELAYED: Fate.DELAYED, Sort.DELIVERED: Fate.DELIVERED, Sort.NOTICE: Fate.NOTICE}
 
 
 class BounceConsumer:

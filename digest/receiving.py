@@ -55,6 +55,8 @@ def summary(handled: Sequence[Handled]) -> str:
     if complaints := kinds[BounceKind.COMPLAINT]:
         parts.append(f"{_plural(complaints, 'complaint')}{_suppressed(handled, BounceKind.COMPLAINT)}")
     parts += [f"{fates[fate]} {words}" for fate, words in _COUNTED_ALONE.items() if fates[fate]]
+    if notices := fates[Fate.NOTICE]:
+        parts.append(f"{_plural(notices, 'notice')} left")
     if replies := fates[Fate.AUTO_REPLY]:
         parts.append(f"{replies} auto-repl{'y' if replies == 1 else 'ies'} left")
     if others := fates[Fate.NOT_OURS]:

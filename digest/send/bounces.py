@@ -10,9 +10,10 @@ Reads delivery status notifications (RFC 3464, in a multipart/report of RFC 6522
 | …, else `delayed`                                        | delayed    | nothing: it is still being tried            |
 | …, else `delivered`, `relayed`, `expanded`               | delivered  | nothing                                     |
 | abuse report of abuse, fraud or opt-out                  | complaint  | counts                                      |
-| other abuse or authentication reports, receipts          | notice     | nothing                                     |
-| not standard, from a mail system, known to flufl.bounce  | bounce or delayed                                        |
+| other abuse or authentication reports, receipts          | notice     | nothing: somebody may want to look          |
+| from a mail system, in a form that flufl.bounce knows    | bounce or delayed                                        |
 | automatic reply                                          | auto-reply | nothing                                     |
+| from a mail system, in any other form                    | notice     | nothing: somebody may want to look          |
 | anything else                                            | other      | nothing                                     |
 
 (a) Several recipients failed: her address is forwarded, and the mildest failure counts. One failed and another got it:
@@ -146,13 +147,17 @@ def _read(raw: bytes) -> Reading:
             return _reading(*found, evidence)
         if part.get_content_type() == _ABUSE_REPORT:
             return _of_abuse(texts[id(part)], evidence)
-    if _is_of_a_mail_system(message) and (sort := _as_flufl_knows_it(raw)):
-        words = _RETURNED.split(next(iter(texts.values()), ""), maxsplit=1)[0]
+    words = _RETURNED.split(next(iter(texts.values()), ""), maxsplit=1)[0]
+    is_of_a_mail_system = _is_of_a_mail_system(message)
+    if is_of_a_mail_system and (sort := _as_flufl_knows_it(raw)):
         code = telling_code("", words)
         return _reading(sort, _Failure(judge(code, words), code, _telling_line(words)), evidence)
-    if message.get_content_type() == "multipart/report":
-        return Reading(Sort.NOTICE, evidence=evidence)
-    return Reading(Sort.AUTO_REPLY if _is_automatic(message) else Sort.OTHER, evidence=evidence)
+    is_report = message.get_content_type() == "multipart/report"
+    if _is_automatic(message) and not is_report:
+        return Reading(Sort.AUTO_REPLY, evidence=evidence)
+    if is_report or is_of_a_mail_system:
+        return Reading(Sort.NOTICE, diagnostic=_telling_line(words), evidence=evidence)
+    return Reading(Sort.OTHER, evidence=evidence)
 
 
 def _text(part: Message) -> str:
