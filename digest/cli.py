@@ -453,7 +453,10 @@ def suppressions_add(
 
 @suppressions.command("remove", epilog="Example: digest suppressions remove ada@example.org")
 def suppressions_remove(email: AddressesArgument, config: ConfigOption = None, json: JsonOption = False) -> None:
-    """Send to these addresses again; lists that they have left stay left."""
+    """Send to these addresses again.
+
+    Lists that they have left stay left.
+    """
     from digest.receiving import release
 
     raise typer.Exit(release(_terminal(json), _load(config, verbose=False), _addresses(email)))

@@ -134,6 +134,14 @@ def test_a_delivery_that_arrived_begins_anew(world: World) -> None:
     assert READER in world.suppressed
 
 
+def test_an_old_mailbox_does_not_suppress_who_is_well_again(world: World) -> None:
+    """Read weeks later, the bounces are followed by deliveries that arrived."""
+    deliveries = [world.sent(day) for day in (0, 2, 4, 6, 8)]
+    world.sent(10)
+    recorded = [world.record(delivery, SOFT, day=30) for delivery in deliveries]
+    assert not any(each and each.suppressed for each in recorded)
+
+
 def test_bounces_that_come_out_of_order_are_no_success(world: World) -> None:
     """What was sent later than the newest bounce is not judged yet; a report that comes late fills its gap."""
     deliveries = [world.sent(day) for day in (0, 2, 4, 6, 8, 9)]
@@ -160,7 +168,7 @@ def test_a_delivery_with_several_kinds_counts_by_the_worst(world: World) -> None
     world.record(complained, COMPLAINT)
     seen: list[Attempt] = []
 
-    def look(attempts: Iterable[Attempt]) -> bool:
+    def look(attempts: Iterable[Attempt], _: datetime) -> bool:
         seen.extend(attempts)
         return False
 

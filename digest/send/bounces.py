@@ -30,7 +30,7 @@ import logging
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from email import message_from_bytes
 from email.errors import HeaderParseError
 from email.header import decode_header, make_header
@@ -49,6 +49,8 @@ log = logging.getLogger("digest.bounces")
 INSTALL = "pip install 'papers-digest[mailbox]'"
 SOFT_BOUNCES = 5
 SOFT_PERIOD = timedelta(days=7)
+BOUNCES_WITHIN = timedelta(days=6)
+"""How long a server may try, five days (RFC 5321 section 4.5.4.1), and a day for its report to be read."""
 _EVIDENCE_LENGTH = 64 * 1024
 """Characters of each part that are searched for proofs: a returned message's header comes first."""
 _MOST_PROOFS = 20
@@ -102,13 +104,13 @@ def read(raw: bytes) -> Reading:
         return Reading(Sort.OTHER)
 
 
-def is_worn_out(attempts: Iterable[Attempt]) -> bool:
+def is_worn_out(attempts: Iterable[Attempt], now: datetime) -> bool:
     """Whether an address's soft bounces suppress it: five in a row, the first and the last at least 7 days apart.
 
-    `attempts` are what servers took for the address, newest first. Those after the newest bounce are not judged yet:
-    a bounce takes up to five days. From there on back, one that did not come back is a success and ends the row; one
-    that was refused for policy neither counts nor ends it. Time is counted between the attempts, so it does not matter
-    when the mailbox was read.
+    `attempts` are what servers took for the address, newest first. One that did not come back is a success and ends the
+    row; but of those after the newest bounce only what is old enough, as a bounce takes its time. One that was refused
+    for policy neither counts nor ends the row. Time is counted between the attempts, so it does not matter when the
+    mailbox was read.
     """
     row: list[Attempt] = []
     for attempt in attempts:
@@ -116,7 +118,7 @@ def is_worn_out(attempts: Iterable[Attempt]) -> bool:
             row.append(attempt)
             if len(row) >= SOFT_BOUNCES and row[0].at - attempt.at >= SOFT_PERIOD:
                 return True
-        elif attempt.bounce is None and row:
+        elif attempt.bounce is None and (row or now - attempt.at > BOUNCES_WITHIN):
             return False
     return False
 

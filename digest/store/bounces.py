@@ -19,8 +19,8 @@ from digest.store import schema
 from digest.store.database import Database
 from digest.store.subscribers import address_key, suppress
 
-WornOut = Callable[[Iterable[Attempt]], bool]
-"""Whether an address's attempts, newest first, suppress it."""
+WornOut = Callable[[Iterable[Attempt], datetime], bool]
+"""Whether an address's attempts, newest first, suppress it now."""
 _WORST_FIRST = (BounceKind.HARD, BounceKind.SOFT, BounceKind.POLICY)
 
 
@@ -72,7 +72,7 @@ class Bounces:
             is_new = connection.execute(insert(table).values(row).on_conflict_do_nothing()).rowcount > 0
             ends = is_new and (
                 bounce.kind in (BounceKind.HARD, BounceKind.COMPLAINT)
-                or (bounce.kind is BounceKind.SOFT and worn_out(_attempts(connection, address)))
+                or (bounce.kind is BounceKind.SOFT and worn_out(_attempts(connection, address), now))
             )
             if ends:
                 suppress(connection, address, _reason(bounce), now)
