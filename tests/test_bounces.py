@@ -102,6 +102,15 @@ def test_a_tag_is_found_in_whatever_stands_around_it(old: bytes, new: bytes) -> 
 
 
 @pytest.mark.parametrize(
+    ("status", "sort"), [(b"5.1.1", BOUNCE), (b"4.4.1", DELAYED), (b"2.0.0", Sort.DELIVERED), (b"none", Sort.DELIVERED)]
+)
+def test_without_an_action_the_status_tells(status: bytes, sort: Sort) -> None:
+    """Action is required, and left out all the same."""
+    raw = sample("postfix-unknown-user").replace(b"Action: failed\r\nStatus: 5.1.1", b"Status: " + status)
+    assert read(raw).sort is sort
+
+
+@pytest.mark.parametrize(
     ("code", "words", "kind"),
     [
         ("5.1.1", "", HARD),

@@ -317,6 +317,16 @@ def test_two_at_once_count_each_bounce_once(make: Callable[..., World]) -> None:
     assert len(world.counted) == BATCH
 
 
+def test_it_stops_between_two_batches(make: Callable[..., World]) -> None:
+    """What is left is read the next time."""
+    world = make(BATCH + 1)
+    world.server.add(*(world.message("qmail-qsbmf", n) for n in range(BATCH + 1)))
+    (config,) = load([world.config], {"DIGEST_MAILBOX__PASSWORD": PASSWORD}).lists
+    with Mailroom([config], lambda: NOW) as room:
+        assert len(list(room.read(stopped=lambda: True))) == BATCH
+        assert [handled.fate for handled in room.read()] == [Fate.COUNTED]
+
+
 # --- what it says ---------------------------------------------------------------------------------------------------
 
 
