@@ -10,9 +10,10 @@ import asyncio
 import io
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -24,7 +25,8 @@ from digest.errors import ConfigError, DigestError
 if TYPE_CHECKING:
     from digest.app import App
     from digest.console import Terminal
-    from digest.settings import Installation
+    from digest.model import Address
+    from digest.settings import Installation, ListConfig
 
 DONE, PARTLY, USAGE, NOTHING = 0, 1, 2, 3
 
@@ -133,20 +135,30 @@ def _each(
     keep: bool = True,
     only: str | None = None,
 ) -> None:
-    """Does the work for every list; one list's failure never keeps the others from theirs. Exits with the worst."""
+    """Does the work for every list, or only for that with the id `only`. Exits with the worst code."""
     from digest.app import App
-    from digest.console import complain, explained
 
     chosen = [c for c in installation.lists if only is None or c.mailing_list.id == only]
     if not chosen:
         known = ", ".join(c.mailing_list.id for c in installation.lists)
         raise ConfigError(f"there is no list {only}; there is {known}")
-    codes = []
     clock = _clock(now)
-    for each in chosen:
+
+    def opened(config: ListConfig) -> int:
+        with App(config, clock, keep=keep) as app:
+            return work(app)
+
+    _all(partial(opened, config) for config in chosen)
+
+
+def _all(works: Iterable[Callable[[], int]]) -> None:
+    """Does every work; one's failure never keeps the others from theirs. Exits with the worst of their codes."""
+    from digest.console import complain, explained
+
+    codes = []
+    for work in works:
         try:
-            with App(each, clock, keep=keep) as app:
-                codes.append(work(app))
+            codes.append(work())
         except DigestError as error:
             complain(explained(error))
             codes.append(error.exit_code)
@@ -375,6 +387,79 @@ def run(config: ConfigOption = None, now: NowOption = None, verbose: VerboseOpti
     installation = _load(config, verbose)
     offset = _clock(now)() - datetime.now(UTC) if now else timedelta()
     asyncio.run(run_until_stopped(installation.lists, lambda: datetime.now(UTC) + offset))
+
+
+@cli.command(epilog="Example: digest mailbox --config lists/ --json")
+def mailbox(
+    config: ConfigOption = None, now: NowOption = None, json: JsonOption = False, verbose: VerboseOption = False
+) -> None:
+    """Read the mailbox once: bounces and complaints.
+
+    Addresses that are gone, and those of people who complain, are suppressed. Nothing is answered or deleted.
+    """
+    from digest import receiving
+    from digest.mailroom import shared
+
+    installation = _load(config, verbose)
+    groups = shared(installation.lists)
+    if not groups:
+        paths = ", ".join(str(each.path) for each in installation.lists)
+        raise ConfigError(f"{paths}: there is no [mailbox] with host, username and password")
+    terminal, clock = _terminal(json), _clock(now)
+    _all(partial(receiving.mailbox, terminal, group, clock) for group in groups)
+
+
+suppressions = typer.Typer(
+    help="Show and change who gets nothing any more, from no list.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    epilog="Example: digest suppressions list --json",
+)
+cli.add_typer(suppressions, name="suppressions")
+AddressesArgument = Annotated[list[str], typer.Argument(metavar="EMAIL...", help="One address or several.")]
+
+
+def _addresses(written: list[str]) -> list[Address]:
+    from digest.subscribe.values import WrongValue, email_address
+
+    try:
+        return [email_address(address) for address in written]
+    except WrongValue as error:
+        raise ConfigError(f"{', '.join(written)}: {error.must}") from None
+
+
+@suppressions.command("list", epilog="Example: digest suppressions list --json")
+def suppressions_list(config: ConfigOption = None, json: JsonOption = False) -> None:
+    """Show every suppressed address, since when, and why."""
+    from digest.receiving import list_suppressions
+
+    raise typer.Exit(list_suppressions(_terminal(json), _load(config, verbose=False)))
+
+
+@suppressions.command("add", epilog="Example: digest suppressions add ada@example.org --reason 'asked by telephone'")
+def suppressions_add(
+    email: AddressesArgument,
+    reason: Annotated[str, typer.Option(help="Why; `list` shows it.")] = "added by hand",
+    config: ConfigOption = None,
+    now: NowOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Send to these addresses no more, from any list."""
+    from digest.receiving import suppress
+
+    installation = _load(config, verbose=False)
+    raise typer.Exit(suppress(_terminal(json), installation, _addresses(email), reason, _clock(now)()))
+
+
+@suppressions.command("remove", epilog="Example: digest suppressions remove ada@example.org")
+def suppressions_remove(email: AddressesArgument, config: ConfigOption = None, json: JsonOption = False) -> None:
+    """Send to these addresses again.
+
+    Lists that they have left stay left.
+    """
+    from digest.receiving import release
+
+    raise typer.Exit(release(_terminal(json), _load(config, verbose=False), _addresses(email)))
 
 
 @cli.command(epilog="Example: digest demo --out /tmp/demo")

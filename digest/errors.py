@@ -7,6 +7,7 @@ DigestError
 ├── TemplateError        a template is broken: file and line, before anything is sent
 ├── EmbeddingError       sentence vectors cannot be made: the extra `semantic` is missing or damaged
 ├── SendError            the relay refuses us as a whole: nobody is marked
+├── MailboxError         the mailbox cannot be read, or its mail not be understood: an extra is missing
 └── LeaseLostError       a delivery is not ours any more: it is left alone
 """
 
@@ -66,6 +67,10 @@ class EmbeddingError(DigestError):
 
 class SendError(DigestError):
     """The relay refuses us as a whole."""
+
+
+class MailboxError(DigestError):
+    """The mailbox cannot be read."""
 
 
 class LeaseLostError(DigestError):

@@ -538,11 +538,54 @@ class Outcome:
 
 
 class Security(StrEnum):
-    """How the connection to a relay is protected. It never falls back by itself."""
+    """How the connection to a relay or a mailbox is protected. It never falls back by itself."""
 
     STARTTLS = "starttls"
     TLS = "tls"
     NONE = "none"
+
+
+class BounceKind(StrEnum):
+    """What a bounce says of the address. `digest/send/bounces.py` says which is which, and why."""
+
+    HARD = "hard"
+    """There is no such mailbox: nothing is sent to it any more."""
+    SOFT = "soft"
+    """It failed this time."""
+    POLICY = "policy"
+    """We or this one message were refused: nothing is said of the address."""
+    COMPLAINT = "complaint"
+    """Its owner called the message spam."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bounce:
+    """What came back of a delivery. `enhanced_code` is RFC 3463's `X.Y.Z` or empty; `diagnostic` is one line."""
+
+    delivery_id: DeliveryId
+    kind: BounceKind
+    enhanced_code: str = ""
+    diagnostic: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """A delivery that a server took, as its reader's bounces are counted."""
+
+    at: datetime
+    """When the server took it."""
+    bounce: BounceKind | None
+    """How it came back; None: it did not, so far."""
+
+
+@dataclass(frozen=True, slots=True)
+class Suppression:
+    """An address to which no list sends."""
+
+    address: Address
+    """In lower case."""
+    reason: str
+    at: datetime
 
 
 class OnUnknown(StrEnum):
@@ -574,6 +617,31 @@ class Relay:
     per_domain: tuple[tuple[str, Rate], ...] = ()
     ca_file: Path | None = None
     on_unknown: OnUnknown = OnUnknown.HOLD
+
+
+@dataclass(frozen=True, slots=True)
+class Inbox:
+    """The `[mailbox]` table: the IMAP mailbox to which bounces come back."""
+
+    host: str
+    port: int
+    security: Security
+    username: str
+    password: str = field(repr=False)
+    ca_file: Path | None = None
+
+    @property
+    def name(self) -> str:
+        """What tells it from every other mailbox, for a person and for the store."""
+        return f"{self.username} at {self.host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """How far a mailbox has been read: up to `uid`, which means something with this UIDVALIDITY only (RFC 3501)."""
+
+    uid_validity: int
+    uid: int
 
 
 @dataclass(frozen=True, slots=True)

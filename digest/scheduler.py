@@ -3,8 +3,9 @@
 Every list has one job on its schedule; runs that fall together count once (`coalesce`), and no run is too late to be
 made (`misfire_grace_time=None`). A run is owed from the moment it is due until its edition is made: one that was missed
 while the program was down is made at the start, one whose sources all failed is tried again, later and later. Between
-runs, deferred deliveries are tried when they are due; a relay that refuses everybody is left alone for a while. The
-config is read again for every piece of work.
+runs, deferred deliveries are tried when they are due; a relay that refuses everybody is left alone for a while. Beside
+all that, mailboxes are read every few minutes; trouble there is told, and stops nothing. The config is read
+again for every piece of work.
 """
 
 from __future__ import annotations
@@ -18,7 +19,9 @@ from typing import TYPE_CHECKING
 from digest.app import App
 from digest.console import Terminal, complain, complain_of_sources, counts_line, explained
 from digest.errors import ConfigError, DigestError
+from digest.mailroom import Handled, Mailroom, shared
 from digest.model import MailingList
+from digest.receiving import summary
 from digest.schedule import read_schedule
 from digest.send.outbox import DrainReport, next_attempt
 from digest.settings import ListConfig, load
@@ -31,6 +34,9 @@ log = logging.getLogger("digest.scheduler")
 
 TEND_EVERY = timedelta(minutes=1)
 """How often it is looked whether anything is owed or deferred; each has its own time at which it is due."""
+
+READ_EVERY = timedelta(minutes=5)
+"""How often a mailbox is read."""
 
 
 def trigger(mailing_list: MailingList) -> BaseTrigger:
@@ -152,6 +158,54 @@ class ListRunner:
         self._terminal.say(f"{self._now():%Y-%m-%d %H:%M:%S} UTC  {app.list.id}: {text}")
 
 
+class MailboxRunner:
+    """Reads the lists' mailboxes; never twice at a time."""
+
+    def __init__(
+        self, configs: Sequence[ListConfig], now: Callable[[], datetime], stop: asyncio.Event, terminal: Terminal
+    ):
+        self._configs = configs
+        self._now = now
+        self._stop = stop
+        self._terminal = terminal
+        self._busy = asyncio.Lock()
+        self._troubles: dict[str, str] = {}
+
+    async def read(self) -> None:
+        """Reads what is new, each mailbox in a thread. Trouble is told once, as long as it stays the same."""
+        async with self._busy:
+            self._configs = [_read_again(config) for config in self._configs]
+            await asyncio.gather(*(self._read_one(group) for group in shared(self._configs)))
+
+    async def finished(self) -> None:
+        """Returns when no mailbox is being read."""
+        async with self._busy:
+            pass
+
+    async def _read_one(self, configs: Sequence[ListConfig]) -> None:
+        lists = ", ".join(config.mailing_list.id for config in configs)
+        trouble = ""
+        try:
+            handled = await asyncio.to_thread(self._handled, configs)
+        except DigestError as error:
+            trouble = explained(error)
+        except Exception as error:  # a mailbox's trouble must not end anything
+            log.exception("%s: mailbox failed", lists)
+            trouble = repr(error)
+        else:
+            if handled:
+                self._terminal.say(f"{self._now():%Y-%m-%d %H:%M:%S} UTC  {lists}: mailbox: {summary(handled)}")
+        if trouble and trouble != self._troubles.get(lists):
+            complain(f"{lists}: mailbox: {trouble}; it is tried again every {READ_EVERY.seconds // 60} minutes")
+        self._troubles[lists] = trouble
+
+    def _handled(self, configs: Sequence[ListConfig]) -> tuple[Handled, ...]:
+        if self._stop.is_set():
+            return ()
+        with Mailroom(configs, self._now) as mailroom:
+            return tuple(mailroom.read(self._stop.is_set))
+
+
 def _read_again(config: ListConfig) -> ListConfig:
     """The list as its file has it now; as it was while the file is broken, which is told."""
     try:
@@ -170,6 +224,7 @@ async def run_until_stopped(configs: Sequence[ListConfig], now: Callable[[], dat
     terminal = Terminal()
     scheduler = AsyncIOScheduler(job_defaults={"coalesce": True, "misfire_grace_time": None, "max_instances": 1})
     runners = [ListRunner(config, now, stop, terminal) for config in configs]
+    mailboxes = MailboxRunner(configs, now, stop, terminal)
     with stop_on_signals(stop, complain):
         for config, runner in zip(configs, runners, strict=True):
             scheduler.add_job(runner.send, trigger(config.mailing_list), id=f"send {config.mailing_list.id}")
@@ -178,12 +233,15 @@ async def run_until_stopped(configs: Sequence[ListConfig], now: Callable[[], dat
                 f"{config.mailing_list.name} ({config.mailing_list.id}): next run "
                 f"{next_run(config.mailing_list, now()) or 'never'}"
             )
+        scheduler.add_job(mailboxes.read, IntervalTrigger(seconds=int(READ_EVERY.total_seconds())))
         scheduler.start()
         catching_up = [asyncio.create_task(runner.catch_up()) for runner in runners]
+        catching_up.append(asyncio.create_task(mailboxes.read()))
         await stop.wait()
         scheduler.pause()
         await asyncio.gather(*catching_up)
         for runner in runners:
             await runner.finished()
+        await mailboxes.finished()
         scheduler.shutdown(wait=False)
     terminal.say("stopped")

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from pydantic_core import PydanticUndefined
 
-from digest.model import OnUnknown, Rate
+from digest.model import Inbox, OnUnknown, Rate, Security
 from digest.settings import load
 from digest.settings.models import TABLES, keys_of
 from tests.dkim_keys import ed25519_key, pem, rsa_key
@@ -51,6 +51,7 @@ def folder(tmp_path: Path) -> Path:
         "a new invented key of 32 characters\nan old invented key of 32 characters\n"
     )
     (tmp_path / "smtp-password.txt").write_text("out of the file\n")
+    (tmp_path / "imap-password.txt").write_text("out of another file\n")
     (tmp_path / "lab-ca.pem").write_text("")
     (tmp_path / "dkim.pem").write_bytes(pem(rsa_key().key))
     (tmp_path / "dkim-ed25519.pem").write_bytes(pem(ed25519_key().key))
@@ -83,6 +84,9 @@ def test_every_optional_key_can_be_taken_in(folder: Path) -> None:
     assert config.relay.password == "out of the file"
     assert config.relay.rate == Rate(600, 60)
     assert config.relay.on_unknown is OnUnknown.HOLD
+    assert config.inbox == Inbox(
+        "imap.example.org", 993, Security.TLS, "digest", "out of another file", folder / "lab-ca.pem"
+    )
     assert [(key.domain, key.selector, key.algorithm) for key in config.signing] == [
         ("example.org", "digest", "rsa-sha256"), ("example.org", "digest-ed25519", "ed25519-sha256"),
     ]  # fmt: skip
@@ -98,7 +102,7 @@ def test_every_optional_key_can_be_taken_in(folder: Path) -> None:
     assert (config.mailing_list.bounces, config.mailbox) == ("bounces@example.org", "digest@example.org")
     assert [re.split(r": | has no effect| only | is not read", w)[1] for w in config.warnings] == [
         "`base_url` of [list]", "`timezone` of [[subscribers]]",
-        "`frequency` of [[subscribers]]", "[mailbox]", "[web]",
+        "`frequency` of [[subscribers]]", "[web]",
     ]  # fmt: skip
 
 

@@ -11,6 +11,7 @@ from digest.errors import ConfigError
 from digest.model import (
     AnnounceType,
     Frequency,
+    Inbox,
     OnUnknown,
     Period,
     Rate,
@@ -426,3 +427,27 @@ def test_a_category_that_arxiv_does_not_have_is_doubted(config: Path) -> None:
     """As arXiv may add categories, so an unknown one is a warning with the nearest that is known."""
     (warning,) = loaded(config, instead(6, 'categories = ["cs.CV", "cs.XX", "math"]')).warnings
     assert warning.startswith('config.toml:6: `categories` of [[sources]]: arXiv is not known to have "cs.XX"; did you')
+
+
+@pytest.mark.parametrize(
+    ("table", "inbox"),
+    [
+        ("address = 'u@x.org'", Inbox("x", 993, Security.TLS, "u@x.org", "p")),
+        ("username = 'u'\nsecurity = 'starttls'", Inbox("x", 143, Security.STARTTLS, "u", "p")),
+        (
+            "username = 'u'\naddress = 'u@x.org'\nsecurity = 'none'\nport = 1143",
+            Inbox("x", 1143, Security.NONE, "u", "p"),
+        ),
+    ],
+)
+def test_a_mailbox_is_read_by_its_address_over_tls_unless_told_otherwise(
+    config: Path, table: str, inbox: Inbox
+) -> None:
+    """The user name is the address, the port that of the protection."""
+    assert loaded(config, BASE + f"[mailbox]\nhost = 'x'\npassword = 'p'\n{table}\n").inbox == inbox
+
+
+@pytest.mark.parametrize("table", ["host = 'x'\nusername = 'u'", "host = 'x'\npassword = 'p'", "username = 'u'"])
+def test_a_mailbox_without_a_login_is_not_read(config: Path, table: str) -> None:
+    """It may still be named in emails."""
+    assert loaded(config, BASE + f"[mailbox]\n{table}\n").inbox is None

@@ -111,14 +111,6 @@ def test_a_byte_order_mark_and_windows_line_ends_do_no_harm(config: Path) -> Non
 
 REMARKS = [
     (BASE + "[web]\nhost = '127.0.0.1'\nport = 8000\n", "14: [web] has no effect in this version yet"),
-    (
-        BASE + "[mailbox]\nhost = 'x'\nport = 993\nusername = 'u'\npassword_file = 'none'\nsecurity = 'tls'\n",
-        "14: [mailbox] is not read by this version yet, and has no `address`",
-    ),
-    (
-        BASE + "[mailbox]\nhost = 'x'\nusername = 'lab@example.org'\n",
-        "14: [mailbox] is not read by this version yet: votes",
-    ),
     (after(3, "base_url = 'https://example.org/'"), "4: `base_url` of [list]: emails link to it, and this version"),
     (
         after(3, 'secret = "better kept elsewhere, in secret_file or so"'),
@@ -218,3 +210,33 @@ def _quoted(text: str) -> str:
         )
         + '"'
     )
+
+
+LACKS = "15: [mailbox] is not read: it lacks "
+VOTES = "15: [mailbox]: votes by mail wait there: this version does not read them"
+UNREADABLE = '18: `security = "none"` of [mailbox] sends the password readable for everyone on the way'
+
+
+@pytest.mark.parametrize(
+    ("of_list", "mailbox", "remarks"),
+    [
+        ("base_url = 'https://x.org'", "host = 'x'\naddress = 'u@x.org'", [f"{LACKS}`password` or `password_file`"]),
+        ("base_url = 'https://x.org'", "password = 'p'", [f"{LACKS}`host` and `username`"]),
+        (
+            "base_url = 'https://x.org'",
+            "host = 'x'\nusername = 'u'\npassword = 'p'",
+            ["15: [mailbox] is read for bounces, which prove nothing without `bounces` of [list]"],
+        ),
+        ("bounces = 'b@x.org'", "host = 'x'\nusername = 'u@x.org'\npassword = 'p'", [VOTES]),
+        (
+            "bounces = 'b@x.org'",
+            "host = 'x'\nusername = 'u'\nsecurity = 'none'\npassword = 'p'",
+            ["15: [mailbox]: without an `address` no votes are offered", UNREADABLE],
+        ),
+        ("bounces = 'b@x.org'", "host = 'localhost'\nusername = 'u@x.org'\nsecurity = 'none'\npassword = 'p'", [VOTES]),
+    ],
+)
+def test_what_a_mailbox_is_good_for_is_said(config: Path, of_list: str, mailbox: str, remarks: list[str]) -> None:
+    """What keeps it from being read, what it is not read for, and who can read its password."""
+    found = loaded(config, after(3, of_list) + f"[mailbox]\n{mailbox}\n").warnings
+    assert [warning.partition(":")[2] for warning in found if "mailbox" in warning] == remarks

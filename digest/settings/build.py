@@ -14,6 +14,7 @@ from pydantic import SecretStr
 
 from digest.model import (
     Address,
+    Inbox,
     ListId,
     MailingList,
     Paper,
@@ -49,7 +50,7 @@ from digest.subscribe.importing import SubscriberRow
 from digest.subscribe.values import WrongValue
 
 _PORTS = {Security.STARTTLS: 587, Security.TLS: 465, Security.NONE: 25}
-
+_IMAP_PORTS = {Security.STARTTLS: 143, Security.TLS: 993, Security.NONE: 143}
 
 ARXIV_API = "https://export.arxiv.org/api/query"
 _TOKENS = {
@@ -90,6 +91,7 @@ def list_config(
         signing=signing.keys,
         keys=tuple(key.encode() for key in checks.keys_in(secret.get_secret_value())) if secret else (),
         mailbox=_mailbox(settings.mailbox) if settings.mailbox else None,
+        inbox=_inbox(settings.mailbox, folder) if settings.mailbox else None,
     )
 
 
@@ -125,6 +127,21 @@ def _mailbox(table: MailboxTable) -> Address | None:
         return Address(table.address) if table.address else values.email_address(table.username or "")
     except WrongValue:
         return None
+
+
+def _inbox(table: MailboxTable, folder: Path) -> Inbox | None:
+    """How the mailbox is read, where it can be: without a `username`, by its address."""
+    username = table.username or table.address
+    if not (table.host and username and table.password):
+        return None
+    return Inbox(
+        host=table.host,
+        port=table.port or _IMAP_PORTS[table.security],
+        security=table.security,
+        username=username,
+        password=table.password.get_secret_value(),
+        ca_file=files.absolute(folder, table.ca_file) if table.ca_file else None,
+    )
 
 
 def _sources(tables: Sequence[SourceTable], folder: Path) -> tuple[Source, ...]:

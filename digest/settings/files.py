@@ -20,9 +20,13 @@ def absolute(folder: Path, name: str) -> Path:
     return path.resolve() if path.name in ("", "..") else path.parent.resolve() / path.name
 
 
+_NAMED = ((("list", "templates"), True), (("smtp", "ca_file"), False), (("mailbox", "ca_file"), False))
+"""Keys that name what must be there, and whether it is a folder."""
+
+
 def missing_files(merged: Mapping[str, Any], folder: Path) -> Iterator[tuple[KeyPath, str]]:
     """Files and folders that a config needs from the start. A source's may be missing: it fails when pulled."""
-    for path, is_folder in ((("list", "templates"), True), (("smtp", "ca_file"), False)):
+    for path, is_folder in _NAMED:
         table = merged.get(path[0])
         name = table.get(path[1]) if isinstance(table, Mapping) else None
         if not isinstance(name, str) or not name.strip():

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from digest.model import (
     Address,
     Frequency,
+    Inbox,
     MailingList,
     Paper,
     Profile,
@@ -78,7 +79,9 @@ class ListConfig:
     keys: tuple[bytes, ...] = field(default=(), repr=False)
     """What signs links, the first, and what still verifies them; empty: the key that the store keeps."""
     mailbox: Address | None = None
-    """The address that `[mailbox]` reads."""
+    """The address that `[mailbox]` receives."""
+    inbox: Inbox | None = None
+    """How it is read; None: there is nothing to log in with."""
 
 
 @dataclass(frozen=True)

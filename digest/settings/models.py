@@ -212,7 +212,7 @@ class SignalsTable(Table):
 
 
 class MailboxTable(Table):
-    """`[mailbox]`: IMAP, for what comes back. Emails name its address; that it is read is still to come."""
+    """`[mailbox]`: IMAP, for what comes back. Emails name its address."""
 
     address: Email | None = None
     host: Host | None = None
@@ -220,7 +220,8 @@ class MailboxTable(Table):
     username: Text | None = None
     password: Secret | None = None
     password_file: Text | None = None
-    security: Protection | None = None
+    security: Protection = Security.TLS
+    ca_file: Text | None = None
 
 
 class DkimTable(Table):

@@ -72,9 +72,7 @@ def _in_config(merged: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:
     if "web" in merged:
         yield ("web",), f"[web] {_YET}"
     if "mailbox" in merged:
-        has_address = "address" in merged["mailbox"] or "@" in str(merged["mailbox"].get("username"))
-        rest = ": votes by mail wait there" if has_address else ", and has no `address`: no votes by mail are offered"
-        yield ("mailbox",), f"[mailbox] is not read by this version yet{rest}"
+        yield from _about_mailbox(merged["mailbox"], merged["list"])
     if str(merged["list"].get("secret")).startswith("better kept elsewhere"):
         yield ("list", "secret"), "`secret` of [list] is the example's: everybody knows it and can sign with it"
     if "base_url" in merged["list"]:
@@ -82,6 +80,28 @@ def _in_config(merged: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:
         yield ("list", "base_url"), f"`base_url` of [list]: {text}: something else must answer there"
     yield from _about_categories(merged)
     yield from _about_relay(merged.get("smtp", {}))
+
+
+def _about_mailbox(mailbox: Mapping[str, Any], of_list: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:
+    missing = [
+        *(["`host`"] if "host" not in mailbox else []),
+        *(["`username`"] if not ("username" in mailbox or "address" in mailbox) else []),
+        *(["`password` or `password_file`"] if not ("password" in mailbox or "password_file" in mailbox) else []),
+    ]
+    if missing:
+        yield ("mailbox",), f"[mailbox] is not read: it lacks {' and '.join(missing)}"
+    elif "bounces" not in of_list:
+        yield ("mailbox",), "[mailbox] is read for bounces, which prove nothing without `bounces` of [list]"
+    if "base_url" not in of_list:
+        has_address = "address" in mailbox or "@" in str(mailbox.get("username"))
+        votes = "votes by mail wait there: this version does not read them"
+        yield ("mailbox",), f"[mailbox]: {votes if has_address else 'without an `address` no votes are offered'}"
+    if mailbox.get("security") == "none" and mailbox.get("host") not in _THIS_MACHINE:
+        yield ("mailbox", "security"), f'`security = "none"` of [mailbox] {_READABLE}'
+
+
+_THIS_MACHINE = ("localhost", "127.0.0.1", "::1")
+_READABLE = "sends the password readable for everyone on the way"
 
 
 def _about_categories(merged: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:
@@ -99,8 +119,8 @@ def _about_categories(merged: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]
 
 def _about_relay(smtp: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:
     security, port = smtp.get("security", "starttls"), str(smtp.get("port", ""))
-    if security == "none" and "username" in smtp and smtp.get("host") not in ("localhost", "127.0.0.1", "::1"):
-        yield ("smtp", "security"), '`security = "none"` of [smtp] sends the password readable for everyone on the way'
+    if security == "none" and "username" in smtp and smtp.get("host") not in _THIS_MACHINE:
+        yield ("smtp", "security"), f'`security = "none"` of [smtp] {_READABLE}'
     if port == "465" and security != "tls":
         yield ("smtp", "port"), '`port` of [smtp] 465 usually speaks TLS from the start: `security = "tls"`'
     if port == "587" and security == "tls":

@@ -1,14 +1,17 @@
 """The store: what digest remembers, in one SQL database.
 
 `database.py` opens it (SQLite in WAL mode, migrated by Alembic), `schema.py` names its tables, and one module per
-aggregate holds the statements: `papers.py`, `editions.py`, `subscribers.py`, `outbox.py`, for pulling `fetches.py` and
-`sources.py`, for ranking `vectors.py`, for signing `secrets.py`. All statements go through SQLAlchemy Core. Nothing
-outside this package writes SQL, and nothing in it decides what is sent.
+aggregate holds the statements: `papers.py`, `editions.py`, `subscribers.py`, `outbox.py`, for what comes back
+`bounces.py` and `mailboxes.py`, for pulling `fetches.py` and `sources.py`, for ranking `vectors.py`, for signing
+`secrets.py`. All statements go through SQLAlchemy Core. Nothing outside this package writes SQL, and nothing in it
+decides what is sent.
 """
 
+from digest.store.bounces import Bounces, Recorded
 from digest.store.database import Database, database_exists, open_database
 from digest.store.editions import EditionOverview, Editions
 from digest.store.fetches import Fetches
+from digest.store.mailboxes import Mailboxes
 from digest.store.outbox import DeliveryLedger
 from digest.store.papers import Papers
 from digest.store.secrets import Secrets
@@ -17,12 +20,15 @@ from digest.store.subscribers import Subscribers
 from digest.store.vectors import Vectors
 
 __all__ = [
+    "Bounces",
     "Database",
     "DeliveryLedger",
     "EditionOverview",
     "Editions",
     "Fetches",
+    "Mailboxes",
     "Papers",
+    "Recorded",
     "Secrets",
     "Sources",
     "Subscribers",

@@ -28,7 +28,7 @@ from sqlalchemy import (
 
 APPLICATION_ID = 0x44475354
 """SQLite's `PRAGMA application_id` of our files: "DGST"."""
-SCHEMA_VERSION = 6
+SCHEMA_VERSION = 7
 """`PRAGMA user_version`; equals the number of the newest migration."""
 
 
@@ -225,4 +225,26 @@ deliveries = Table(
     UniqueConstraint("edition_id", "subscriber_id"),
     Index("ix_deliveries_status_next_attempt_at", "status", "next_attempt_at"),
     Index("ix_deliveries_subscriber_id", "subscriber_id"),
+)
+
+# What came back of deliveries. Each kind counts once for a delivery, however often its report is read or repeated.
+bounces = Table(
+    "bounces",
+    metadata,
+    Column("delivery_id", ForeignKey("deliveries.id"), primary_key=True),
+    Column("kind", String, primary_key=True),
+    Column("enhanced_code", String, nullable=False),
+    Column("diagnostic", Text, nullable=False),
+    Column("recorded_at", UtcTime, nullable=False),
+)
+
+# How far each list has read each mailbox.
+mailboxes = Table(
+    "mailboxes",
+    metadata,
+    Column("list_id", String, primary_key=True),
+    Column("name", String, primary_key=True),
+    Column("uid_validity", Integer, nullable=False),
+    Column("uid", Integer, nullable=False),
+    Column("read_at", UtcTime, nullable=False),
 )

@@ -14,7 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert
 
-from digest.model import Address, ListId, Profile, Subscriber, SubscriberId
+from digest.model import Address, ListId, Profile, Subscriber, SubscriberId, Suppression
 from digest.store import schema
 from digest.store.codec import decode, encode
 from digest.store.database import Database
@@ -92,10 +92,24 @@ class Subscribers:
             keys = connection.execute(unsubscribed.union(sa.select(gone.c.address_key))).scalars()
             return frozenset(keys)
 
-    def suppress(self, address: Address, reason: str, now: datetime) -> None:
-        """No list sends to the address any more."""
+    def suppress(self, address: Address, reason: str, now: datetime) -> bool:
+        """No list sends to the address any more; False where that is so already: the first reason stays."""
         with self._database.write() as connection:
-            suppress(connection, address, reason, now)
+            return suppress(connection, address, reason, now)
+
+    def release(self, address: Address) -> bool:
+        """Its lists may send to the address again; False where it was not suppressed."""
+        table = schema.suppressions
+        with self._database.write() as connection:
+            gone = connection.execute(sa.delete(table).where(table.c.address_key == address_key(address)))
+            return gone.rowcount > 0
+
+    def suppressions(self) -> tuple[Suppression, ...]:
+        """Every suppressed address of the database, by name."""
+        table = schema.suppressions
+        with self._database.read() as connection:
+            rows = connection.execute(sa.select(table).order_by(table.c.address_key))
+            return tuple(Suppression(Address(row.address_key), row.reason, row.suppressed_at) for row in rows)
 
     def unsubscribe(self, list_id: ListId, address: Address) -> bool:
         """Ends a subscription; False where there was none. What is queued for her becomes `cancelled`."""
@@ -109,13 +123,14 @@ class Subscribers:
             return changed.rowcount > 0
 
 
-def suppress(connection: sa.Connection, address: Address, reason: str, now: datetime) -> None:
+def suppress(connection: sa.Connection, address: Address, reason: str, now: datetime) -> bool:
     """`Subscribers.suppress` inside somebody's transaction."""
-    connection.execute(
+    added = connection.execute(
         insert(schema.suppressions)
         .values(address_key=address_key(address), reason=reason, suppressed_at=now)
         .on_conflict_do_nothing()
     )
+    return added.rowcount > 0
 
 
 def is_reachable() -> sa.ColumnElement[bool]:

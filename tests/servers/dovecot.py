@@ -1,7 +1,7 @@
-"""A real Dovecot that shows Maildirs by IMAP, on loopback.
+"""A real Dovecot that shows Maildirs by IMAP, on loopback, and takes mail for them by LMTP.
 
-Needs the Debian package dovecot-imapd, and root. Its configuration and state lie in a folder of their own; it runs as a
-child of this process and is ended by its process id.
+Needs the Debian packages dovecot-imapd and dovecot-lmtpd, and root. Its configuration and state lie in a folder of
+their own; it runs as a child of this process and is ended by its process id.
 """
 
 from __future__ import annotations
@@ -19,8 +19,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from tests.servers import certificates
+
 DOVECOT = Path("/usr/sbin/dovecot")
 IMAP = Path("/usr/lib/dovecot/imap")
+LMTP = Path("/usr/lib/dovecot/lmtp")
 PATIENCE = 20.0
 """Seconds for it to come up; far more than it takes."""
 
@@ -28,9 +31,11 @@ _CONF = """\
 base_dir = {folder}/run
 state_dir = {folder}/run
 log_path = {folder}/dovecot.log
-protocols = imap
+protocols = imap lmtp
 listen = 127.0.0.1
-ssl = no
+ssl = yes
+ssl_cert = <{folder}/server.pem
+ssl_key = <{folder}/server.pem
 mail_location = maildir:{inboxes}/%u
 mail_uid = 65534
 mail_gid = 65534
@@ -41,11 +46,22 @@ passdb {{
 }}
 userdb {{
   driver = static
-  args = uid=65534 gid=65534 home=/nonexistent
+  args = uid=65534 gid=65534 home=/nonexistent allow_all_users=yes
+}}
+protocol lmtp {{
+  postmaster_address = postmaster@example.org
 }}
 service imap-login {{
   inet_listener imap {{
     port = {port}
+  }}
+  inet_listener imaps {{
+    port = {tls_port}
+  }}
+}}
+service lmtp {{
+  inet_listener lmtp {{
+    port = {lmtp_port}
   }}
 }}
 service stats {{
@@ -61,8 +77,8 @@ service stats {{
 
 def missing() -> str | None:
     """Why a Dovecot cannot be started here; None when it can."""
-    if not DOVECOT.exists() or not IMAP.exists():
-        return "needs the Debian package dovecot-imapd"
+    if not DOVECOT.exists() or not IMAP.exists() or not LMTP.exists():
+        return "needs the Debian packages dovecot-imapd and dovecot-lmtpd"
     return None if os.geteuid() == 0 else "Dovecot starts as root only"
 
 
@@ -70,22 +86,33 @@ def missing() -> str | None:
 class Dovecot:
     """`with Dovecot(server.folder / "inboxes") as shown: shown.fetch("ada@example.org", "BODY.PEEK[]")`.
 
-    `inboxes` is a folder of Maildirs that belong to nobody, each named by its address.
+    `inboxes` is a folder of Maildirs that belong to nobody, each named by its address; LMTP takes off
+    what is added after a plus. IMAP is at `port`, with STARTTLS, and at `tls_port`; LMTP at `lmtp_port`.
     """
 
     inboxes: Path
     port: int = 0
+    tls_port: int = 0
+    lmtp_port: int = 0
     password: str = "s3cret"
 
     def __enter__(self) -> Self:
         self._folder = Path(tempfile.mkdtemp(prefix="digest-dovecot-"))
         self._folder.chmod(0o755)
         (self._folder / "run").mkdir()
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        (self._folder / "server.pem").write_text(certificates.LOCALHOST)
+        certificates.ca_file(self._folder)
+        with contextlib.ExitStack() as probes:
+            self.port, self.tls_port, self.lmtp_port = (_free_port(probes) for _ in range(3))
         conf = self._folder / "dovecot.conf"
-        values = {"folder": self._folder, "inboxes": self.inboxes, "port": self.port, "password": self.password}
+        values = {
+            "folder": self._folder,
+            "inboxes": self.inboxes,
+            "port": self.port,
+            "tls_port": self.tls_port,
+            "lmtp_port": self.lmtp_port,
+            "password": self.password,
+        }
         conf.write_text(_CONF.format_map(values))
         with (self._folder / "start.log").open("wb") as log:
             command = [str(DOVECOT), "-F", "-c", str(conf)]
@@ -107,6 +134,11 @@ class Dovecot:
             self._child.kill()
             self._child.wait()
         shutil.rmtree(self._folder, ignore_errors=True)
+
+    @property
+    def ca_file(self) -> Path:
+        """The CA that a client must trust."""
+        return self._folder / "ca.pem"
 
     def fetch(self, address: str, *items: str) -> list[bytes]:
         """The items of the one message in the address's inbox, as they came over the wire."""
@@ -137,3 +169,10 @@ class Dovecot:
     def _log(self) -> str:
         paths = [self._folder / name for name in ("start.log", "dovecot.log")]
         return "\n".join(path.read_text(errors="replace")[-3000:] for path in paths if path.exists())
+
+
+def _free_port(probes: contextlib.ExitStack) -> int:
+    """A port that nobody else is given as long as `probes` are open."""
+    probe = probes.enter_context(socket.socket())
+    probe.bind(("127.0.0.1", 0))
+    return int(probe.getsockname()[1])

@@ -82,6 +82,7 @@ anvil     unix       - - n -  1 anvil
 error     unix       - - n - - error
 retry     unix       - - n - - error
 virtual   unix       - n n - - virtual
+lmtp      unix       - n n - - lmtp
 postlog   unix-dgram n - n -  1 postlogd
 """
 
@@ -128,7 +129,7 @@ class Postfix:
     """`with Postfix(["ada@example.org"], {"grey@example.org": "450 4.7.1 Greylisted"}) as server:`.
 
     `mailboxes` are the addresses that exist, `access` maps recipients and domains to replies (access(5)). A client logs
-    in as `username` with `password`, over TLS.
+    in as `username` with `password`, over TLS. `main_cf` are more lines for Postfix's own file.
     """
 
     mailboxes: list[str]
@@ -137,6 +138,7 @@ class Postfix:
     port: int = 0
     username: str = "digest"
     password: str = "s3cret"
+    main_cf: str = ""
 
     def __enter__(self) -> Self:
         # Not pytest's own folder: Postfix drops root, and must still reach its files.
@@ -188,7 +190,7 @@ class Postfix:
             probe.bind((self.host, 0))
             self.port = probe.getsockname()[1]
         values = {"folder": folder, "port": self.port}
-        (folder / "main.cf").write_text(_MAIN_CF.format_map(values))
+        (folder / "main.cf").write_text(_MAIN_CF.format_map(values) + self.main_cf)
         (folder / "master.cf").write_text(_MASTER_CF.format_map(values))
         (folder / "dovecot.conf").write_text(_DOVECOT_CONF.format_map(values))
         (folder / "users").write_text(f"{self.username}:{{PLAIN}}{self.password}\n")

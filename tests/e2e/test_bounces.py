@@ -1,0 +1,140 @@
+"""The whole way back: a real Postfix cannot deliver, its report reaches a real Dovecot, `digest mailbox` reads it."""
+
+from __future__ import annotations
+
+import random
+import re
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from digest.send.bounces import Sort, read
+from tests.lists import DAY_ONE, DAY_TWO, write_list
+from tests.servers import dovecot, postfix
+from tests.servers.dovecot import Dovecot
+from tests.servers.postfix import Postfix
+from tests.test_cli import jsons, run
+
+pytestmark = pytest.mark.system
+
+PATIENCE = 20.0
+BOUNCES = "bounces@bounces.example"
+GOOD, GONE = "reader1@example.org", "reader0@example.org"
+TABLES = """
+[smtp]
+host = "{server.host}"
+port = {server.port}
+ca_file = "{server.ca_file}"
+username = "{server.username}"
+password = "{server.password}"
+
+[mailbox]
+host = "127.0.0.1"
+port = {port}
+security = "{security}"
+ca_file = "{mailbox.ca_file}"
+address = "bounces@bounces.example"
+password = "{mailbox.password}"
+"""
+LATE = """\
+virtual_mailbox_domains = example.org
+smtpd_reject_unlisted_recipient = no
+transport_maps = inline:{{bounces.example=lmtp:inet:127.0.0.1:{port}}}
+"""
+"""Who is unknown is found out after the message was taken; bounces go to Dovecot."""
+
+
+@pytest.fixture
+def box() -> Iterator[Dovecot]:
+    if reason := postfix.missing() or dovecot.missing():
+        pytest.skip(reason)
+    inboxes = Path(tempfile.mkdtemp(prefix="digest-boxes-"))  # not pytest's own folder: Dovecot drops root
+    shutil.chown(inboxes, "nobody")
+    with Dovecot(inboxes) as mailbox:
+        yield mailbox
+    shutil.rmtree(inboxes)
+
+
+def files_of(mailbox: Dovecot, at_least: int) -> list[Path]:
+    """The messages of the bounces' Maildir, once there are so many."""
+    deadline = time.monotonic() + PATIENCE
+    while (
+        len(found := [path for name in ("new", "cur") for path in (mailbox.inboxes / BOUNCES / name).glob("*")])
+        < at_least
+    ):
+        assert time.monotonic() < deadline, f"{len(found)} of {at_least} reports have come"
+        time.sleep(0.05)
+    return found
+
+
+def config_of(folder: Path, server: Postfix, box: Dovecot, *, security: str = "tls", readers: int = 2) -> Path:
+    """A list that sends through the Postfix, and whose bounces' mailbox the Dovecot shows."""
+    port = box.tls_port if security == "tls" else box.port
+    extra = TABLES.format(server=server, mailbox=box, port=port, security=security)
+    config = write_list(folder, readers, extra=extra)
+    config.write_text(config.read_text().replace("papers = 3", f'papers = 3\nbounces = "{BOUNCES}"'))
+    return config
+
+
+@pytest.mark.parametrize("security", ["tls", "starttls"])
+def test_a_report_of_an_unknown_user_suppresses_her(tmp_path: Path, box: Dovecot, security: str) -> None:
+    """Sent, refused later, reported, read over TLS, suppressed: the next edition goes to the other reader alone."""
+    with Postfix([GOOD], main_cf=LATE.format(port=box.lmtp_port)) as server:
+        config = config_of(tmp_path, server, box, security=security)
+        sent = run("send", "--config", str(config), "--now", DAY_ONE)
+        assert "2 sent = 2 recipients" in sent.stdout, sent.stderr
+        server.inbox(GOOD, at_least=1)
+        (report,) = files_of(box, 1)
+        assert re.search(rb"^To: bounces\+[0-9a-f]{33,}@bounces\.example", report.read_bytes(), re.M)
+        assert read(report.read_bytes()).sort is Sort.BOUNCE
+
+        answer = run("mailbox", "--config", str(config))
+        assert answer.returncode == 0, answer.stderr
+        assert f"hard      {GONE}, suppressed: " in answer.stdout
+        assert f"1 bounce: 1 hard ({GONE} suppressed)" in answer.stdout
+        (report,) = files_of(box, 1)
+        assert report.name.endswith(",S"), "seen, and still there"
+        assert "nothing new" in run("mailbox", "--config", str(config)).stdout
+
+        (row,) = jsons(run("suppressions", "list", "--config", str(config), "--json").stdout)
+        assert row["address"] == GONE
+        assert row["reason"].startswith("hard bounce: ")
+        again = run("send", "--config", str(config), "--now", DAY_TWO, "--json")
+        assert [edition["recipients"] for edition in jsons(again.stdout)[0]["editions"]] == [1]
+
+
+def counted(config: Path) -> int:
+    with sqlite3.connect(config.parent / "digest.db") as connection:
+        return int(connection.execute("SELECT count(*) FROM bounces").fetchone()[0])
+
+
+def test_killed_while_it_reads_it_counts_each_once(tmp_path: Path, box: Dovecot) -> None:
+    """`kill -9` in the middle of a real mailbox, five times, then once to the end: each counts once."""
+    readers, gone = 60, 59
+    with Postfix([GOOD], main_cf=LATE.format(port=box.lmtp_port)) as server:
+        config = config_of(tmp_path, server, box, readers=readers)
+        assert run("send", "--config", str(config), "--now", DAY_ONE).returncode == 0
+        files_of(box, gone)
+        command = [sys.executable, "-m", "digest", "mailbox", "--config", str(config)]
+        chance, killed = random.Random(3), 0
+        for _ in range(5):
+            goal = counted(config) + chance.randrange(1, 12)
+            with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as running:
+                while running.poll() is None and counted(config) < goal:
+                    time.sleep(0.002)
+                running.kill()
+            killed += running.returncode == -signal.SIGKILL
+        assert killed >= 3
+        last = run("mailbox", "--config", str(config))
+        assert last.returncode == 0, last.stderr
+        assert counted(config) == gone
+        assert len(jsons(run("suppressions", "list", "--config", str(config), "--json").stdout)) == gone
+        assert all(path.name.endswith(",S") for path in files_of(box, gone))
