@@ -62,23 +62,23 @@ P, L, D, U = PASSING, LASTING, DEFERRED, UNKNOWN
 OK = kept(SENT)
 EXPECTED = {
     #               banner ehlo starttls auth mail  rcpt                data           dot
-    "odd 2xx":      (P,    P,   P,       P,   OK,      OK,                 U,             OK),
-    "odd 3xx":      (P,    P,   P,       P,   P,       D,                  U,             U),
+    "odd 2xx":      (P,    P,   P,       P,   OK,      OK,                 D,             OK),
+    "odd 3xx":      (P,    P,   P,       P,   P,       D,                  D,             U),
     "4xx":          (P,    P,   P,       P,   kept(P), kept(D),            kept(D),       kept(D)),
     "5xx":          (L,    L,   L,       L,   kept(L), kept(NO_SUCH_USER), kept(BOUNCED), kept(BOUNCED)),
     "421":          (P,    P,   P,       P,   P,       D,                  D,             D),
-    "reset":        (P,    P,   P,       P,   P,       D,                  U,             U),
-    "close":        (P,    P,   P,       P,   P,       D,                  U,             U),
-    "stall":        (P,    P,   P,       P,   P,       D,                  U,             U),
-    "garbage":      (P,    P,   P,       P,   P,       D,                  U,             U),
-    "half a line":  (P,    P,   P,       P,   P,       D,                  U,             U),
-    "half a reply": (P,    P,   P,       P,   P,       D,                  U,             U),
-    "two replies":  (P,    P,   P,       P,   P,       D,                  U,             SENT),
+    "reset":        (P,    P,   P,       P,   P,       D,                  D,             U),
+    "close":        (P,    P,   P,       P,   P,       D,                  D,             U),
+    "stall":        (P,    P,   P,       P,   P,       D,                  D,             U),
+    "garbage":      (P,    P,   P,       P,   P,       D,                  D,             U),
+    "half a line":  (P,    P,   P,       P,   P,       D,                  D,             U),
+    "half a reply": (P,    P,   P,       P,   P,       D,                  D,             U),
+    "two replies":  (P,    P,   P,       P,   P,       D,                  D,             SENT),
 }  # fmt: skip
 IN_ONE_GO = {
     # A reply too many to MAIL or RCPT passes for the next one's, and the one to RCPT then comes where 354 is due.
-    ("mail", "two replies"): U,
-    ("rcpt", "two replies"): U,
+    ("mail", "two replies"): D,
+    ("rcpt", "two replies"): D,
 }
 """Where the table is another with pipelining."""
 

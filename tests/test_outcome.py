@@ -54,7 +54,7 @@ BY_CODE = [
     (Stage.RCPT, 552, "5.2.2 mailbox full", BOUNCED, ""),
     (Stage.RCPT, 554, "5.7.1 blocked", BOUNCED, ""),
     (Stage.RCPT, 354, "odd", DEFERRED, ""),
-    (Stage.DATA, 250, "odd", UNKNOWN, ""),
+    (Stage.DATA, 250, "odd", DEFERRED, ""),
     (Stage.DATA, 421, "4.3.2 closing", DEFERRED, ""),
     (Stage.DATA, 451, "4.3.0 later", DEFERRED, ""),
     (Stage.DATA, 554, "5.5.1 no valid recipients", BOUNCED, ""),
@@ -69,7 +69,8 @@ BY_CODE = [
     (Stage.DOT, 550, "5.1.1 no such user, says the filter", BOUNCED, ""),
     *[(stage, code, "not SMTP", DEFERRED, RELAY) for stage in BEFORE_RECIPIENT for code in (-1, 0, 25, 199, 600)],
     *[(Stage.RCPT, code, "not SMTP", DEFERRED, "") for code in (-1, 0, 25, 199, 600)],
-    *[(stage, code, "not SMTP", UNKNOWN, "") for stage in (Stage.DATA, Stage.DOT) for code in (-1, 0, 25, 199, 600)],
+    *[(Stage.DATA, code, "not SMTP", DEFERRED, "") for code in (-1, 0, 25, 199, 600)],
+    *[(Stage.DOT, code, "not SMTP", UNKNOWN, "") for code in (-1, 0, 25, 199, 600)],
 ]
 
 BY_FAILURE = [
@@ -83,7 +84,7 @@ BY_FAILURE = [
     (Stage.STARTTLS, Failure.NOT_OFFERED, BOUNCED, RELAY),
     (Stage.AUTH, Failure.NOT_OFFERED, BOUNCED, RELAY),
     *[(Stage.RCPT, failure, DEFERRED, "") for failure in (Failure.LOST, Failure.TIMEOUT, Failure.MALFORMED)],
-    *[(Stage.DATA, failure, UNKNOWN, "") for failure in (Failure.LOST, Failure.TIMEOUT, Failure.MALFORMED)],
+    *[(Stage.DATA, failure, DEFERRED, "") for failure in (Failure.LOST, Failure.TIMEOUT, Failure.MALFORMED)],
     *[(Stage.DOT, failure, UNKNOWN, "") for failure in (Failure.LOST, Failure.TIMEOUT, Failure.MALFORMED)],
 ]
 
@@ -96,7 +97,7 @@ def test_every_reply_has_its_meaning(stage: Stage, code: int, text: str, status:
 
 @pytest.mark.parametrize(("stage", "failure", "status", "besides"), BY_FAILURE)
 def test_every_failure_has_its_meaning(stage: Stage, failure: Failure, status: DeliveryStatus, besides: str) -> None:
-    """Without a reply, it is the relay's trouble before RCPT, deferred at RCPT and unknown from DATA on."""
+    """Without a reply: the relay's trouble before RCPT, deferred at RCPT and DATA, unknown once the message has left."""
     assert verdict(decide(stage, failure=failure)) == (status, besides)
 
 
@@ -104,11 +105,11 @@ def test_every_failure_has_its_meaning(stage: Stage, failure: Failure, status: D
     st.sampled_from(Stage), st.one_of(st.none(), st.integers(-1, 1000)), st.text(), st.none() | st.sampled_from(Failure)
 )
 def test_only_a_2xx_after_the_dot_is_sent(stage: Stage, code: int | None, text: str, failure: Failure | None) -> None:
-    """Whatever a relay says, `sent` needs a 2xx after the final dot, `unknown` needs DATA, suppression needs RCPT."""
+    """Whatever a relay says: `sent` needs a 2xx after the dot, `unknown` a message that has left, suppression RCPT."""
     outcome = decide(stage, code, text, failure)
     accepted = stage is Stage.DOT and failure is None and code is not None and 200 <= code <= 299
     assert (outcome.status is SENT) == accepted
-    assert outcome.status is not UNKNOWN or stage in (Stage.DATA, Stage.DOT)
+    assert outcome.status is not UNKNOWN or stage is Stage.DOT
     assert not outcome.suppress or stage is Stage.RCPT
     assert not outcome.relay_trouble or stage not in (Stage.DATA, Stage.DOT)
     assert outcome.data_begun == (stage in (Stage.DATA, Stage.DOT))

@@ -21,7 +21,7 @@ The states of a delivery, and what a crash at that moment does:
 | `deferred`  | refused for now; due at `next_attempt_at`      | claimed when due                                    |
 | `bounced`   | refused for good                               | stays                                               |
 | `expired`   | deferred for five days                         | stays                                               |
-| `unknown`   | DATA was sent, no definite answer came         | stays: sent again, with the same Message-ID, only   |
+| `unknown`   | the message was sent, no definite answer came  | stays: sent again, with the same Message-ID, only   |
 |             |                                                | by `on_unknown = "resend"` or `digest resolve`      |
 | `cancelled` | unsubscribed or suppressed since it was queued | stays                                               |
 

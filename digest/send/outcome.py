@@ -5,16 +5,16 @@ after whatever went other than hoped and after the final dot; `outbox.py` uses `
 refusals. Reply codes: RFC 5321 section 4.2; enhanced codes: RFC 3463, where they stand in a reply: RFC 2034.
 
 The rule of thumb: up to and including MAIL nothing has been said about a recipient, so whatever goes wrong is the
-relay's trouble and nobody is charged; at RCPT it is this recipient's; from DATA on, no definite answer means that
-nobody knows.
+relay's trouble and nobody is charged; at RCPT and DATA it is this recipient's; once the message has left, after 354, no
+definite answer means that nobody knows.
 
-| stage          | 2xx     | 4xx            | 5xx                   | other code or silence               |
-|----------------|---------|----------------|-----------------------|-------------------------------------|
-| CONNECT … AUTH | -       | relay, passing | relay, lasting        | relay, passing; TLS: relay, lasting |
-| MAIL           | -       | relay, passing | relay, lasting (a)    | relay, passing                      |
-| RCPT           | -       | deferred (b)   | bounced (b, c, d)     | deferred                            |
-| DATA           | unknown | deferred       | bounced               | unknown                             |
-| DOT            | sent    | deferred       | bounced               | unknown                             |
+| stage          | 2xx      | 4xx            | 5xx                   | other code or silence               |
+|----------------|----------|----------------|-----------------------|-------------------------------------|
+| CONNECT … AUTH | -        | relay, passing | relay, lasting        | relay, passing; TLS: relay, lasting |
+| MAIL           | -        | relay, passing | relay, lasting (a)    | relay, passing                      |
+| RCPT           | -        | deferred (b)   | bounced (b, c, d)     | deferred                            |
+| DATA           | deferred | deferred       | bounced               | deferred                            |
+| DOT            | sent     | deferred       | bounced               | unknown                             |
 
 (a) but 552, 5.2.3, 5.3.4 (too large) and 5.6.7 (SMTPUTF8) speak of this one message: bounced.
 (b) but X.1.7 and X.1.8 speak of our sender address, which many servers judge only at RCPT: relay.
@@ -136,8 +136,7 @@ def decide(stage: Stage, code: int | None = None, text: str = "", failure: Failu
     if kind == 5:
         suppress = stage is Stage.RCPT and enhanced in _NO_SUCH_ADDRESS
         return Outcome(DeliveryStatus.BOUNCED, enhanced, reply, suppress=suppress, data_begun=begun)
-    status = DeliveryStatus.UNKNOWN if begun else DeliveryStatus.DEFERRED
-    return Outcome(status, enhanced, reply, data_begun=begun)
+    return Outcome(_undecided(stage), enhanced, reply, data_begun=begun)
 
 
 def reusable(stage: Stage, code: int | None, failure: Failure | None) -> bool:
@@ -173,5 +172,9 @@ def _no_answer(stage: Stage, failure: Failure, detail: str) -> Outcome:
     if stage in _BEFORE_ANY_RECIPIENT:
         status = DeliveryStatus.BOUNCED if failure in _LASTING else DeliveryStatus.DEFERRED
         return Outcome(status, "", reply, relay_trouble=True)
-    begun = stage in _DATA_BEGUN
-    return Outcome(DeliveryStatus.UNKNOWN if begun else DeliveryStatus.DEFERRED, "", reply, data_begun=begun)
+    return Outcome(_undecided(stage), "", reply, data_begun=stage in _DATA_BEGUN)
+
+
+def _undecided(stage: Stage) -> DeliveryStatus:
+    """Without a definite answer: a message that waits for 354 has not left, so it can be sent again without a doubt."""
+    return DeliveryStatus.UNKNOWN if stage is Stage.DOT else DeliveryStatus.DEFERRED

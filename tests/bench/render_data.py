@@ -70,6 +70,10 @@ def _words(draw: random.Random, count: int) -> list[str]:
     return ["".join(draw.choices(_SYLLABLES, k=draw.randint(1, 4))) for _ in range(count)]
 
 
+TOPICS = [Topic(" ".join(_words(random.Random(n), 2))) for n in range(30)]
+"""What the list offers to follow."""
+
+
 def _abstract(draw: random.Random) -> str:
     """Sentences up to a length between 900 and 1,600."""
     length, text = draw.randint(960, 1600), ""
@@ -108,32 +112,40 @@ def candidates() -> Mapping[PaperId, Candidate]:
     return {paper.id: Candidate(paper, also if draw.random() < 0.3 else seen) for paper in papers}
 
 
-def _pick(paper: Paper, author: str, profile: Profile, draw: random.Random) -> Pick:
+def _pick(paper: Paper, topic: Topic, author: str, weight: float) -> Pick:
+    """What speaks for a paper is the same for all who follow a topic; how much that counts is not."""
+    draw = random.Random(f"{topic.name}{paper.id}")
     shared = draw.sample(paper.abstract.lower().rstrip(".").split(), 3)
-    reasons = [Reason(ReasonKind.TOPIC, Remark(Says.TOPIC, (draw.choice(profile.topics).name, *shared)), draw.random())]
+    reasons = [Reason(ReasonKind.TOPIC, Remark(Says.TOPIC, (topic.name, *shared)), weight)]
     if author:
         reasons.insert(0, Reason(ReasonKind.AUTHOR, Remark(Says.AUTHORS, (author,)), 0.5))
-    trend = draw.random()
+    trend = random.Random(paper.id).random()
     if trend > 0.6:
         reasons.append(Reason(ReasonKind.TREND, Remark(Says.SIGNAL, ("upvotes",), (int(trend * 900),)), 0.3))
     return Pick(paper.id, 0.8, 0.7, trend, tuple(reasons))
 
 
-def subscription(number: int, papers: Sequence[Paper]) -> tuple[Subscriber, Delivery]:
-    """The subscriber of this number, and what is due to her."""
+def _week(topic: Topic) -> TopicWeek:
+    return TopicWeek(topic.name, tuple(random.Random(topic.name).choices(range(9), k=7)))
+
+
+def subscription(number: int, papers: Sequence[Paper], *, own_words: bool = True) -> tuple[Subscriber, Delivery]:
+    """The subscriber of this number, and what is due to her. Without words of her own she follows three of `TOPICS`."""
     draw = random.Random(number)
     chosen = draw.sample(papers, PICKS + 5)
     followed = draw.choice(chosen[0].authors)
-    profile = Profile(
-        tuple(Topic(" ".join(_words(draw, 2))) for _ in range(3)), authors=(followed, " ".join(_words(draw, 2)))
-    )
+    topics = tuple(Topic(" ".join(_words(draw, 2))) for _ in range(3)) if own_words else tuple(draw.sample(TOPICS, 3))
+    profile = Profile(topics, authors=(followed, " ".join(_words(draw, 2))))
     reader = Subscriber(
         SubscriberId(number),
         Address(f"reader{number}@example.net"),
         " ".join(_words(draw, 2)).title() if number % 4 else "",
         profile=profile,
     )
-    picks = [_pick(paper, "" if place else followed, profile, draw) for place, paper in enumerate(chosen)]
+    picks = [
+        _pick(paper, draw.choice(topics), "" if place else followed, draw.random())
+        for place, paper in enumerate(chosen)
+    ]
     selection = Selection(
         tuple(picks[:PICKS]),
         tuple(
@@ -141,7 +153,7 @@ def subscription(number: int, papers: Sequence[Paper]) -> tuple[Subscriber, Deli
         ),
         tuple(picks[PICKS:-3]),
         (FollowUp(draw.choice(papers), Change.NEW_VERSION, "2"),),
-        tuple(TopicWeek(topic.name, tuple(draw.choices(range(9), k=7))) for topic in profile.topics),
+        tuple(map(_week, topics)),
     )
     return reader, Delivery(
         DeliveryId(number),
