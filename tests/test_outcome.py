@@ -97,7 +97,7 @@ def test_every_reply_has_its_meaning(stage: Stage, code: int, text: str, status:
 
 @pytest.mark.parametrize(("stage", "failure", "status", "besides"), BY_FAILURE)
 def test_every_failure_has_its_meaning(stage: Stage, failure: Failure, status: DeliveryStatus, besides: str) -> None:
-    """Without a reply: the relay's trouble before RCPT, deferred at RCPT and DATA, unknown once the message has left."""
+    """No reply: the relay's trouble before RCPT, deferred at RCPT and DATA, unknown once the message has left."""
     assert verdict(decide(stage, failure=failure)) == (status, besides)
 
 
