@@ -60,6 +60,7 @@ from digest.send.rate import Limiter
 from digest.send.smtp import transports
 from digest.settings import ListConfig
 from digest.store import (
+    Decisions,
     DeliveryLedger,
     EditionOverview,
     Editions,
@@ -188,6 +189,10 @@ class App:
         """Where messages go, for a person."""
         relay = self.config.relay
         return f"{relay.host}:{relay.port}" if relay else f"the Maildir {self.config.outbox}"
+
+    def decisions(self, edition: Edition, only: Collection[Address] = ()) -> Decisions:
+        """The edition's deliveries, in a person's hands."""
+        return Decisions(self._database, edition, only)
 
     async def fetch(self, progress: Progress = Progress()) -> Pulled:
         """Fetches every source; keeps nothing."""

@@ -21,6 +21,7 @@ import typer
 
 from digest import __version__
 from digest.errors import ConfigError, DigestError
+from digest.model import DeliveryStatus
 
 if TYPE_CHECKING:
     from digest.app import App
@@ -374,6 +375,81 @@ def status(
         return DONE if all(o.adds_up or not o.finished_at for o in overviews) else PARTLY
 
     _each(_load(config, verbose), now, work, keep=False)
+
+
+EditionArgument = Annotated[
+    str | None, typer.Argument(metavar="[EDITION]", help="Its number, or its day as in 2026-06-09; else the newest.")
+]
+
+
+@cli.command(epilog="Example: digest deliveries 12 --to ada@example.org")
+def deliveries(
+    edition: EditionArgument = None,
+    to: ToOption = None,
+    status: Annotated[DeliveryStatus | None, typer.Option(help="Only those of this status.")] = None,
+    config: ConfigOption = None,
+    json: JsonOption = False,
+    verbose: VerboseOption = False,
+) -> None:
+    """Show who got what of an edition, and what the server said.
+
+    With --to also the papers, and why each was picked.
+    """
+    from digest.deliveries import edition_of, show
+
+    terminal = _terminal(json)
+    _each(
+        _load(config, verbose),
+        None,
+        lambda app: show(terminal, app, edition_of(app, edition), to or (), status),
+        keep=False,
+    )
+
+
+@cli.command(epilog="Example: digest retry 12 --to ada@example.org && digest send")
+def retry(
+    edition: EditionArgument = None,
+    to: ToOption = None,
+    config: ConfigOption = None,
+    now: NowOption = None,
+    json: JsonOption = False,
+    verbose: VerboseOption = False,
+) -> None:
+    """Make an edition's failed deliveries due again.
+
+    Those that are deferred, bounced or expired; the next send tries them. Readers who have left, or whose address is
+    suppressed, get nothing all the same.
+    """
+    from digest.deliveries import edition_of, retry
+
+    terminal, clock = _terminal(json), _clock(now)
+    only = _addresses(to or [])
+    _each(_load(config, verbose), now, lambda app: retry(terminal, app, edition_of(app, edition), only, clock()))
+
+
+@cli.command(epilog="Example: digest resolve 12 --resend")
+def resolve(
+    edition: EditionArgument = None,
+    resend: Annotated[bool, typer.Option("--resend", help="Send them again; some may arrive twice.")] = False,
+    delivered: Annotated[bool, typer.Option("--delivered", help="Take them for delivered.")] = False,
+    to: ToOption = None,
+    config: ConfigOption = None,
+    now: NowOption = None,
+    json: JsonOption = False,
+    verbose: VerboseOption = False,
+) -> None:
+    """Show an edition's deliveries in doubt, or decide about them.
+
+    In doubt are messages that left, and that the server never answered for. They are held until somebody decides.
+    """
+    from digest.deliveries import edition_of, resolve
+
+    if resend and delivered:
+        raise ConfigError("--resend and --delivered: it is one or the other")
+    how = "resend" if resend else "delivered" if delivered else ""
+    terminal, clock = _terminal(json), _clock(now)
+    only = _addresses(to or [])
+    _each(_load(config, verbose), now, lambda app: resolve(terminal, app, edition_of(app, edition), only, clock(), how))
 
 
 @cli.command(epilog="Example: digest run --config lists/")

@@ -30,7 +30,10 @@ from digest.settings import load
 from tests.lists import DAY_ONE, DAY_TWO, FEEDS, write_list
 from tests.servers.smtp import CollectingServer, rejects_rcpt_550
 
-COMMANDS = ("init", "pull", "rank", "preview", "send", "status", "run", "mailbox", "suppressions", "demo")
+COMMANDS = (
+    *("init", "pull", "rank", "preview", "send", "status", "deliveries", "retry", "resolve", "run", "mailbox"),
+    *("suppressions", "demo"),
+)
 
 
 @dataclass(frozen=True)

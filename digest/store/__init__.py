@@ -1,14 +1,15 @@
 """The store: what digest remembers, in one SQL database.
 
 `database.py` opens it (SQLite in WAL mode, migrated by Alembic), `schema.py` names its tables, and one module per
-aggregate holds the statements: `papers.py`, `editions.py`, `subscribers.py`, `outbox.py`, for what comes back
-`bounces.py` and `mailboxes.py`, for pulling `fetches.py` and `sources.py`, for ranking `vectors.py`, for signing
-`secrets.py`. All statements go through SQLAlchemy Core. Nothing outside this package writes SQL, and nothing in it
-decides what is sent.
+aggregate holds the statements: `papers.py`, `editions.py`, `subscribers.py`, `outbox.py` and `decisions.py`, for what
+comes back `bounces.py` and `mailboxes.py`, for pulling `fetches.py` and `sources.py`, for ranking `vectors.py`, for
+signing `secrets.py`. All statements go through SQLAlchemy Core. Nothing outside this package writes SQL, and nothing in
+it decides what is sent.
 """
 
 from digest.store.bounces import Bounces, Recorded
 from digest.store.database import Database, database_exists, open_database
+from digest.store.decisions import Decisions
 from digest.store.editions import EditionOverview, Editions
 from digest.store.fetches import Fetches
 from digest.store.mailboxes import Mailboxes
@@ -22,6 +23,7 @@ from digest.store.vectors import Vectors
 __all__ = [
     "Bounces",
     "Database",
+    "Decisions",
     "DeliveryLedger",
     "EditionOverview",
     "Editions",

@@ -82,6 +82,14 @@ class Editions:
         with self._database.read() as connection:
             return _on(connection, list_id, due_on)
 
+    def numbered(self, list_id: ListId, number: int) -> Edition | None:
+        """The list's edition of that number."""
+        table = schema.editions
+        query = sa.select(table).where(table.c.list_id == list_id, table.c.number == number)
+        with self._database.read() as connection:
+            row = connection.execute(query).one_or_none()
+        return _edition(row) if row else None
+
     def latest(self, list_id: ListId) -> Edition | None:
         """The list's newest edition."""
         table = schema.editions

@@ -1,0 +1,123 @@
+"""`digest deliveries`, `retry` and `resolve`: who got what and why, and what a person decides about it.
+
+Each function shows what it does and returns the exit code. Called by `cli.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import date, datetime
+
+from digest.app import App
+from digest.console import Terminal, complain, pick_json, pick_lines
+from digest.errors import ConfigError
+from digest.model import Address, Candidate, Delivery, DeliveryStatus, Edition, PaperId
+
+DONE, PARTLY, NOTHING = 0, 1, 3
+
+
+def edition_of(app: App, asked: str | None) -> Edition:
+    """The list's edition by number or by day, without either the newest one. Raises ConfigError if there is none."""
+    if asked is None:
+        found = app.editions.latest(app.list.id)
+    elif asked.isdecimal():
+        found = app.editions.numbered(app.list.id, int(asked))
+    else:
+        try:
+            found = app.editions.on(app.list.id, date.fromisoformat(asked))
+        except ValueError:
+            raise ConfigError(f"{asked}: an edition goes by its number, or its day as in 2026-06-09") from None
+    if found is None:
+        raise ConfigError(f"{app.list.id}: there is no edition {asked or 'yet'}; `digest status` shows those there are")
+    return found
+
+
+def show(
+    terminal: Terminal, app: App, edition: Edition, to: Collection[str], status: DeliveryStatus | None = None
+) -> int:
+    """Every delivery with what the server said; those of readers asked for by name also with papers and reasons."""
+    wanted = {address.casefold() for address in to}
+    deliveries = [
+        delivery
+        for delivery in app.editions.deliveries(edition)
+        if (not wanted or delivery.address.casefold() in wanted) and status in (None, delivery.status)
+    ]
+    terminal.say(f"{app.list.name} ({app.list.id}), edition {edition.number} of {edition.due_on}", style="bold")
+    candidates = {candidate.paper.id: candidate for candidate in app.editions.candidates(edition)}
+    if wanted:
+        for delivery in deliveries:
+            _show_one(terminal, delivery, candidates)
+    else:
+        terminal.table(
+            ["  address", "status", "papers", "tries", "reply"],
+            [[f"  {d.address}", d.status, f"{len(d.picks)}", f"{d.attempts}", _due(d) + d.reply] for d in deliveries],
+        )
+    if not deliveries:
+        terminal.say("  no such delivery")
+    for delivery in deliveries:
+        terminal.emit(
+            {
+                "list": app.list.id,
+                "edition": edition.number,
+                "address": delivery.address,
+                "status": delivery.status,
+                "message_id": delivery.message_id,
+                "attempts": delivery.attempts,
+                "next_attempt_at": delivery.next_attempt_at.isoformat() if delivery.next_attempt_at else None,
+                "reply": delivery.reply,
+                "picks": [pick_json(pick) for pick in delivery.picks],
+            }
+        )
+    return DONE if deliveries else NOTHING
+
+
+def _show_one(terminal: Terminal, delivery: Delivery, candidates: Mapping[PaperId, Candidate]) -> None:
+    tries = f"{delivery.attempts} {'try' if delivery.attempts == 1 else 'tries'}"
+    terminal.say(f"  {delivery.address}  {delivery.status}, {tries}  {delivery.message_id}")
+    if said := _due(delivery) + delivery.reply:
+        terminal.say(f"    {said}")
+    for place, pick in enumerate(delivery.picks, 1):
+        for line in pick_lines(pick, candidates[pick.paper_id], str(place)):
+            terminal.say(line)
+
+
+def _due(delivery: Delivery) -> str:
+    due = delivery.next_attempt_at
+    return f"due {due:%Y-%m-%d %H:%M} UTC: " if due and delivery.status is DeliveryStatus.DEFERRED else ""
+
+
+def retry(terminal: Terminal, app: App, edition: Edition, to: Collection[Address], now: datetime) -> int:
+    """Makes due what failed; nothing is sent yet."""
+    changed = app.decisions(edition, to).retry(now)
+    _tell(terminal, app, edition, changed, "due again")
+    held = app.editions.overview(edition).counts.get(DeliveryStatus.UNKNOWN, 0)
+    if held:
+        terminal.say(f"  {held:,} may have arrived and are left alone: `digest resolve {edition.number}`")
+    return DONE if changed else NOTHING
+
+
+def resolve(terminal: Terminal, app: App, edition: Edition, to: Collection[Address], now: datetime, how: str) -> int:
+    """Decides about deliveries in doubt: `resend` or `delivered`; else they are shown, with what to look for."""
+    if how:
+        decisions = app.decisions(edition, to)
+        decide: Callable[[datetime], Sequence[Address]] = decisions.resend if how == "resend" else decisions.delivered
+        changed = decide(now)
+        _tell(terminal, app, edition, changed, "due again" if how == "resend" else "taken for delivered")
+        return DONE if changed else NOTHING
+    code = show(terminal, app, edition, to, DeliveryStatus.UNKNOWN)
+    if code == DONE:
+        terminal.say("  look for their Message-IDs (--to EMAIL or --json shows them) in the log of your mail server:")
+        terminal.say("  then `--delivered` if they are there, `--resend` if not; sent again, they may arrive twice")
+        complain(f"{app.list.id}: edition {edition.number} has deliveries in doubt")
+        return PARTLY
+    return code
+
+
+def _tell(terminal: Terminal, app: App, edition: Edition, changed: Sequence[Address], words: str) -> None:
+    for address in changed:
+        terminal.say(f"  {address}: {words}")
+    if not changed:
+        terminal.say(f"  edition {edition.number}: no such delivery")
+    elif words == "due again":
+        terminal.say(f"  `digest send` sends what is due ({len(changed):,} now), and so does `digest run`")
+    terminal.emit({"list": app.list.id, "edition": edition.number, "changed": list(changed), "now": words})
