@@ -531,7 +531,7 @@ def suppressions_add(
 def suppressions_remove(email: AddressesArgument, config: ConfigOption = None, json: JsonOption = False) -> None:
     """Send to these addresses again.
 
-    Lists that they have left stay left.
+    Lists that they have left stay left. Bounces of the past still count until a message has arrived.
     """
     from digest.receiving import release
 

@@ -12,8 +12,9 @@ from datetime import datetime
 from typing import Any
 
 from digest.console import Terminal, complain
+from digest.errors import DigestError
 from digest.mailroom import Fate, Handled, Mailroom
-from digest.model import Address, BounceKind
+from digest.model import Address, BounceKind, ListId
 from digest.send.outcome import plain
 from digest.settings import Installation, ListConfig
 from digest.store import Subscribers, open_database
@@ -30,17 +31,26 @@ def mailbox(terminal: Terminal, configs: Sequence[ListConfig], now: Callable[[],
     """
     terminal.say(", ".join(f"{c.mailing_list.name} ({c.mailing_list.id})" for c in configs), style="bold")
     lists = [config.mailing_list.id for config in configs]
-    handled = []
-    with Mailroom(configs, now) as mailroom:
-        for each in mailroom.read():
-            handled.append(each)
-            if line := _line(each):
-                terminal.say(f"  {line}")
-            if each.fate is Fate.UNREADABLE:
-                complain(f"{', '.join(lists)}: message {each.uid} was skipped: the server could not give it")
+    handled: list[Handled] = []
+    try:
+        with Mailroom(configs, now) as mailroom:
+            for each in mailroom.read():
+                handled.append(each)
+                if line := _line(each):
+                    terminal.say(f"  {line}")
+                if each.fate is Fate.UNREADABLE:
+                    complain(f"{', '.join(lists)}: message {each.uid} was skipped: the server could not give it")
+    except DigestError:
+        if handled:  # what was read before trouble came counts all the same
+            _tell_all(terminal, lists, handled)
+        raise
+    _tell_all(terminal, lists, handled)
+    return PARTLY if any(each.fate is Fate.UNREADABLE for each in handled) else DONE
+
+
+def _tell_all(terminal: Terminal, lists: Sequence[ListId], handled: Sequence[Handled]) -> None:
     terminal.say(f"  {summary(handled)}")
     terminal.emit({"lists": lists, "messages": [_json(each) for each in handled if _matters(each)]})
-    return PARTLY if any(each.fate is Fate.UNREADABLE for each in handled) else DONE
 
 
 def summary(handled: Sequence[Handled]) -> str:

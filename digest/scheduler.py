@@ -174,7 +174,10 @@ class MailboxRunner:
     async def read(self) -> None:
         """Reads what is new, each mailbox in a thread. Trouble is told once, as long as it stays the same."""
         async with self._busy:
-            self._configs = [_read_again(config) for config in self._configs]
+            try:
+                self._configs = [_read_again(config) for config in self._configs]
+            except Exception:  # a config that cannot even be reported on must not end anything
+                log.exception("the config could not be read again")
             await asyncio.gather(*(self._read_one(group) for group in shared(self._configs)))
 
     async def finished(self) -> None:
@@ -185,25 +188,24 @@ class MailboxRunner:
     async def _read_one(self, configs: Sequence[ListConfig]) -> None:
         lists = ", ".join(config.mailing_list.id for config in configs)
         trouble = ""
+        handled: list[Handled] = []
         try:
-            handled = await asyncio.to_thread(self._handled, configs)
+            await asyncio.to_thread(self._handle, configs, handled)
         except DigestError as error:
             trouble = explained(error)
         except Exception as error:  # a mailbox's trouble must not end anything
             log.exception("%s: mailbox failed", lists)
             trouble = repr(error)
-        else:
-            if handled:
-                self._terminal.say(f"{self._now():%Y-%m-%d %H:%M:%S} UTC  {lists}: mailbox: {summary(handled)}")
+        if handled:  # also where trouble came half-way: what was read before it counts
+            self._terminal.say(f"{self._now():%Y-%m-%d %H:%M:%S} UTC  {lists}: mailbox: {summary(handled)}")
         if trouble and trouble != self._troubles.get(lists):
             complain(f"{lists}: mailbox: {trouble}; it is tried again every {READ_EVERY.seconds // 60} minutes")
         self._troubles[lists] = trouble
 
-    def _handled(self, configs: Sequence[ListConfig]) -> tuple[Handled, ...]:
-        if self._stop.is_set():
-            return ()
-        with Mailroom(configs, self._now) as mailroom:
-            return tuple(mailroom.read(self._stop.is_set))
+    def _handle(self, configs: Sequence[ListConfig], handled: list[Handled]) -> None:
+        if not self._stop.is_set():
+            with Mailroom(configs, self._now) as mailroom:
+                handled.extend(mailroom.read(self._stop.is_set))
 
 
 def _read_again(config: ListConfig) -> ListConfig:

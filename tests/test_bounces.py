@@ -304,3 +304,16 @@ def test_without_the_extra_the_error_names_it() -> None:
     path = Path(__file__).parent / "data" / "bounces" / "qmail-qsbmf.eml"
     told = subprocess.run([sys.executable, "-c", code, path], capture_output=True, text=True, check=True).stdout
     assert "pip install 'papers-digest[mailbox]'" in told
+
+
+@pytest.mark.parametrize("line", ["=" * 500_000, "> " * 250_000, " " * 500_000, "-*_=" * 125_000])
+def test_a_long_line_holds_nothing_up(line: str) -> None:
+    """A rule or an indentation of half a million characters is read once: were it tried at every place, for days."""
+    message = f"From: someone@example.org\r\nSubject: Hello\r\n\r\nWords\r\n{line}\r\n".encode()
+    assert read(message).sort is OTHER
+
+
+def test_a_subject_of_many_encoded_words_holds_nothing_up() -> None:
+    """Its beginning is read: the library's time grows with the square of their number."""
+    subject = "=?utf-8?q?Re:?=" + " =?utf-8?q?a?=" * 100_000
+    assert read(f"From: a@example.org\r\nSubject: {subject}\r\n\r\nWords\r\n".encode()).sort is OTHER

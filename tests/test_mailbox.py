@@ -160,6 +160,15 @@ def test_each_protection_and_login_works(
         assert ("STARTTLS" in server.commands) is (security == "starttls")
 
 
+def test_a_password_is_not_sent_in_the_clear_beyond_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without TLS, to another host, the login ends before it begins."""
+    monkeypatch.setattr("digest.subscribe.mailbox.is_loopback", lambda host: False)
+    with ImapServer([message(1)]) as server:
+        with pytest.raises(MailboxError, match="not sent without TLS"):
+            read(server)
+        assert not [command for command in server.commands if command.startswith(("AUTH", "LOGIN"))]
+
+
 @pytest.mark.parametrize("security", ["tls", "starttls"])
 def test_a_certificate_by_a_stranger_ends_it_before_the_login(security: str, tmp_path: Path) -> None:
     """The password is not sent."""

@@ -128,7 +128,7 @@ REMARKS = [
     (BASE + "port = 587\nsecurity = 'tls'\n", "14: `port` of [smtp] 587 usually speaks STARTTLS"),
     (
         BASE.replace('"localhost"', '"mail.example.org"') + "security = 'none'\nusername = 'u'\npassword = 'p'\n",
-        '14: `security = "none"` of [smtp] sends the password readable',
+        '14: `security = "none"` of [smtp] would send the password readable',
     ),
 ]
 
@@ -214,7 +214,10 @@ def _quoted(text: str) -> str:
 
 LACKS = "15: [mailbox] is not read: it lacks "
 VOTES = "15: [mailbox]: votes by mail wait there: this version does not read them"
-UNREADABLE = '18: `security = "none"` of [mailbox] sends the password readable for everyone on the way'
+UNREADABLE = (
+    '18: `security = "none"` of [mailbox] would send the password readable for everyone on the way: '
+    "it is not sent, and nothing comes through"
+)
 
 
 @pytest.mark.parametrize(
@@ -225,7 +228,12 @@ UNREADABLE = '18: `security = "none"` of [mailbox] sends the password readable f
         (
             "base_url = 'https://x.org'",
             "host = 'x'\nusername = 'u'\npassword = 'p'",
-            ["15: [mailbox] is read for bounces, which prove nothing without `bounces` of [list]"],
+            [],
+        ),
+        (
+            "papers = 5",
+            "host = 'x'\nusername = 'u@x.org'\npassword = 'p'",
+            ["15: [mailbox] is read for bounces, which prove nothing without `bounces` of [list]", VOTES],
         ),
         ("bounces = 'b@x.org'", "host = 'x'\nusername = 'u@x.org'\npassword = 'p'", [VOTES]),
         (

@@ -434,7 +434,7 @@ def test_a_password_is_not_sent_in_the_clear_beyond_this_host(monkeypatch: pytes
     """Without TLS, AUTH is for loopback only."""
     with CollectingServer(credentials=("digest", "x")) as server:
         relay = relay_of(server, username="digest", password="x")
-        monkeypatch.setattr("digest.send.opening._is_loopback", lambda host: False)
+        monkeypatch.setattr("digest.send.opening.is_loopback", lambda host: False)
         (outcome,) = Client(relay).send()
     assert meaning(outcome) == RELAY_LASTING
     assert not [command for command in server.commands if command[:4] in (b"AUTH", b"MAIL")]

@@ -37,6 +37,7 @@ INITIALS = 2
 """Characters of a weekday's short name, above which its narrow one is taken: a cell of 22 pixels holds no more."""
 
 
+@lru_cache(maxsize=1)
 def languages() -> tuple[str, ...]:
     """The languages that emails can be in, by their BCP 47 tags, English first."""
     folders = sorted(path.parents[1].name for path in CATALOGUES.glob("*/LC_MESSAGES/digest.po"))

@@ -278,7 +278,7 @@ def _is_automatic(message: Message) -> bool:
         submitted != "no"
         or any(name in message for name in _REPLY_FIELDS)
         or str(message.get("Precedence", "")).strip().lower() in ("auto_reply", "auto-reply")
-        or bool(_REPLY_SUBJECT.search(_decoded(str(message.get("Subject", "")))))
+        or bool(_REPLY_SUBJECT.search(_decoded(str(message.get("Subject", ""))[:_SUBJECT_LENGTH])))
     )
 
 
@@ -315,8 +315,10 @@ def _as_flufl_knows_it(raw: bytes) -> Sort | None:
     return Sort.DELAYED if delayed else None
 
 
+_SUBJECT_LENGTH = 1000
+"""Characters of a subject that are read: the library takes quadratic time for many encoded words."""
 _RETURNED = re.compile(
-    r"^(?:[->*_= ]+.*(?:copy|original|returned|below|forwarded|header)|Return-Path:|Received:).*$", re.I | re.M
+    r"^(?:[->*_= ].*(?:copy|original|returned|below|forwarded|header)|Return-Path:|Received:).*$", re.I | re.M
 )
 """Where the returned message begins: what is in it was not said by the mail system."""
 

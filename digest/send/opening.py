@@ -22,6 +22,7 @@ from typing import NamedTuple
 import aiosmtplib
 
 from digest.errors import SendError
+from digest.hosts import is_loopback
 from digest.model import Relay, Security
 from digest.send.outcome import Failure, Stage
 from digest.send.wire import Wire
@@ -140,7 +141,7 @@ class _Opening:
             raise self._failed(Failure.TLS, reason)
 
     async def _log_in(self, username: str, password: str) -> None:
-        if self._relay.security is Security.NONE and not _is_loopback(self._relay.host):
+        if self._relay.security is Security.NONE and not is_loopback(self._relay.host):
             raise self._failed(Failure.NOT_OFFERED, "a password is not sent without TLS: set security")
         methods = [name for name in _AUTH_METHODS if name in self._client.server_auth_methods]
         if not methods:
@@ -167,13 +168,6 @@ async def _own_name(own_ip: str) -> str:
         return literal
     name = await asyncio.to_thread(socket.getfqdn)
     return name if _HOST_NAME.fullmatch(name) else literal
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host.lower() == "localhost"
 
 
 def _diagnosis(stage: Stage, error: Exception) -> OpeningError:  # noqa: PLR0911 - one line for each kind of exception

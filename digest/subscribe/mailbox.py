@@ -21,6 +21,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from digest.errors import MailboxError
+from digest.hosts import is_loopback
 from digest.model import Inbox, Position, Security
 
 T = TypeVar("T")
@@ -170,13 +171,20 @@ def _ok(answer: tuple[str, list[Any]]) -> list[Any]:
 
 def _login(client: imaplib.IMAP4, inbox: Inbox) -> None:
     """By PLAIN where it is offered: LOGIN has no way to say what is not ASCII."""
+    if inbox.security is Security.NONE and not is_loopback(inbox.host):
+        raise imaplib.IMAP4.error("a password is not sent without TLS: set `security`")
     if "AUTH=PLAIN" in client.capabilities:
         secret = f"\0{inbox.username}\0{inbox.password}".encode()
         client.authenticate("PLAIN", lambda _: secret)
     elif "LOGINDISABLED" in client.capabilities or not (inbox.username + inbox.password).isascii():
         raise imaplib.IMAP4.error("it offers no login that we can use")
     else:
-        client.login(inbox.username, inbox.password)
+        client.login(_quoted(inbox.username), inbox.password)
+
+
+def _quoted(name: str) -> str:
+    """A quoted string (RFC 9051 section 4.3): the library quotes passwords only."""
+    return '"' + name.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def _number(client: imaplib.IMAP4, name: str) -> int:

@@ -167,7 +167,7 @@ class _Conversation:
                 self._file, self._is_secure = self._connection.makefile("rb"), True
                 return True
             case "LOGIN":
-                end = end if rest == f'digest "{PASSWORD}"' else f"{tag} NO [AUTHENTICATIONFAILED] Wrong password"
+                end = end if rest == f'"digest" "{PASSWORD}"' else f"{tag} NO [AUTHENTICATIONFAILED] Wrong password"
             case "AUTHENTICATE":
                 self._send("+ ")
                 given = base64.b64decode(self._file.readline()).decode()
