@@ -378,7 +378,7 @@ def status(
 
 
 EditionArgument = Annotated[
-    str | None, typer.Argument(metavar="[EDITION]", help="Its number, or its day as in 2026-06-09; else the newest.")
+    str | None, typer.Argument(metavar="EDITION", help="Its number, or its day as in 2026-06-09; else the newest.")
 ]
 
 
