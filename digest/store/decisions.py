@@ -37,27 +37,32 @@ class Decisions:
 
     def retry(self, now: datetime) -> Sequence[Address]:
         """Makes due what failed. The next send tries it, unless its reader has left or is suppressed."""
-        return self._decide(RETRIED, {"status": DeliveryStatus.DEFERRED, "next_attempt_at": now, "settled_at": None})
+        return self._make_due(RETRIED, now)
 
     def resend(self, now: datetime) -> Sequence[Address]:
         """Makes due what is in doubt: it goes out with the Message-ID it had, and may arrive twice."""
-        values = {"status": DeliveryStatus.DEFERRED, "next_attempt_at": now, "settled_at": None}
-        return self._decide((DeliveryStatus.UNKNOWN,), values)
+        return self._make_due((DeliveryStatus.UNKNOWN,), now)
 
     def delivered(self, now: datetime) -> Sequence[Address]:
         """Takes for sent what is in doubt."""
-        values = {"status": DeliveryStatus.SENT, "reply": "taken for delivered, by hand", "settled_at": now}
-        return self._decide((DeliveryStatus.UNKNOWN,), values, reopens=False)
-
-    def _decide(
-        self, statuses: Sequence[DeliveryStatus], values: dict[str, object], *, reopens: bool = True
-    ) -> Sequence[Address]:
         with self._database.write() as connection:
-            chosen = sa.select(table.c.id, table.c.address).where(*self._scope, table.c.status.in_(statuses))
-            rows = connection.execute(chosen.order_by(table.c.subscriber_id)).all()
-            which = sa.and_(*self._scope, table.c.status.in_(statuses))
-            connection.execute(sa.update(table).where(which).values(values))
-            if rows and reopens:
+            values = {"status": DeliveryStatus.SENT, "reply": "taken for delivered, by hand", "settled_at": now}
+            return self._change(connection, (DeliveryStatus.UNKNOWN,), values)
+
+    def _make_due(self, statuses: Sequence[DeliveryStatus], now: datetime) -> Sequence[Address]:
+        with self._database.write() as connection:
+            values = {"status": DeliveryStatus.DEFERRED, "next_attempt_at": now, "settled_at": None}
+            changed = self._change(connection, statuses, values)
+            if changed:
                 edition = schema.editions.c.id == self._edition.id
                 connection.execute(sa.update(schema.editions).where(edition).values(finished_at=None))
-        return tuple(Address(row.address) for row in rows)
+        return changed
+
+    def _change(
+        self, connection: sa.Connection, statuses: Sequence[DeliveryStatus], values: dict[str, object]
+    ) -> Sequence[Address]:
+        which = sa.and_(*self._scope, table.c.status.in_(statuses))
+        addresses = connection.execute(sa.select(table.c.address).where(which).order_by(table.c.subscriber_id))
+        changed = tuple(map(Address, addresses.scalars()))
+        connection.execute(sa.update(table).where(which).values(values))
+        return changed
