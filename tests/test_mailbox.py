@@ -131,6 +131,14 @@ def test_a_lost_connection_is_opened_again() -> None:
         assert server.commands.count("AUTHENTICATE PLAIN") == 2
 
 
+def test_a_server_that_is_not_there_is_told_with_what_to_look_at() -> None:
+    """Its name, what the system says, and the keys of the config."""
+    with ImapServer([message(1)]) as server:
+        pass
+    with pytest.raises(MailboxError, match=r"refused; nothing answers there: see `host`, `port`"):
+        read(server)
+
+
 def test_a_server_that_always_fails_is_given_up() -> None:
     """The second loss of the same command is an error that names the mailbox."""
     with ImapServer([message(1)], drops_every_fetch) as server:

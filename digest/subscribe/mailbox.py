@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import imaplib
 import re
+import socket
 import ssl
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -149,6 +150,9 @@ class Mailbox:
             yield
         except ssl.SSLError as error:
             raise MailboxError(f"{self._inbox.name}: TLS failed: {error}") from error
+        except (ConnectionRefusedError, socket.gaierror) as error:
+            advice = "nothing answers there: see `host`, `port` and `security` of [mailbox]"
+            raise MailboxError(f"{self._inbox.name}: {error.strerror}; {advice}") from error
         except (imaplib.IMAP4.error, OSError) as error:
             raise MailboxError(f"{self._inbox.name}: {_words(error)}") from error
 
