@@ -45,5 +45,5 @@ def arabic(folder: Path) -> Iterator[str]:
 
 
 def _forget() -> None:
-    for cache in (language.language_of, language.catalogue, language._language):
+    for cache in (language.languages, language.language_of, language.catalogue, language._language):
         cache.cache_clear()
