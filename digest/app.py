@@ -54,8 +54,9 @@ from digest.rank import Ranker
 from digest.rank.embedding import Embed, Embedder, available
 from digest.render import EditionRenderer, Rendered, message_id
 from digest.render.message import Sign
+from digest.send.drain import drain
 from digest.send.maildir import MaildirTransport
-from digest.send.outbox import DrainReport, Transport, drain
+from digest.send.outbox import DrainReport, Transport
 from digest.send.rate import Limiter
 from digest.send.smtp import transports
 from digest.settings import ListConfig

@@ -9,6 +9,11 @@ from digest.model import (
     Address,
     Announcement,
     AnnounceType,
+    Claim,
+    Delivery,
+    DeliveryId,
+    DeliveryStatus,
+    EditionId,
     ListId,
     MailingList,
     Paper,
@@ -76,3 +81,12 @@ def mailing_list(**changes: Any) -> MailingList:
     """A list with every other setting at its default."""
     fields: dict[str, Any] = {"id": ListId("lab"), "name": "Lab", "from_": "Lab <digest@example.org>"}
     return MailingList(**(fields | changes))
+
+
+def claim(number: int = 1, token: int = 1, **changes: Any) -> Claim:
+    """A delivery of edition 1 to subscriber `number`, held under a lease."""
+    reader = subscriber(number)
+    fields: dict[str, Any] = {"status": DeliveryStatus.QUEUED, "message_id": f"<{number}@example.org>"} | changes
+    return Claim(
+        Delivery(DeliveryId(number), EditionId(1), reader.id, reader.address, queued_at=NOW, **fields), reader, token
+    )

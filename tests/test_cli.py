@@ -377,7 +377,7 @@ def test_a_list_without_readers_expects_some(tmp_path: Path) -> None:
     assert "[[subscribers]]" in answer.stdout
 
 
-@mock.patch("digest.send.outbox.RECONNECT_AFTER", (0.01,))
+@mock.patch("digest.send.drain.RECONNECT_AFTER", (0.01,))
 def test_a_server_that_is_not_there_pauses_and_charges_nobody(tmp_path: Path) -> None:
     """Connection refused: exit code 1, one clear line, everybody still queued; a later run goes on."""
     config = write_list(tmp_path, port=9)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from digest.errors import LeaseLostError
+from digest.ledger import Intent, Release, Result, TakeBack
 from digest.model import Address, Claim, Delivery, DeliveryStatus, Edition, ListId, OnUnknown, Outcome
 from digest.pull.dedupe import merge
 from digest.store import Database, DeliveryLedger, Editions, Subscribers, open_database, schema
@@ -72,7 +72,7 @@ def world(database: Database) -> World:
 
 def sending(world: World, ledger: DeliveryLedger) -> Claim:
     (claim,) = ledger.claim(1)
-    ledger.mark_sending(claim)
+    ledger.commit([Intent(claim)])
     return claim
 
 
@@ -99,7 +99,7 @@ def test_a_claim_carries_the_reader_and_the_picks(world: World) -> None:
 def test_a_sent_delivery_is_settled(world: World) -> None:
     """`sent` is kept with its reply, and never claimed again."""
     ledger = world.ledger()
-    ledger.record(sending(world, ledger), SENT, None)
+    ledger.commit([Result(sending(world, ledger), SENT)])
     world.now += timedelta(days=30)
     assert [d.reply for d in world.deliveries() if d.status is DeliveryStatus.SENT] == ["250 2.0.0 Ok"]
     assert len(ledger.claim(9)) == 2
@@ -109,8 +109,8 @@ def test_a_deferred_delivery_is_claimed_when_it_is_due(world: World) -> None:
     """Before `next_attempt_at` it is left alone; then it comes with one attempt charged."""
     ledger = world.ledger()
     for claim in ledger.claim(3):
-        ledger.mark_sending(claim)
-        ledger.record(claim, DEFERRED, NOW + timedelta(minutes=5))
+        ledger.commit([Intent(claim)])
+        ledger.commit([Result(claim, DEFERRED, NOW + timedelta(minutes=5))])
     assert ledger.claim(3) == ()
     world.now += timedelta(minutes=5)
     assert [c.delivery.attempts for c in ledger.claim(3)] == [1, 1, 1]
@@ -120,7 +120,7 @@ def test_a_released_claim_is_as_it_was(world: World) -> None:
     """Releasing charges nothing and keeps the state before the claim."""
     ledger = world.ledger()
     for claim in ledger.claim(3):
-        ledger.release(claim)
+        ledger.commit([Release(claim)])
     assert world.statuses() == [DeliveryStatus.QUEUED] * 3
     assert {d.attempts for d in world.deliveries()} == {0}
 
@@ -140,8 +140,7 @@ def test_who_leaves_during_the_conversation_is_not_sent_to(world: World) -> None
     ledger = world.ledger(only=[subscriber(1).address])
     (claim,) = ledger.claim(1)
     world.people.unsubscribe(LAB, subscriber(1).address)
-    with pytest.raises(LeaseLostError):
-        ledger.mark_sending(claim)
+    assert ledger.commit([Intent(claim)]) == [False]
     assert world.statuses()[0] is DeliveryStatus.CANCELLED
 
 
@@ -193,8 +192,8 @@ def test_a_crash_while_sending_is_resent_on_demand(world: World) -> None:
 def test_an_unknown_outcome_follows_the_policy(world: World) -> None:
     """Held by default, deferred under `resend`, which takes up what was held before too."""
     held, resent = world.ledger(), world.ledger(OnUnknown.RESEND)
-    resent.record(sending(world, resent), UNKNOWN, None)
-    held.record(sending(world, held), UNKNOWN, None)
+    resent.commit([Result(sending(world, resent), UNKNOWN)])
+    held.commit([Result(sending(world, held), UNKNOWN)])
     assert world.statuses()[:2] == [DeliveryStatus.DEFERRED, DeliveryStatus.UNKNOWN]
     assert resent.claim(1)[0].delivery.address == "reader2@example.org"
 
@@ -206,14 +205,11 @@ def test_a_late_result_is_refused_unless_it_was_sent(world: World) -> None:
     world.now += LEASE + timedelta(seconds=1)
     newer = world.ledger(OnUnknown.RESEND).claim(1)[0]
     assert newer.delivery.id == late.delivery.id
-    with pytest.raises(LeaseLostError):
-        ledger.record(late, DEFERRED, NOW)
-    ledger.record(late, SENT, None)
+    assert ledger.commit([Result(late, DEFERRED, NOW)]) == [False]
+    ledger.commit([Result(late, SENT)])
     assert world.statuses()[0] is DeliveryStatus.SENT
-    with pytest.raises(LeaseLostError):
-        world.ledger().mark_sending(newer)
-    with pytest.raises(LeaseLostError):
-        world.ledger().record(newer, DEFERRED, NOW)
+    assert world.ledger().commit([Intent(newer)]) == [False]
+    assert world.ledger().commit([Result(newer, DEFERRED, NOW)]) == [False]
     assert world.statuses()[0] is DeliveryStatus.SENT
 
 
@@ -221,7 +217,7 @@ def test_a_bounce_of_a_missing_address_suppresses_it(world: World) -> None:
     """No later edition of any list is sent to an address that does not exist."""
     ledger = world.ledger()
     gone = Outcome(DeliveryStatus.BOUNCED, "5.1.1", "550 5.1.1 no such user", suppress=True)
-    ledger.record(sending(world, ledger), gone, None)
+    ledger.commit([Result(sending(world, ledger), gone)])
     assert [s.address for s in world.people.reachable(LAB)] == ["reader2@example.org", "reader3@example.org"]
 
 
@@ -230,8 +226,8 @@ def test_an_edition_is_finished_when_nothing_is_left_to_do(world: World) -> None
     ledger = world.ledger()
     for claim in ledger.claim(3):
         assert not world.editions.finish(world.edition, NOW)
-        ledger.mark_sending(claim)
-        ledger.record(claim, SENT, None)
+        ledger.commit([Intent(claim)])
+        ledger.commit([Result(claim, SENT)])
     assert world.editions.finish(world.edition, NOW)
     overview = world.editions.overview(world.edition)
     assert (overview.counts, overview.recipients, overview.finished_at) == ({DeliveryStatus.SENT: 3}, 3, NOW)
@@ -245,10 +241,9 @@ def test_a_stale_claim_can_neither_be_sent_nor_released(world: World) -> None:
     fresh_ledger = world.ledger()
     fresh = fresh_ledger.claim(1)[0]
     assert fresh.delivery.id == stale.delivery.id
-    with pytest.raises(LeaseLostError):
-        world.ledger().mark_sending(stale)
-    world.ledger().release(stale)
-    fresh_ledger.mark_sending(fresh)
+    assert world.ledger().commit([Intent(stale)]) == [False]
+    world.ledger().commit([Release(stale)])
+    fresh_ledger.commit([Intent(fresh)])
     assert world.statuses()[0] is DeliveryStatus.SENDING
 
 
@@ -256,13 +251,13 @@ def test_an_intent_can_be_taken_back_by_its_holder_alone(world: World) -> None:
     """The claim is kept, and may be sent or released; a crash finds it not tried; a stale token changes nothing."""
     ledger = world.ledger()
     claim = sending(world, ledger)
-    world.ledger().take_back(replace(claim, token=claim.token - 1))
+    world.ledger().commit([TakeBack(replace(claim, token=claim.token - 1))])
     assert world.statuses()[0] is DeliveryStatus.SENDING
-    ledger.take_back(claim)
+    ledger.commit([TakeBack(claim)])
     assert world.statuses()[0] is DeliveryStatus.ACTIVE
-    ledger.mark_sending(claim)
-    ledger.take_back(claim)
-    ledger.release(claim)
+    ledger.commit([Intent(claim)])
+    ledger.commit([TakeBack(claim)])
+    ledger.commit([Release(claim)])
     assert world.statuses()[0] is DeliveryStatus.QUEUED
 
 
@@ -272,8 +267,30 @@ def test_what_has_become_unknown_is_not_taken_back(world: World) -> None:
     claim = sending(world, ledger)
     world.now += LEASE + timedelta(seconds=1)
     world.ledger().claim(1)
-    ledger.take_back(claim)
+    ledger.commit([TakeBack(claim)])
     assert world.statuses()[0] is DeliveryStatus.UNKNOWN
+
+
+def test_entries_of_several_deliveries_are_one_transaction(world: World) -> None:
+    """Each is judged by itself, in its order, and those in force are written together."""
+    ledger = world.ledger()
+    one, two, three = ledger.claim(3)
+    stale = replace(three, token=three.token - 1)
+    assert ledger.commit([Intent(one), Intent(two), Intent(stale)]) == [True, True, False]
+    assert ledger.commit([Result(one, SENT), TakeBack(two), Release(two), Release(two), Result(stale, DEFERRED)]) == [
+        *(True, True, True, False, False)
+    ]
+    assert world.statuses() == [DeliveryStatus.SENT, DeliveryStatus.QUEUED, DeliveryStatus.ACTIVE]
+
+
+def test_a_transaction_that_fails_has_written_nothing(world: World) -> None:
+    """All entries or none: what cannot be written takes the others with it."""
+    ledger = world.ledger()
+    one, two, _ = ledger.claim(3)
+    unwritable = Outcome(DeliveryStatus.BOUNCED, "5.0.0", "\ud800")
+    with pytest.raises(UnicodeEncodeError):
+        ledger.commit([Intent(one), Result(two, unwritable)])
+    assert world.statuses() == [DeliveryStatus.ACTIVE] * 3
 
 
 def test_ones_own_claims_may_wait_long_for_their_turn(world: World) -> None:
@@ -283,8 +300,8 @@ def test_ones_own_claims_may_wait_long_for_their_turn(world: World) -> None:
     world.now += LEASE * 3
     assert ledger.claim(3) == ()
     for claim in held:
-        ledger.mark_sending(claim)
-        ledger.record(claim, SENT, None)
+        ledger.commit([Intent(claim)])
+        ledger.commit([Result(claim, SENT)])
     assert world.statuses() == [DeliveryStatus.SENT] * 3
 
 
@@ -292,8 +309,8 @@ def test_a_changed_mind_reopens_what_was_held(world: World) -> None:
     """`resend` after `hold`: the edition is unfinished again and the held delivery due; an old one stays."""
     held = world.ledger()
     for claim, outcome in zip(held.claim(3), (UNKNOWN, SENT, SENT), strict=True):
-        held.mark_sending(claim)
-        held.record(claim, outcome, None)
+        held.commit([Intent(claim)])
+        held.commit([Result(claim, outcome)])
     assert world.editions.finish(world.edition, NOW)
     world.now += timedelta(days=6)
     assert world.ledger(OnUnknown.RESEND).claim(3) == ()

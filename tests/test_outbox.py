@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
+from unittest import mock
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from digest.errors import LeaseLostError, StoreError
+from digest.errors import StoreError
+from digest.ledger import Entry, Intent, Release, Result, TakeBack
 from digest.model import (
     Address,
     Claim,
@@ -27,7 +30,8 @@ from digest.model import (
     Relay,
     Security,
 )
-from digest.send.outbox import DrainReport, Transport, drain, next_attempt
+from digest.send.drain import drain
+from digest.send.outbox import DrainReport, Transport, next_attempt
 from digest.send.rate import Limiter
 from digest.send.smtp import Timeouts, transports
 from tests.factories import NOW, subscriber
@@ -45,6 +49,8 @@ SPAM = Outcome(BOUNCED, "5.7.1", "554 5.7.1 Spam (after the final dot)", data_be
 DENIED = Outcome(BOUNCED, "5.7.1", "554 5.7.1 <x@example.org>: Access denied (in reply to RCPT TO)")
 NO_SUCH_USER = Outcome(BOUNCED, "5.1.1", "550 5.1.1 No such user (in reply to RCPT TO)", suppress=True)
 GREYLISTED = Outcome(DEFERRED, "4.7.1", "451 4.7.1 Greylisted (in reply to RCPT TO)")
+
+NAMES = {Intent: "intent", TakeBack: "take_back", Release: "release", Result: "result"}
 
 
 @dataclass
@@ -66,7 +72,10 @@ class FakeLedger:
         self.left: set[int] = set()
         """Deliveries whose reader leaves between claim and DATA."""
         self.broken: dict[str, Exception] = {}
-        """What a method raises the next time, by its name."""
+        """What `claim`, or the commit of an entry, raises the next time, by its name."""
+        self.at_step: Callable[[str], None] = lambda name: None
+        self.groups: list[int] = []
+        """How many entries each commit had."""
 
     def claim(self, limit: int) -> Sequence[Claim]:
         self._may_fail("claim")
@@ -77,41 +86,44 @@ class FakeLedger:
             self._step(row, "claim", ACTIVE)
         return tuple(Claim(row.delivery, subscriber(row.delivery.id), row.token) for row in due)
 
-    def mark_sending(self, claim: Claim) -> None:
-        self._may_fail("mark_sending")
-        row = self.rows[claim.delivery.id]
-        if row.token != claim.token or claim.delivery.id in self.left:
-            raise LeaseLostError("lost")
-        assert row.delivery.status is ACTIVE, f"mark_sending of a delivery that is {row.delivery.status}"
-        self._step(row, "mark_sending", SENDING)
+    def commit(self, entries: Sequence[Entry]) -> Sequence[bool]:
+        for entry in entries:
+            self._may_fail(NAMES[type(entry)])
+        self.groups.append(len(entries))
+        return [self._written(entry) for entry in entries]
 
-    def take_back(self, claim: Claim) -> None:
+    def _written(self, entry: Entry) -> bool:
+        claim, name = entry.claim, NAMES[type(entry)]
         row = self.rows[claim.delivery.id]
-        if row.token == claim.token:
-            assert row.delivery.status is SENDING, f"take_back of a delivery that is {row.delivery.status}"
-            self._step(row, "take_back", ACTIVE)
+        status = row.delivery.status
+        if row.token != claim.token and not (isinstance(entry, Result) and entry.outcome.status is SENT):
+            return False
+        if isinstance(entry, Intent):
+            assert status is ACTIVE, f"{name} of a delivery that is {status}"
+            if claim.delivery.id in self.left:
+                return False
+            self._step(row, name, SENDING)
+        elif isinstance(entry, TakeBack):
+            assert status is SENDING, f"{name} of a delivery that is {status}"
+            self._step(row, name, ACTIVE)
+        elif isinstance(entry, Release):
+            assert status is ACTIVE, f"{name} of a delivery that is {status}"
+            self._step(row, name, CANCELLED if claim.delivery.id in self.left else row.before)
+        else:
+            self._record(row, entry)
+        return True
 
-    def release(self, claim: Claim) -> None:
-        self._may_fail("release")
-        row = self.rows[claim.delivery.id]
-        if row.token == claim.token:
-            assert row.delivery.status is ACTIVE, f"release of a delivery that is {row.delivery.status}"
-            self._step(row, "release", CANCELLED if claim.delivery.id in self.left else row.before)
-
-    def record(self, claim: Claim, outcome: Outcome, next_attempt_at: datetime | None) -> None:
-        self._may_fail("record")
-        row = self.rows[claim.delivery.id]
-        if row.token != claim.token and outcome.status is not SENT:
-            raise LeaseLostError("lost")
-        assert row.delivery.status in (ACTIVE, SENDING), f"record of a delivery that is {row.delivery.status}"
+    def _record(self, row: Row, result: Result) -> None:
+        outcome = result.outcome
+        assert row.delivery.status in (ACTIVE, SENDING), f"result of a delivery that is {row.delivery.status}"
         if outcome.status in (SENT, UNKNOWN):
-            assert row.delivery.status is SENDING, f"{outcome.status} without mark_sending"
-        assert (next_attempt_at is not None) or outcome.status not in (DEFERRED,)
-        self._step(row, "record", outcome.status)
+            assert row.delivery.status is SENDING, f"{outcome.status} without an intent"
+        assert (result.next_attempt_at is not None) or outcome.status not in (DEFERRED,)
+        self._step(row, "result", outcome.status)
         row.delivery = replace(
             row.delivery,
             attempts=row.delivery.attempts + 1,
-            next_attempt_at=next_attempt_at if outcome.status is DEFERRED else None,
+            next_attempt_at=result.next_attempt_at if outcome.status is DEFERRED else None,
             reply=outcome.reply,
         )
 
@@ -140,6 +152,7 @@ class FakeLedger:
         row.delivery = replace(row.delivery, status=status)
 
     def _may_fail(self, name: str) -> None:
+        self.at_step(name)
         if (error := self.broken.pop(name, None)) is not None:
             raise error
 
@@ -277,11 +290,19 @@ def test_everybody_is_sent_to_once() -> None:
 
 
 def test_a_result_is_recorded_before_the_next_message() -> None:
-    """On one connection, each claim goes through mark_sending and record before the next mark_sending."""
+    """On one connection, each claim goes through intent and result before the next intent."""
     ledger = FakeLedger(*people(3))
     run(ledger, FakeRelay())
     steps = [step for step in ledger.steps if step[0] != "claim"]
-    assert steps == [(name, n) for n in (1, 2, 3) for name in ("mark_sending", "record")]
+    assert steps == [(name, n) for n in (1, 2, 3) for name in ("intent", "result")]
+
+
+def test_what_is_ready_is_written_together() -> None:
+    """Over many connections, the entries that come while one transaction runs share the next."""
+    ledger = FakeLedger(*people(60))
+    assert run(ledger, FakeRelay(), connections=20).counts == {SENT: 60}
+    assert sum(ledger.groups) == 120
+    assert len(ledger.groups) < 60 < 20 * max(ledger.groups)
 
 
 def test_nothing_due_is_no_work() -> None:
@@ -362,7 +383,7 @@ def test_trouble_that_is_learnt_after_the_intent_charges_nobody() -> None:
     report = run(ledger, relay)
     assert (report.counts, report.paused, ledger.attempts) == ({SENT: 2}, None, [1, 1])
     steps = [name for name, number in ledger.steps if number == 1]
-    assert steps == ["claim", *["mark_sending", "take_back"] * 2, "mark_sending", "record"]
+    assert steps == ["claim", *["intent", "take_back"] * 2, "intent", "result"]
 
 
 def test_lasting_trouble_that_is_learnt_after_the_intent_leaves_everybody_queued() -> None:
@@ -528,6 +549,33 @@ def test_a_cancelled_drain_leaves_no_claim_behind(outcome: Outcome, expected: De
     assert ledger.statuses == [expected]
 
 
+@pytest.mark.parametrize("step", ["claim", "intent", "result"])
+def test_a_drain_cancelled_while_the_ledger_is_busy_leaves_no_claim_behind(step: str) -> None:
+    """What is under way is finished: a claim goes back, so does an intent on whose account nothing left."""
+    ledger = FakeLedger(*people(3))
+    begun, go_on = threading.Event(), threading.Event()
+
+    def busy(name: str) -> None:
+        if name == step and not begun.is_set():
+            begun.set()
+            assert go_on.wait(20)
+
+    ledger.at_step = busy
+
+    async def main() -> None:
+        stop = asyncio.Event()
+        draining = asyncio.ensure_future(drain(ledger, FakeRelay(), compose, connections=1, now=lambda: NOW, stop=stop))
+        await asyncio.to_thread(begun.wait, 20)
+        draining.cancel()
+        await asyncio.sleep(0)
+        go_on.set()
+        with pytest.raises(asyncio.CancelledError):
+            await draining
+
+    asyncio.run(main())
+    assert ledger.statuses == [SENT if step == "result" else QUEUED, QUEUED, QUEUED]
+
+
 def test_a_drain_cancelled_while_it_waits_gives_its_claims_back() -> None:
     """Neither the claim that waits for its turn nor those behind it stay `active`."""
     ledger = FakeLedger(*people(4))
@@ -600,8 +648,8 @@ def test_a_lease_that_was_taken_over_is_left_alone() -> None:
     relay.script = taken_over
     report = run(ledger, relay)
     assert report == DrainReport({SENT: 1}, None, 1)
-    assert ("mark_sending", 1) not in ledger.steps
-    assert ("record", 1) not in ledger.steps
+    assert ("intent", 1) not in ledger.steps
+    assert ("result", 1) not in ledger.steps
 
 
 @pytest.mark.parametrize(("outcome", "status", "lost"), [(ACCEPTED, SENT, 0), (SPAM, SENDING, 1)])
@@ -615,7 +663,8 @@ def test_a_late_refusal_is_dropped_and_a_late_acceptance_is_kept(
     assert (ledger.statuses, report.lost) == ([status], lost)
 
 
-@pytest.mark.parametrize("method", ["claim", "mark_sending", "record"])
+@mock.patch("digest.send.drain.CLAIMED_AT_ONCE", 1)
+@pytest.mark.parametrize("method", ["claim", "intent", "result"])
 def test_a_ledger_that_fails_stops_the_drain_and_loses_no_result(method: str) -> None:
     """The error comes out; conversations that were open have ended; nothing is sent without its intent."""
     ledger, relay = FakeLedger(*people(30)), FakeRelay()
@@ -638,7 +687,7 @@ def test_a_ledger_that_fails_stops_the_drain_and_loses_no_result(method: str) ->
 def test_a_ledger_that_fails_after_the_250_says_what_was_accepted() -> None:
     """The error names the delivery and the reply, and the 250 is recorded as soon as the ledger takes it."""
     ledger = FakeLedger(*people(1))
-    ledger.broken["record"] = StoreError("database or disk is full")
+    ledger.broken["result"] = StoreError("database or disk is full")
     with pytest.raises(StoreError) as caught:
         run(ledger, FakeRelay())
     assert ledger.statuses == [SENT]
@@ -689,6 +738,7 @@ def test_a_drain_over_smtp(
         assert copies == 1 if row.delivery.status is SENT else copies <= (row.delivery.status is UNKNOWN)
 
 
+@settings(deadline=None)  # a thread is started for each
 @given(st.lists(st.sampled_from(["sent", "bounced", "deferred", "unknown"]), max_size=30), st.integers(1, 6))
 def test_no_result_is_lost_whatever_the_relay_says(verdicts: list[str], connections: int) -> None:
     """With any mixture of outcomes over any number of connections, the counts add up and each is tried at most once."""

@@ -10,18 +10,20 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import cache
 from itertools import count
 
 import sqlalchemy as sa
 
-from digest.errors import LeaseLostError
-from digest.model import Address, Claim, DeliveryStatus, ListId, OnUnknown, Outcome
+from digest.ledger import Entry, Intent, Release, Result, Row, after
+from digest.model import Address, Claim, DeliveryId, DeliveryStatus, ListId, OnUnknown
 from digest.store import schema
 from digest.store.database import Database
 from digest.store.editions import delivery_of
+from digest.store.papers import in_groups
 from digest.store.subscribers import address_key, is_reachable, subscriber_of, suppress
 
 LEASE = timedelta(minutes=30)
@@ -102,76 +104,43 @@ class DeliveryLedger:
             with self._database.write() as connection:
                 self._reopen(connection, self._now())
 
-    def mark_sending(self, claim: Claim) -> None:
-        """Commits that the message is about to be handed over. Raises LeaseLostError if the claim is not ours now."""
-        mine = sa.and_(*_held(claim), table.c.status == DeliveryStatus.ACTIVE)
-        gone = sa.select(schema.subscribers.c.id).where(
-            schema.subscribers.c.id == claim.delivery.subscriber_id, ~is_reachable()
-        )
-        with self._database.write() as connection:
-            self._cancel(connection, sa.and_(mine, table.c.subscriber_id.in_(gone)))
-            marked = connection.execute(
-                sa.update(table).where(mine).values(status=DeliveryStatus.SENDING, lease_until=self._now() + LEASE)
-            )
-        if not marked.rowcount:
-            raise LeaseLostError(f"{claim.delivery.message_id} has another holder, or its reader has left")
+    def commit(self, entries: Sequence[Entry]) -> Sequence[bool]:
+        """Writes the entries in their order, in one durable transaction; whether each was ours to make.
 
-    def take_back(self, claim: Claim) -> None:
-        """Commits that nothing of the message was handed over after all; the claim is kept."""
+        It is not where another has the claim by now, nor for an intent whose reader has left. Raises StoreError, and
+        has then written none of them.
+        """
+        now = self._now()
+        made: list[bool] = []
+        changes: dict[DeliveryId, dict[str, object]] = {}
         with self._database.write() as connection:
-            connection.execute(
-                sa.update(table)
-                .where(*_held(claim), table.c.status == DeliveryStatus.SENDING)
-                .values(status=DeliveryStatus.ACTIVE)
-            )
+            rows = _rows(connection, {entry.claim.delivery.id for entry in entries})
+            for entry in map(self._by_policy, entries):
+                delivery = entry.claim.delivery
+                row = after(entry, rows[delivery.id]) if delivery.id in rows else None
+                made.append(row is not None and row.status is not DeliveryStatus.CANCELLED)
+                if row is None:
+                    continue
+                rows[delivery.id] = row
+                changes.setdefault(delivery.id, {}).update(_columns(entry, row, now))
+                if isinstance(entry, Result) and entry.outcome.suppress:
+                    suppress(connection, delivery.address, entry.outcome.reply, now)
+            _write(connection, changes)
+        return made
 
-    def release(self, claim: Claim) -> None:
-        """Gives the delivery back as it was before the claim; no attempt is charged."""
-        with self._database.write() as connection:
-            connection.execute(
-                sa.update(table)
-                .where(*_held(claim), table.c.status == DeliveryStatus.ACTIVE)
-                .values(status=_waiting(), owner=None, lease_until=None)
-            )
-
-    def record(self, claim: Claim, outcome: Outcome, next_attempt_at: datetime | None) -> None:
-        """Commits what became of a try. Raises LeaseLostError for a late result, save for `sent`: that is a fact."""
-        status, now = outcome.status, self._now()
-        if status is DeliveryStatus.UNKNOWN and self._on_unknown is OnUnknown.RESEND:
-            status, next_attempt_at = DeliveryStatus.DEFERRED, now + RESEND_AFTER
-        rightful = [table.c.id == claim.delivery.id] if status is DeliveryStatus.SENT else _held(claim)
-        with self._database.write() as connection:
-            changed = connection.execute(
-                sa.update(table)
-                .where(*rightful, table.c.status != DeliveryStatus.SENT)
-                .values(
-                    status=status,
-                    attempts=table.c.attempts + 1,
-                    next_attempt_at=next_attempt_at,
-                    enhanced_code=outcome.enhanced_code,
-                    reply=outcome.reply,
-                    settled_at=None if status is DeliveryStatus.DEFERRED else now,
-                    owner=None,
-                    lease_until=None,
-                )
-            )
-            if not changed.rowcount:
-                raise LeaseLostError(f"{claim.delivery.message_id} has another holder, or was sent already")
-            if outcome.suppress:
-                suppress(connection, claim.delivery.address, outcome.reply, now)
+    def _by_policy(self, entry: Entry) -> Entry:
+        """Under `on_unknown = "resend"`, what is in doubt is deferred."""
+        if (
+            self._on_unknown is OnUnknown.RESEND
+            and isinstance(entry, Result)
+            and entry.outcome.status is DeliveryStatus.UNKNOWN
+        ):
+            outcome = replace(entry.outcome, status=DeliveryStatus.DEFERRED)
+            return Result(entry.claim, outcome, self._now() + RESEND_AFTER)
+        return entry
 
     def _cancel(self, connection: sa.Connection, which: sa.ColumnElement[bool]) -> None:
-        connection.execute(
-            sa.update(table)
-            .where(which)
-            .values(
-                status=DeliveryStatus.CANCELLED,
-                reply="unsubscribed, suppressed or removed since the freeze",
-                settled_at=self._now(),
-                owner=None,
-                lease_until=None,
-            )
-        )
+        connection.execute(sa.update(table).where(which).values(_cancelled(self._now())))
 
     def _end_dead_leases(self, connection: sa.Connection, now: datetime) -> None:
         held = table.c.status.in_([DeliveryStatus.ACTIVE, DeliveryStatus.SENDING])
@@ -209,8 +178,59 @@ class DeliveryLedger:
         )
 
 
-def _held(claim: Claim) -> list[sa.ColumnElement[bool]]:
-    return [table.c.id == claim.delivery.id, table.c.token == claim.token]
+def _rows(connection: sa.Connection, ids: Collection[DeliveryId]) -> dict[DeliveryId, Row]:
+    people = schema.subscribers
+    found: dict[DeliveryId, Row] = {}
+    for some in in_groups(sorted(ids)):
+        query = (
+            sa.select(table.c.id, table.c.status, table.c.token, table.c.attempts, is_reachable())
+            .join_from(table, people, table.c.subscriber_id == people.c.id)
+            .where(table.c.id.in_(some))
+        )
+        for number, status, token, attempts, reachable in connection.execute(query):
+            found[DeliveryId(number)] = Row(DeliveryStatus(status), token, attempts, not reachable)
+    return found
+
+
+def _columns(entry: Entry, row: Row, now: datetime) -> dict[str, object]:
+    """What the entry writes into the delivery that has become `row`."""
+    free = {"owner": None, "lease_until": None}
+    if isinstance(entry, Result):
+        settled = None if row.status is DeliveryStatus.DEFERRED else now
+        return {
+            "status": row.status,
+            "attempts": row.attempts,
+            "next_attempt_at": entry.next_attempt_at,
+            "enhanced_code": entry.outcome.enhanced_code,
+            "reply": entry.outcome.reply,
+            "settled_at": settled,
+            **free,
+        }
+    if row.status is DeliveryStatus.CANCELLED:
+        return _cancelled(now)
+    if isinstance(entry, Intent):
+        return {"status": row.status, "lease_until": now + LEASE}
+    return {"status": row.status, **(free if isinstance(entry, Release) else {})}
+
+
+def _write(connection: sa.Connection, changes: Mapping[DeliveryId, Mapping[str, object]]) -> None:
+    """One statement for all deliveries of which the same columns change."""
+    alike: dict[tuple[str, ...], list[dict[str, object]]] = {}
+    for delivery_id, columns in changes.items():
+        alike.setdefault(tuple(columns), []).append({**columns, "changed_id": delivery_id})
+    for names, rows in alike.items():
+        update = sa.update(table).where(table.c.id == sa.bindparam("changed_id"))
+        connection.execute(update.values({name: sa.bindparam(name) for name in names}), rows)
+
+
+def _cancelled(now: datetime) -> dict[str, object]:
+    return {
+        "status": DeliveryStatus.CANCELLED,
+        "reply": "unsubscribed, suppressed or removed since the freeze",
+        "settled_at": now,
+        "owner": None,
+        "lease_until": None,
+    }
 
 
 def _waiting() -> sa.ColumnElement[str]:

@@ -1,0 +1,75 @@
+"""What is written of a delivery while it is being sent, and what each entry makes of its row. Decides; keeps nothing.
+
+`digest/send/outbox.py` makes the entries, in the order that its state table asks for, and `digest/store/outbox.py`
+keeps the rows. Each store applies `after` to the row as it has it inside the transaction in which it writes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple
+
+from digest.model import Claim, DeliveryStatus, Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """The message is about to be handed over: `active` becomes `sending`, or `cancelled` if its reader has left."""
+
+    claim: Claim
+
+
+@dataclass(frozen=True, slots=True)
+class TakeBack:
+    """Nothing of the message has left after all: `sending` becomes `active` again, and the claim is kept."""
+
+    claim: Claim
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """`active` becomes what it was before the claim, and no attempt is charged."""
+
+    claim: Claim
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What became of a try; charges an attempt. `sent` is written whoever holds the lease, because it is a fact."""
+
+    claim: Claim
+    outcome: Outcome
+    next_attempt_at: datetime | None = None
+    """Given with `deferred`, and with `unknown` for a ledger whose policy is to send again."""
+
+
+Entry = Intent | TakeBack | Release | Result
+
+
+class Row(NamedTuple):
+    """What the ledger has of a delivery when an entry comes."""
+
+    status: DeliveryStatus
+    token: int
+    """The fencing token of the newest claim."""
+    attempts: int
+    has_left: bool
+    """Its reader has unsubscribed, is suppressed or was removed since the freeze."""
+
+
+def after(entry: Entry, row: Row) -> Row | None:
+    """The row as the entry leaves it; None if the entry's claim is not in force any more, and nothing changes."""
+    if isinstance(entry, Result):
+        rightful = entry.outcome.status is DeliveryStatus.SENT or entry.claim.token == row.token
+        if not rightful or row.status is DeliveryStatus.SENT:
+            return None
+        return row._replace(status=entry.outcome.status, attempts=row.attempts + 1)
+    needed = DeliveryStatus.SENDING if isinstance(entry, TakeBack) else DeliveryStatus.ACTIVE
+    if entry.claim.token != row.token or row.status is not needed:
+        return None
+    if isinstance(entry, Intent):
+        return row._replace(status=DeliveryStatus.CANCELLED if row.has_left else DeliveryStatus.SENDING)
+    if isinstance(entry, TakeBack):
+        return row._replace(status=DeliveryStatus.ACTIVE)
+    return row._replace(status=DeliveryStatus.DEFERRED if row.attempts else DeliveryStatus.QUEUED)
