@@ -14,6 +14,7 @@ import re
 from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from digest.model import PaperId, Profile, Topic, Vote
 from digest.rank.text import fold, stems
@@ -21,15 +22,20 @@ from digest.rank.text import fold, stems
 _SUFFIXES = frozenset({"jr", "sr", "ii", "iii", "iv"})
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 MAX_WEIGHT = 100.0
+TOPICS_KEPT = 4096
+"""Topics that are remembered in their prepared form: many subscribers follow the list's own."""
 FEW_WORDS = 3
 """A topic's text of at most so many words is meant as one phrase."""
 _TALK = frozenset(stems("anything care enjoy especially everything follow interested keen like love particularly want"))
 """Words with which people speak of their interests; in a topic's text they say nothing of its subject."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class TopicQuery:
-    """A topic's words and phrases as stems. Phrases of stop words alone are left out: nothing could match them."""
+    """A topic's words and phrases as stems. Phrases of stop words alone are left out: nothing could match them.
+
+    Equal only to itself, so that it is quickly looked up: `topic_query` gives the same one for equal topics.
+    """
 
     name: str
     weight: float
@@ -83,6 +89,7 @@ def person_name(name: str) -> PersonName | None:
     return PersonName(parts[0] if len(parts) > 1 else "", tuple(parts[1:-1]), parts[-1])
 
 
+@lru_cache(TOPICS_KEPT)
 def topic_query(topic: Topic) -> TopicQuery:
     """Read a topic. Without text and keywords it is about what its name says; a text of few words is a keyword too."""
     keywords = tuple(dict.fromkeys(phrase for keyword in topic.keywords if (phrase := tuple(stems(keyword)))))

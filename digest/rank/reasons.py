@@ -10,13 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
 from digest.model import Paper, Reason, ReasonKind, Remark, Says
 from digest.rank.index import Floats
 from digest.rank.prepare import Asked, Block
-from digest.rank.profile import TopicQuery
+from digest.rank.profile import TOPICS_KEPT, TopicQuery
 from digest.rank.relevance import Parts, Relevance
 from digest.rank.text import COMMON_STEMS, placed_stems, short_title, shorten
 from digest.rank.trending import Trend
@@ -24,6 +25,8 @@ from digest.rank.trending import Trend
 TERMS_SHOWN = 3
 PAPERS_SHOWN = 2
 TERM_LENGTH = 40
+MET_KEPT = 1 << 14
+"""Pairs of topic and paper whose words are remembered: a list's own topics are followed by many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +49,8 @@ class Explainer:
         self._trend_weight = trend_weight
         self._wordings: dict[int, _Wording] = {}
         self._names: dict[int, str] = {}
-        self._telling: dict[TopicQuery, tuple[str, ...]] = {}
+        self._telling_words = lru_cache(TOPICS_KEPT)(self._find_telling_words)
+        self._topic = lru_cache(MET_KEPT)(self._find_topic)
 
     def figures(self, parts: Parts, rows: Sequence[int]) -> tuple[Floats, Floats, Floats]:
         """(score, relevance, trend) of some candidates."""
@@ -94,7 +98,7 @@ class Explainer:
         total = sum(share for _, _, share in parts)
         return [Reason(kind, remark, weight * share / total if total else 0.0) for kind, remark, share in parts]
 
-    def _topic(self, query: TopicQuery, row: int) -> Remark:
+    def _find_topic(self, query: TopicQuery, row: int) -> Remark:
         """Without a word of the topic's own where it is met by meaning, or by papers that have its words."""
         wording = self._wording(row)
         shown: list[str] = []
@@ -112,12 +116,10 @@ class Explainer:
                 shown.append(shorten(wording.words[word], TERM_LENGTH))
         return Remark(Says.TOPIC, (query.name, *dict.fromkeys(shown)))
 
-    def _telling_words(self, query: TopicQuery) -> tuple[str, ...]:
+    def _find_telling_words(self, query: TopicQuery) -> tuple[str, ...]:
         """The topic's words, those that say most first; words common in every field last."""
-        if query not in self._telling:
-            worth = {word: (word not in COMMON_STEMS, self._relevance.worth(word, n)) for word, n in query.words}
-            self._telling[query] = tuple(sorted(worth, key=worth.__getitem__, reverse=True))
-        return self._telling[query]
+        worth = {word: (word not in COMMON_STEMS, self._relevance.worth(word, n)) for word, n in query.words}
+        return tuple(sorted(worth, key=worth.__getitem__, reverse=True))
 
     def _like(self, asked: Asked, shares: Floats) -> list[tuple[ReasonKind, Remark, float]]:
         """The nearest examples by title, and the rest together."""

@@ -8,12 +8,13 @@ from datetime import date
 from functools import cache
 from typing import Any, TypeVar
 
-from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
+from cattrs.gen import make_dict_unstructure_fn, override
 from cattrs.preconf.json import JsonConverter, make_converter
 
-from digest.model import Reason, Remark, Says
+from digest.model import Pick, Reason, ReasonKind, Remark, Says
 
 T = TypeVar("T")
+_EMPTY: tuple[Any, ...] = ("", (), (), None)
 
 
 @cache
@@ -24,8 +25,24 @@ def _converter() -> JsonConverter:
     # A reason's remark goes by the name that it had when it was a text.
     name = override(rename="text")
     made.register_unstructure_hook(Reason, make_dict_unstructure_fn(Reason, made, remark=name))
-    made.register_structure_hook(Reason, make_dict_structure_fn(Reason, made, remark=name))
+    # By hand: a delivery has fifteen picks with some thirty reasons, and every one is read when it is sent.
+    made.register_structure_hook(Reason, _to_reason)
+    made.register_structure_hook(Pick, _to_pick)
     return made
+
+
+def _to_pick(fields: Any, _: Any) -> Pick:
+    return Pick(
+        fields["paper_id"],
+        fields["score"],
+        fields["relevance"],
+        fields["trend"],
+        tuple([_to_reason(reason) for reason in fields.get("reasons", ())]),
+    )
+
+
+def _to_reason(fields: Any, _: Any = None) -> Reason:
+    return Reason(ReasonKind(fields["kind"]), _to_remark(fields["text"]), fields["weight"])
 
 
 def _from_remark(remark: Remark) -> list[Any]:
@@ -36,18 +53,12 @@ def _from_remark(remark: Remark) -> list[Any]:
     return parts
 
 
-def _to_remark(parts: Any, _: Any) -> Remark:
+def _to_remark(parts: Any, _: Any = None) -> Remark:
     """What `_from_remark` gave; or a text, as it was frozen before there were remarks."""
     if isinstance(parts, str):
         return Remark(Says.WRITTEN, (parts,))
-    values = dict(zip(("says", "names", "figures", "day"), parts, strict=False))
-    day = values.get("day")
-    return Remark(
-        Says(values["says"]),
-        tuple(values.get("names", ())),
-        tuple(values.get("figures", ())),
-        date.fromisoformat(day) if day else None,
-    )
+    says, names, figures, day = tuple(parts) + _EMPTY[len(parts) :]
+    return Remark(Says(says), tuple(names), tuple(figures), date.fromisoformat(day) if day else None)
 
 
 def encode(value: Any, declared: Any = None) -> str:

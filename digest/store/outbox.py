@@ -19,7 +19,7 @@ from itertools import count
 import sqlalchemy as sa
 
 from digest.ledger import Entry, Intent, Release, Result, Row, after
-from digest.model import Address, Claim, DeliveryId, DeliveryStatus, ListId, OnUnknown
+from digest.model import Address, Claim, DeliveryId, DeliveryStatus, ListId, OnUnknown, Subscriber
 from digest.store import schema
 from digest.store.database import Database
 from digest.store.editions import delivery_of
@@ -74,29 +74,26 @@ class DeliveryLedger:
             table.c.status.in_([DeliveryStatus.QUEUED, DeliveryStatus.DEFERRED]),
             sa.or_(table.c.next_attempt_at.is_(None), table.c.next_attempt_at <= now),
         )
+        # In the order of the index, so that a claim costs the same however many are queued.
+        chosen = sa.select(table).where(due).order_by(table.c.status, table.c.next_attempt_at, table.c.id).limit(limit)
         with self._database.write() as connection:
             self._end_dead_leases(connection, now)
-            gone = sa.select(schema.subscribers.c.id).where(~is_reachable())
-            self._cancel(connection, sa.and_(due, table.c.subscriber_id.in_(gone)))
-            chosen = sa.select(table.c.id).where(due).order_by(table.c.edition_id, table.c.id).limit(limit)
-            ids = connection.execute(chosen).scalars().all()
-            if not ids:
+            while rows := connection.execute(chosen).all():
+                people = _people(connection, [row.subscriber_id for row in rows])
+                held = [row for row in rows if row.subscriber_id in people]
+                self._cancel(connection, [row.id for row in rows if row.subscriber_id not in people])
+                if held:
+                    break
+            else:
                 return ()
             connection.execute(
                 sa.update(table)
-                .where(table.c.id.in_(ids))
+                .where(table.c.id.in_([row.id for row in held]))
                 .values(
                     status=DeliveryStatus.ACTIVE, owner=self._owner, lease_until=now + LEASE, token=table.c.token + 1
                 )
             )
-            rows = connection.execute(sa.select(table).where(table.c.id.in_(ids)).order_by(table.c.id)).all()
-            people = {
-                row.id: subscriber_of(row)
-                for row in connection.execute(
-                    sa.select(schema.subscribers).where(schema.subscribers.c.id.in_([r.subscriber_id for r in rows]))
-                )
-            }
-        return tuple(Claim(delivery_of(row), people[row.subscriber_id], row.token) for row in rows)
+        return tuple(Claim(delivery_of(row), people[row.subscriber_id], row.token + 1) for row in held)
 
     def reopen(self) -> None:
         """Under `on_unknown = "resend"`, makes what is held due again, and its edition unfinished."""
@@ -139,8 +136,9 @@ class DeliveryLedger:
             return Result(entry.claim, outcome, self._now() + RESEND_AFTER)
         return entry
 
-    def _cancel(self, connection: sa.Connection, which: sa.ColumnElement[bool]) -> None:
-        connection.execute(sa.update(table).where(which).values(_cancelled(self._now())))
+    def _cancel(self, connection: sa.Connection, ids: Sequence[int]) -> None:
+        if ids:
+            connection.execute(sa.update(table).where(table.c.id.in_(ids)).values(_cancelled(self._now())))
 
     def _end_dead_leases(self, connection: sa.Connection, now: datetime) -> None:
         held = table.c.status.in_([DeliveryStatus.ACTIVE, DeliveryStatus.SENDING])
@@ -176,6 +174,12 @@ class DeliveryLedger:
         connection.execute(
             sa.update(table).where(held).values(status=DeliveryStatus.DEFERRED, next_attempt_at=now, settled_at=None)
         )
+
+
+def _people(connection: sa.Connection, ids: Sequence[int]) -> dict[int, Subscriber]:
+    """Those of the subscribers to whom anything is sent, by their ids."""
+    query = sa.select(schema.subscribers).where(schema.subscribers.c.id.in_(ids), is_reachable())
+    return {row.id: subscriber_of(row) for row in connection.execute(query)}
 
 
 def _rows(connection: sa.Connection, ids: Collection[DeliveryId]) -> dict[DeliveryId, Row]:
