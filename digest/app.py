@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import gc
 import secrets
-from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from email.utils import parseaddr
@@ -78,6 +78,8 @@ from digest.subscribe.links import list_links
 from digest.subscribe.tokens import Tokens
 
 T = TypeVar("T")
+NAMED = 5
+"""How many of the subscribers an error names, where it is told of one that there is not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,13 +280,15 @@ class App:
         With `only`, everybody's delivery is queued and only those subscribers' are sent now.
         """
         stop = stop or asyncio.Event()
-        people = self._synchronise(only)
+        self.subscribers.synchronise(self.list.id, self._configured())
+        named = self._named(only)
+        anybody = bool(named or self.subscribers.some_reachable(self.list.id, 1))
         day = due_on or life.due_on(self.list, self._now())
         today = self.editions.on(self.list.id, day)
         pulled: Pulled | None = None
         reason: str | None = None
         semantic: bool | None = None
-        if not people:
+        if not anybody:
             reason = f"{self.config.path} has no subscriber who may be sent to: add a [[subscribers]] table"
         elif today is None:
             pulled = await _unless_stopped(self.fetch(progress), stop)
@@ -297,14 +301,14 @@ class App:
         waiting = self.editions.unfinished(self.list.id)
         drained: DrainReport | None = None
         if waiting:
-            drained = await self.resume([s.address for s in people] if only else (), stop=stop, progress=progress)
+            drained = await self.resume(named, stop=stop, progress=progress)
         elif today and not reason:
             reason = self._complete(self.editions.overview(today))
         shown = {e.id: e for e in (*waiting, *([today] if today else []))}
         overviews = tuple(self.editions.overview(e) for e in shown.values())
         if drained and not (drained.counts or drained.paused or stop.is_set()):
             reason = _why_nothing_is_due(overviews)
-        expected = reason is not None and (latest is None or not people or _nobody_gets_a_paper(overviews))
+        expected = reason is not None and (latest is None or not anybody or _nobody_gets_a_paper(overviews))
         return Sent(
             pulled,
             overviews,
@@ -440,15 +444,19 @@ class App:
         """Makes connections to the way out, as many as are asked for."""
         return transports(self.config.relay) if self.config.relay else lambda: MaildirTransport(self.config.outbox)
 
-    def _configured(self) -> tuple[Subscriber, ...]:
-        return tuple(
+    def _configured(self) -> Iterator[Subscriber]:
+        return (
             Subscriber(SubscriberId(0), s.address, s.name, s.timezone, s.profile, s.language)
             for s in self.config.subscribers
         )
 
-    def _synchronise(self, only: Collection[str]) -> tuple[Subscriber, ...]:
-        self.subscribers.synchronise(self.list.id, self._configured())
-        return _named(self.subscribers.reachable(self.list.id), only, self.config.path)
+    def _named(self, only: Collection[str]) -> tuple[Address, ...]:
+        """The addresses that were asked for, as the store has them. Raises ConfigError for a stranger."""
+        if not only:
+            return ()
+        found = {s.address.casefold(): s.address for s in self.subscribers.reachable(self.list.id, only)}
+        _refuse_strangers(only, found, self.subscribers.some_reachable(self.list.id, NAMED), self.config.path)
+        return tuple(found.values())
 
     def _people(self, only: Collection[str]) -> tuple[Subscriber, ...]:
         """The config's subscribers, with the ids of those whom the store knows; nothing is kept."""
@@ -509,11 +517,14 @@ def _named(people: Sequence[Subscriber], only: Collection[str], path: Path) -> t
     if not only:
         return tuple(people)
     by_address = {s.address.casefold(): s for s in people}
-    strangers = [address for address in only if address.casefold() not in by_address]
-    if strangers:
-        known = ", ".join(s.address for s in people[:5]) or "nobody"
-        raise ConfigError(f"{path}: {', '.join(strangers)} is not a subscriber who may be sent to; {known} is")
+    _refuse_strangers(only, by_address, [s.address for s in people[:NAMED]], path)
     return tuple(by_address[address.casefold()] for address in only)
+
+
+def _refuse_strangers(only: Collection[str], known: Collection[str], some: Sequence[Address], path: Path) -> None:
+    if strangers := [address for address in only if address.casefold() not in known]:
+        named = ", ".join(some) or "nobody"
+        raise ConfigError(f"{path}: {', '.join(strangers)} is not a subscriber who may be sent to; {named} is")
 
 
 def _unrecorded(edition: Edition, subscriber: Subscriber, selection: Selection, mailing_list: MailingList) -> Delivery:

@@ -296,9 +296,10 @@ async def enqueue_all(
     for shard in editions.recipients(edition):
         if ranker is None:
             # One for all shards: what it learns of the papers is the same for everybody, and takes seconds.
-            profiles = [subscriber.profile for others in editions.recipients(edition) for subscriber in others]
-            news = news_for(papers, edition, profiles)
-            ranker = rank_for(mailing_list, papers, candidates, profiles, edition.cutoff, library, embed)
+            # Everybody is read once more instead of held: a list may be longer than the memory.
+            news = news_for(papers, edition, _profiles(editions, edition))
+            everybody = _profiles(editions, edition)
+            ranker = rank_for(mailing_list, papers, candidates, everybody, edition.cutoff, library, embed)
         sent = editions.already_sent(shard, candidates, duplicates, edition)
         selected = [
             (subscriber, selection, message_id(mailing_list, edition, subscriber.id))
@@ -309,3 +310,8 @@ async def enqueue_all(
         if stopped():
             return
     editions.close_recipients(edition, now)
+
+
+def _profiles(editions: EditionStore, edition: Edition) -> Iterator[Profile]:
+    """Of everybody who has no delivery yet."""
+    return (subscriber.profile for shard in editions.recipients(edition) for subscriber in shard)

@@ -6,9 +6,10 @@ unsubscribe or a suppression always wins over the config.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from enum import StrEnum
+from itertools import islice
 from typing import Any
 
 import sqlalchemy as sa
@@ -18,6 +19,9 @@ from digest.model import Address, ListId, Profile, Subscriber, SubscriberId, Sup
 from digest.store import schema
 from digest.store.codec import decode, encode
 from digest.store.database import Database
+
+AT_ONCE = 1000
+"""Subscribers in one statement."""
 
 
 class Subscription(StrEnum):
@@ -39,48 +43,41 @@ class Subscribers:
     def __init__(self, database: Database):
         self._database = database
 
-    def synchronise(self, list_id: ListId, configured: Sequence[Subscriber]) -> None:
+    def synchronise(self, list_id: ListId, configured: Iterable[Subscriber]) -> None:
         """Makes the config file's subscribers the listed ones; their ids are the store's, those given are ignored."""
         table = schema.subscribers
-        rows = [
-            {
-                "list_id": list_id,
-                "address": s.address,
-                "address_key": address_key(s.address),
-                "name": s.name,
-                "timezone": s.timezone,
-                "language": s.language,
-                "profile": encode(s.profile),
-                "subscription": Subscription.CONFIRMED,
+        statement = insert(table)
+        new = statement.excluded
+        upsert = statement.on_conflict_do_update(
+            index_elements=[table.c.list_id, table.c.address_key],
+            set_={
+                "address": new.address,
+                "name": new.name,
+                "timezone": new.timezone,
+                "language": new.language,
+                "profile": new.profile,
                 "listed": True,
-            }
-            for s in configured
-        ]
+            },
+        )
+        people = iter(configured)
         with self._database.write() as connection:
             connection.execute(sa.update(table).where(table.c.list_id == list_id).values(listed=False))
-            if rows:
-                statement = insert(table)
-                new = statement.excluded
-                connection.execute(
-                    statement.on_conflict_do_update(
-                        index_elements=[table.c.list_id, table.c.address_key],
-                        set_={
-                            "address": new.address,
-                            "name": new.name,
-                            "timezone": new.timezone,
-                            "language": new.language,
-                            "profile": new.profile,
-                            "listed": True,
-                        },
-                    ),
-                    rows,
-                )
+            while some := [_row(list_id, subscriber) for subscriber in islice(people, AT_ONCE)]:
+                connection.execute(upsert, some)
 
-    def reachable(self, list_id: ListId) -> tuple[Subscriber, ...]:
-        """Confirmed, listed and not suppressed, in the order in which they came."""
+    def reachable(self, list_id: ListId, only: Collection[str] = ()) -> tuple[Subscriber, ...]:
+        """Confirmed, listed and not suppressed, in the order in which they came; of these addresses, or all."""
+        query = reachable(list_id).order_by(schema.subscribers.c.id)
+        if only:
+            query = query.where(schema.subscribers.c.address_key.in_([address_key(Address(a)) for a in only]))
         with self._database.read() as connection:
-            query = reachable(list_id).order_by(schema.subscribers.c.id)
             return tuple(map(subscriber_of, connection.execute(query)))
+
+    def some_reachable(self, list_id: ListId, limit: int) -> tuple[Address, ...]:
+        """The first few addresses of `reachable`."""
+        query = reachable(list_id).order_by(schema.subscribers.c.id).limit(limit)
+        with self._database.read() as connection:
+            return tuple(Address(row.address) for row in connection.execute(query))
 
     def departed(self, list_id: ListId) -> frozenset[str]:
         """The address keys of those who have unsubscribed from the list, or whose address is suppressed."""
@@ -121,6 +118,20 @@ class Subscribers:
                 .values(subscription=Subscription.UNSUBSCRIBED)
             )
             return changed.rowcount > 0
+
+
+def _row(list_id: ListId, subscriber: Subscriber) -> dict[str, object]:
+    return {
+        "list_id": list_id,
+        "address": subscriber.address,
+        "address_key": address_key(subscriber.address),
+        "name": subscriber.name,
+        "timezone": subscriber.timezone,
+        "language": subscriber.language,
+        "profile": encode(subscriber.profile),
+        "subscription": Subscription.CONFIRMED,
+        "listed": True,
+    }
 
 
 def suppress(connection: sa.Connection, address: Address, reason: str, now: datetime) -> bool:

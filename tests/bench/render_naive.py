@@ -115,7 +115,7 @@ class Naive:
         for pick in selection.trending:
             body += self._render("line.html", self._cards[pick.paper_id], number=TREND_MARK, why=why(ENGLISH, pick))
         topics = week_of(selection.week)
-        most = max(max(topic.papers) for topic in topics)
+        most = max((max(topic.papers) for topic in topics), default=1)
         rows = ""
         for topic in topics:
             days = "".join(self._day(count, most) for count in topic.papers)
@@ -144,7 +144,7 @@ class Naive:
         for pick in selection.trending:
             body += self._with_links("line.txt", pick, f" {TREND_MARK} ", 4, urls)
         topics = week_of(selection.week)
-        most = max(max(topic.papers) for topic in topics)
+        most = max((max(topic.papers) for topic in topics), default=1)
         body += self._heading(HEADINGS.week)
         for topic in topics:
             days = "".join(BLOCKS[level(count, most)] for count in topic.papers)
