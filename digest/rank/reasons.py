@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import numpy as np
 
@@ -51,6 +51,7 @@ class Explainer:
         self._names: dict[int, str] = {}
         self._telling_words = lru_cache(TOPICS_KEPT)(self._find_telling_words)
         self._topic = lru_cache(MET_KEPT)(self._find_topic)
+        self._trends = lru_cache(len(papers))(partial(self._trending, share=trend_weight))
 
     def figures(self, parts: Parts, rows: Sequence[int]) -> tuple[Floats, Floats, Floats]:
         """(score, relevance, trend) of some candidates."""
@@ -65,9 +66,9 @@ class Explainer:
             reasons = [Reason(ReasonKind.TOPIC, Remark(Says.NO_TOPICS), weight)] if weight else []
         else:
             reasons = self._wanted(block, asked, parts, place, row, weight)
-        reasons += self._unwanted(asked, parts.push[:, place], weight)
-        if self._trend_weight:
-            reasons += self._trending(row, self._trend_weight)
+        if asked.disliked:
+            reasons += self._unwanted(asked, parts.push[:, place], weight)
+        reasons += self._trends(row)
         return tuple(sorted(reasons, key=lambda reason: (reason.weight == 0, -reason.weight)))
 
     def _unwanted(self, asked: Asked, push: Floats, weight: float) -> list[Reason]:
@@ -80,7 +81,7 @@ class Explainer:
     def _wanted(self, block: Block, asked: Asked, figures: Parts, place: int, row: int, weight: float) -> list[Reason]:
         """The positive parts of the relevance, and the topics lost."""
         parts: list[tuple[ReasonKind, Remark, float]] = []
-        for number, share in zip(asked.topics, figures.topics[:, place].tolist(), strict=True):
+        for number, share in zip(asked.topics, figures.of_topics[place], strict=True):
             query = block.queries[number]
             phrases, lost = block.excluded[number]
             if share:
@@ -89,10 +90,10 @@ class Explainer:
                 parts.append((ReasonKind.TOPIC, Remark(Says.EXCLUDED, (query.name, phrases)), 0.0))
         if len(asked.examples):
             parts += self._like(asked, figures.examples[:, place])
-        if share := float(figures.authors[place]):
+        if asked.authors and (share := float(figures.authors[place])):
             names = dict.fromkeys(name for candidate, name in asked.authors if candidate == row)
             parts.append((ReasonKind.AUTHOR, Remark(Says.AUTHORS, tuple(names)), share))
-        if share := float(figures.categories[place]):
+        if asked.categories and (share := float(figures.categories[place])):
             names = dict.fromkeys(name for candidate, name in asked.categories if candidate == row)
             parts.append((ReasonKind.CATEGORY, Remark(Says.CATEGORIES, tuple(names)), share))
         total = sum(share for _, _, share in parts)
@@ -143,7 +144,9 @@ class Explainer:
         """The reasons of a candidate's trend alone."""
         return tuple(sorted(self._trending(row, 1.0), key=lambda reason: -reason.weight))
 
-    def _trending(self, row: int, share: float) -> list[Reason]:
+    def _trending(self, row: int, share: float) -> Sequence[Reason]:
+        if not share:
+            return ()
         weight, parts = share * float(self._trend.trend[row]), self._trend.parts(row)
         total = sum(part for _, part in parts)
         return [Reason(ReasonKind.TREND, remark, weight * part / total if total else 0.0) for remark, part in parts]

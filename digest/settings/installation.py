@@ -25,7 +25,7 @@ if TYPE_CHECKING:  # it imports `cryptography`, which only who signs shall wait 
     from digest.send.dkim import DkimKey
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ConfiguredSubscriber:
     """One person of a config file or of its `subscribers_file`."""
 
