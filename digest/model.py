@@ -506,6 +506,8 @@ class Delivery:
     attempts: int = 0
     next_attempt_at: datetime | None = None
     reply: str = ""
+    relay: str = ""
+    """The name of the relay that it was given to last; empty for a Maildir, and before the first try."""
 
     @property
     def picks(self) -> tuple[Pick, ...]:
@@ -620,6 +622,15 @@ class Relay:
 
 
 @dataclass(frozen=True, slots=True)
+class Pause:
+    """Why a list sends nothing, since when, and by whose order."""
+
+    since: datetime
+    by: str
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Inbox:
     """The `[mailbox]` table: the IMAP mailbox to which bounces come back."""
 
@@ -712,3 +723,5 @@ class Claim:
     delivery: Delivery
     subscriber: Subscriber
     token: int
+    relay: str = ""
+    """The name of the relay that it is given to."""

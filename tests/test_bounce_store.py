@@ -245,3 +245,13 @@ def test_suppressions_are_listed_added_and_taken_off(database: Database) -> None
     assert people.release(Address("ADA@example.org"))
     assert not people.release(Address("ada@example.org"))
     assert people.suppressions() == ()
+
+
+def test_what_came_back_is_counted_for_its_edition(world: World) -> None:
+    """By kind, worst first; other editions' and lists' bounces are their own."""
+    first, second, _ = world.sent(0), world.sent(1), world.sent(1, OTHER)
+    for delivery_id, kind in ((first, COMPLAINT), (first, HARD), (second, SOFT)):
+        world.record(delivery_id, kind)
+    counts = [dict(overview.came_back) for overview in world.editions.recent(LAB, 9)]
+    assert counts == [{SOFT: 1}, {HARD: 1, COMPLAINT: 1}]
+    assert [dict(overview.came_back) for overview in world.editions.recent(OTHER, 9)] == [{}]

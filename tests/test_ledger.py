@@ -331,3 +331,13 @@ def test_nothing_is_claimed_before_all_recipients_are_known(database: Database) 
     assert ledger.claim(1) == ()
     editions.close_recipients(edition, NOW)
     assert len(ledger.claim(1)) == 1
+
+
+def test_the_relay_is_on_record_before_the_message_leaves(world: World) -> None:
+    """Also of a delivery in doubt it is known whose log to look into; a later try may have another one."""
+    ledger = world.ledger()
+    (claim,) = ledger.claim(1)
+    ledger.commit([Intent(replace(claim, relay="first"))])
+    assert [d.relay for d in world.deliveries()] == ["first", "", ""]
+    ledger.commit([Result(replace(claim, relay="second"), SENT)])
+    assert [d.relay for d in world.deliveries()] == ["second", "", ""]

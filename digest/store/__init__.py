@@ -1,10 +1,10 @@
 """The store: what digest remembers, in one SQL database.
 
 `database.py` opens it (SQLite in WAL mode, migrated by Alembic), `schema.py` names its tables, and one module per
-aggregate holds the statements: `papers.py`, `editions.py`, `subscribers.py`, `outbox.py` and `decisions.py`, for what
-comes back `bounces.py` and `mailboxes.py`, for pulling `fetches.py` and `sources.py`, for ranking `vectors.py`, for
-signing `secrets.py`. All statements go through SQLAlchemy Core. Nothing outside this package writes SQL, and nothing in
-it decides what is sent.
+aggregate holds the statements: `papers.py`, `editions.py`, `subscribers.py`, for sending `outbox.py`, `decisions.py`,
+`pauses.py` and `relay_days.py`, for what comes back `bounces.py` and `mailboxes.py`, for pulling `fetches.py` and
+`sources.py`, for ranking `vectors.py`, for signing `secrets.py`. All statements go through SQLAlchemy Core. Nothing
+outside this package writes SQL, and nothing in it decides what is sent.
 """
 
 from digest.store.bounces import Bounces, Recorded
@@ -15,6 +15,8 @@ from digest.store.fetches import Fetches
 from digest.store.mailboxes import Mailboxes
 from digest.store.outbox import DeliveryLedger
 from digest.store.papers import Papers
+from digest.store.pauses import Pauses
+from digest.store.relay_days import RelayDays
 from digest.store.secrets import Secrets
 from digest.store.sources import Sources
 from digest.store.subscribers import Subscribers
@@ -30,7 +32,9 @@ __all__ = [
     "Fetches",
     "Mailboxes",
     "Papers",
+    "Pauses",
     "Recorded",
+    "RelayDays",
     "Secrets",
     "Sources",
     "Subscribers",

@@ -14,7 +14,17 @@ from itertools import groupby
 import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert
 
-from digest.model import Address, Attempt, Bounce, BounceKind, DeliveryId, DeliveryStatus, ListId, SubscriberId
+from digest.model import (
+    Address,
+    Attempt,
+    Bounce,
+    BounceKind,
+    DeliveryId,
+    DeliveryStatus,
+    EditionId,
+    ListId,
+    SubscriberId,
+)
 from digest.store import schema
 from digest.store.database import Database
 from digest.store.subscribers import address_key, suppress
@@ -77,6 +87,19 @@ class Bounces:
             if ends:
                 suppress(connection, address, _reason(bounce), now)
         return Recorded(address, is_new, ends)
+
+
+def bounces_of(connection: sa.Connection, edition_id: EditionId) -> dict[BounceKind, int]:
+    """How many of an edition's deliveries came back, by kind."""
+    table, deliveries = schema.bounces, schema.deliveries
+    query = (
+        sa.select(table.c.kind, sa.func.count())
+        .join(deliveries, deliveries.c.id == table.c.delivery_id)
+        .where(deliveries.c.edition_id == edition_id)
+        .group_by(table.c.kind)
+    )
+    found = {BounceKind(kind): count for kind, count in connection.execute(query)}
+    return {kind: found[kind] for kind in BounceKind if kind in found}
 
 
 def _attempts(connection: sa.Connection, address: Address) -> Iterator[Attempt]:

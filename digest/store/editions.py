@@ -18,6 +18,7 @@ from digest.ids import keys_of, same
 from digest.model import (
     Address,
     Announcement,
+    BounceKind,
     Candidate,
     Delivery,
     DeliveryId,
@@ -37,6 +38,7 @@ from digest.model import (
 )
 from digest.store import papers as paper_store
 from digest.store import schema
+from digest.store.bounces import bounces_of
 from digest.store.codec import decode, encode
 from digest.store.database import Database
 from digest.store.papers import in_groups
@@ -64,6 +66,8 @@ class EditionOverview:
     """Per status, what the deliveries that were not sent were told, and how many were told so."""
     next_attempt_at: datetime | None
     """When the first of the deferred deliveries is due again."""
+    came_back: Mapping[BounceKind, int]
+    """How many deliveries came back after a server had taken them, or were complained of."""
 
     @property
     def adds_up(self) -> bool:
@@ -351,6 +355,7 @@ def delivery_of(row: sa.Row[Any]) -> Delivery:
         attempts=row.attempts,
         next_attempt_at=row.next_attempt_at,
         reply=row.reply,
+        relay=row.relay,
     )
 
 
@@ -420,4 +425,5 @@ def _overview(connection: sa.Connection, edition: Edition) -> EditionOverview:
             )
         ).scalar_one(),
         replies=tuple((DeliveryStatus(status), reply, count) for status, reply, count in grouped if reply),
+        came_back=bounces_of(connection, edition.id),
     )

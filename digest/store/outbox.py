@@ -207,13 +207,14 @@ def _columns(entry: Entry, row: Row, now: datetime) -> dict[str, object]:
             "next_attempt_at": entry.next_attempt_at,
             "enhanced_code": entry.outcome.enhanced_code,
             "reply": entry.outcome.reply,
+            "relay": entry.claim.relay,
             "settled_at": settled,
             **free,
         }
     if row.status is DeliveryStatus.CANCELLED:
         return _cancelled(now)
     if isinstance(entry, Intent):
-        return {"status": row.status, "lease_until": now + LEASE}
+        return {"status": row.status, "lease_until": now + LEASE, "relay": entry.claim.relay}
     return {"status": row.status, **(free if isinstance(entry, Release) else {})}
 
 

@@ -28,7 +28,7 @@ from sqlalchemy import (
 
 APPLICATION_ID = 0x44475354
 """SQLite's `PRAGMA application_id` of our files: "DGST"."""
-SCHEMA_VERSION = 7
+SCHEMA_VERSION = 8
 """`PRAGMA user_version`; equals the number of the newest migration."""
 
 
@@ -222,6 +222,8 @@ deliveries = Table(
     Column("owner", String),
     Column("lease_until", UtcTime),
     Column("token", Integer, nullable=False, server_default=text("0")),
+    # The relay that it was given to last, by its name in the config.
+    Column("relay", String, nullable=False, server_default=""),
     UniqueConstraint("edition_id", "subscriber_id"),
     Index("ix_deliveries_status_next_attempt_at", "status", "next_attempt_at"),
     Index("ix_deliveries_subscriber_id", "subscriber_id"),
@@ -247,4 +249,23 @@ mailboxes = Table(
     Column("uid_validity", Integer, nullable=False),
     Column("uid", Integer, nullable=False),
     Column("read_at", UtcTime, nullable=False),
+)
+
+# Lists that send nothing until somebody resumes them.
+pauses = Table(
+    "pauses",
+    metadata,
+    Column("list_id", String, primary_key=True),
+    Column("since", UtcTime, nullable=False),
+    Column("by", String, nullable=False),
+    Column("reason", Text, nullable=False),
+)
+
+# How many messages a relay with a limit was given, or is about to be, on each day.
+relay_days = Table(
+    "relay_days",
+    metadata,
+    Column("relay", String, primary_key=True),
+    Column("day", Date, primary_key=True),
+    Column("messages", Integer, nullable=False),
 )
