@@ -18,10 +18,12 @@ from functools import cached_property, partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
+from zoneinfo import ZoneInfo
 
 from digest import edition as life
 from digest.edition import Draft
 from digest.errors import ConfigError, SendError
+from digest.holding import Hold
 from digest.meaning import CachedEmbed, Embedded, EmbeddingStopped
 from digest.model import (
     Address,
@@ -56,8 +58,9 @@ from digest.render import EditionRenderer, Rendered, message_id
 from digest.render.message import Sign
 from digest.send.drain import drain
 from digest.send.maildir import MaildirTransport
-from digest.send.outbox import DrainReport, Transport
+from digest.send.outbox import DrainReport
 from digest.send.rate import Limiter
+from digest.send.routes import Allowance, Route, is_limited
 from digest.send.smtp import transports
 from digest.settings import ListConfig
 from digest.store import (
@@ -67,6 +70,8 @@ from digest.store import (
     Editions,
     Fetches,
     Papers,
+    Pauses,
+    RelayDays,
     Secrets,
     Sources,
     Subscribers,
@@ -175,6 +180,8 @@ class App:
         self._vectors = Vectors(self._database, now)
         self._secrets = Secrets(self._database, now, keep=keep)
         self.subscribers = Subscribers(self._database)
+        self.pauses = Pauses(self._database, self.list.id)
+        self.hold = Hold(self.list, self.pauses, now)
         self._sign = _signer(config)
         self._links = list_links(self.list, lambda: self._tokens, config.mailbox)
         self._library: dict[PaperId, Paper] = {p.id: p for s in config.subscribers for p in s.library}
@@ -190,8 +197,13 @@ class App:
     @property
     def way_out(self) -> str:
         """Where messages go, for a person."""
-        relay = self.config.relay
-        return f"{relay.host}:{relay.port}" if relay else f"the Maildir {self.config.outbox}"
+        relays = [f"{relay.host}:{relay.port}" for relay in self.config.relays]
+        return ", ".join(relays) or f"the Maildir {self.config.outbox}"
+
+    @property
+    def first_way_out(self) -> str:
+        """Where a test goes, for a person."""
+        return self.way_out.partition(", ")[0] if self.config.relays else self.way_out
 
     def decisions(self, edition: Edition, only: Collection[Address] = ()) -> Decisions:
         """The edition's deliveries, in a person's hands."""
@@ -251,14 +263,14 @@ class App:
         return proof, tuple(zip(people, rankings, strict=True))
 
     async def test(self, address: Address, to: Collection[str], progress: Progress = Progress()) -> Outcome:
-        """Sends one subscriber's edition to another address through the real way out; records nothing."""
+        """Sends one subscriber's edition to another address through the first real way out; records nothing."""
         proof = await self.proof(to, progress)
         for subscriber, selection in proof.selections:
             # Nobody's id: whoever gets the test must not unsubscribe her, or vote for her, with its links.
             nobody = SubscriberId(0)
             addressed = replace(subscriber, id=nobody, address=address)
             message = proof.compose(addressed, selection, self.list, salt=secrets.token_hex(8))
-            transport = self._transports()()
+            transport = self._routes()[0].new_transport()
             try:
                 return await transport.submit(self._envelope(address), message, _no_intent)
             finally:
@@ -277,8 +289,11 @@ class App:
 
         Earlier editions that are not finished are finished first.
 
-        With `only`, everybody's delivery is queued and only those subscribers' are sent now.
+        With `only`, everybody's delivery is queued and only those subscribers' are sent now. Raises SendError for a
+        list that is paused. While its hours are over, the edition is made and waits.
         """
+        if paused := self.hold.pause():
+            raise SendError(f"{self.list.id}: {paused}")
         stop = stop or asyncio.Event()
         self.subscribers.synchronise(self.list.id, self._configured())
         named = self._named(only)
@@ -306,7 +321,7 @@ class App:
             reason = self._complete(self.editions.overview(today))
         shown = {e.id: e for e in (*waiting, *([today] if today else []))}
         overviews = tuple(self.editions.overview(e) for e in shown.values())
-        if drained and not (drained.counts or drained.paused or stop.is_set()):
+        if drained and not (drained.counts or drained.paused or drained.held or stop.is_set()):
             reason = _why_nothing_is_due(overviews)
         expected = reason is not None and (latest is None or not anybody or _nobody_gets_a_paper(overviews))
         return Sent(
@@ -335,19 +350,20 @@ class App:
 
     async def _drain(self, only: Collection[Address], stop: asyncio.Event, progress: Progress) -> DrainReport:
         """Sends every due delivery of the list, and finishes the editions that are done."""
-        ledger, relay = self._ledger(only), self.config.relay
+        if held := self.hold.reason():  # every minute by `digest run`: nothing needs to be made ready
+            return DrainReport({}, held=held)
+        ledger = self._ledger(only)
         # Made before the first claim: a broken template is found before anything is sent.
         renderers = {e.id: self._renderer(e) for e in self.editions.unfinished(self.list.id)}
         gc.freeze()  # a fifth of composing went into looking for garbage among what an edition holds
         try:
             report = await drain(
                 ledger,
-                self._transports(),
+                self._routes(),
                 lambda claim: self._compose(claim, renderers),
-                connections=relay.connections if relay else 1,
                 now=self._now,
                 stop=stop,
-                limiter=Limiter(relay.rate, dict(relay.per_domain)) if relay else None,
+                hold=self.hold.wait,
                 on_result=progress.on_result,
             )
         finally:
@@ -358,7 +374,7 @@ class App:
 
     def _ledger(self, only: Collection[Address] = ()) -> DeliveryLedger:
         # A Maildir knows its own copy of a message again, so there is never a doubt to hold.
-        on_unknown = self.config.relay.on_unknown if self.config.relay else OnUnknown.RESEND
+        on_unknown = self.config.relays[0].on_unknown if self.config.relays else OnUnknown.RESEND
         return DeliveryLedger(self._database, self.list.id, self._now, on_unknown=on_unknown, only=only)
 
     def _freeze(self, pulled: Pulled, day: date) -> tuple[Edition | None, str | None]:
@@ -440,9 +456,22 @@ class App:
         """The list's signatures; their key is made by the first command that needs one and keeps something."""
         return Tokens(self._secrets.signing_keys(self.config.keys), self.list.id)
 
-    def _transports(self) -> Callable[[], Transport]:
-        """Makes connections to the way out, as many as are asked for."""
-        return transports(self.config.relay) if self.config.relay else lambda: MaildirTransport(self.config.outbox)
+    def _routes(self) -> tuple[Route, ...]:
+        """The ways out, in the order of the config."""
+        if not self.config.relays:
+            return (Route(lambda: MaildirTransport(self.config.outbox)),)
+        counts, zone = RelayDays(self._database), ZoneInfo(self.list.timezone)
+        return tuple(
+            Route(
+                transports(relay),
+                relay.connections,
+                Limiter(relay.rate, dict(relay.per_domain)) if relay.rate or relay.per_domain else None,
+                relay.name,
+                relay.weight,
+                Allowance(relay, counts, lambda: self._now().astimezone(zone).date()) if is_limited(relay) else None,
+            )
+            for relay in self.config.relays
+        )
 
     def _configured(self) -> Iterator[Subscriber]:
         return (

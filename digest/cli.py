@@ -371,7 +371,8 @@ def status(
     def work(app: App) -> int:
         overviews = app.editions.recent(app.list.id, editions)
         health = app.sources.health(app.list.id)
-        show_status(terminal, app.list.id, app.list.name, overviews, health, next_run(app.list, clock()))
+        _heading(terminal, app)
+        show_status(terminal, app.list.id, overviews, health, next_run(app.list, clock()), app.pauses.current())
         return DONE if all(o.adds_up or not o.finished_at for o in overviews) else PARTLY
 
     _each(_load(config, verbose), now, work, keep=False)
@@ -450,6 +451,53 @@ def resolve(
     terminal, clock = _terminal(json), _clock(now)
     only = _addresses(to or [])
     _each(_load(config, verbose), now, lambda app: resolve(terminal, app, edition_of(app, edition), only, clock(), how))
+
+
+@cli.command(epilog="Example: digest pause video-lab --reason 'the papers of today are wrong'")
+def pause(
+    list_id: Annotated[str | None, typer.Argument(metavar="[LIST]", help="Only the list with this id.")] = None,
+    reason: Annotated[str, typer.Option(help="Why; `digest status` shows it.")] = "",
+    config: ConfigOption = None,
+    now: NowOption = None,
+    json: JsonOption = False,
+    verbose: VerboseOption = False,
+) -> None:
+    """Send nothing more of a list, until `digest resume`.
+
+    A send that is under way ends within seconds: open conversations are finished, the rest stays queued. Meanwhile
+    `digest run` goes on pulling; when the list is resumed, one edition brings all that was new.
+    """
+    from digest.pausing import pause
+
+    terminal, clock = _terminal(json), _clock(now)
+
+    def work(app: App) -> int:
+        _heading(terminal, app)
+        return pause(terminal, app, reason, clock())
+
+    _each(_load(config, verbose), now, work, only=list_id)
+
+
+@cli.command(epilog="Example: digest resume video-lab && digest send video-lab")
+def resume(
+    list_id: Annotated[str | None, typer.Argument(metavar="[LIST]", help="Only the list with this id.")] = None,
+    config: ConfigOption = None,
+    json: JsonOption = False,
+    verbose: VerboseOption = False,
+) -> None:
+    """End the pause of a list.
+
+    What is queued goes out with the next `digest send`, and by itself where `digest run` is running.
+    """
+    from digest.pausing import resume
+
+    terminal = _terminal(json)
+
+    def work(app: App) -> int:
+        _heading(terminal, app)
+        return resume(terminal, app)
+
+    _each(_load(config, verbose), None, work, only=list_id)
 
 
 @cli.command(epilog="Example: digest run --config lists/")

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from digest.app import Proof, Pulled, Sent
 from digest.edition import named_papers
+from digest.holding import paused_line
 from digest.model import (
     AnnounceType,
     Candidate,
@@ -25,6 +26,7 @@ from digest.model import (
     DeliveryStatus,
     Edition,
     Outcome,
+    Pause,
     Pick,
     ReasonKind,
     Selection,
@@ -392,6 +394,7 @@ def overview_json(overview: EditionOverview) -> dict[str, Any]:
         "adds_up": overview.adds_up,
         "finished_at": overview.finished_at.isoformat() if overview.finished_at else None,
         "replies": [{"status": s, "reply": reply, "count": n} for s, reply, n in overview.replies],
+        "came_back": dict(overview.came_back),
         "sources": [summary_json(summary) for summary in overview.sources],
     }
 
@@ -431,6 +434,25 @@ def counts_line(overview: EditionOverview) -> str:
     return f"{counts} {'=' if overview.adds_up else '≠'} {_plural(overview.recipients, 'recipient')}"
 
 
+def came_back_line(overview: EditionOverview) -> str:
+    """What came back after servers had taken it: "2 hard, 1 soft, 1 complaint"."""
+    return ", ".join(f"{count:,} {kind}" for kind, count in overview.came_back.items())
+
+
+def pause_json(pause: Pause | None) -> dict[str, str] | None:
+    """A pause, or none."""
+    return {"since": pause.since.isoformat(), "by": pause.by, "reason": pause.reason} if pause else None
+
+
+def waits_line(sent: Sent) -> str | None:
+    """What keeps how many deliveries waiting: "73 wait: `send_window` opens on Monday 2026-06-08 at 07:00 CEST"."""
+    if not (sent.drained and sent.drained.held):
+        return None
+    waiting = (DeliveryStatus.QUEUED, DeliveryStatus.DEFERRED)
+    count = sum(overview.counts.get(status, 0) for overview in sent.overviews for status in waiting)
+    return f"{count:,} {'waits' if count == 1 else 'wait'}: {sent.drained.held}"
+
+
 def show_sent(terminal: Terminal, list_id: str, sent: Sent, way_out: str) -> None:
     """The last lines of `digest send`."""
     if sent.semantic is not None:
@@ -443,6 +465,8 @@ def show_sent(terminal: Terminal, list_id: str, sent: Sent, way_out: str) -> Non
         terminal.say(f"  nothing to send: {sent.nothing_because}")
     elif sent.drained and sent.drained.counts.get(DeliveryStatus.SENT):
         terminal.say(f"  sent through {way_out}")
+    if waits := waits_line(sent):
+        terminal.say(f"  {waits}")
     terminal.emit(
         {
             "list": list_id,
@@ -451,6 +475,7 @@ def show_sent(terminal: Terminal, list_id: str, sent: Sent, way_out: str) -> Non
             "sources": [summary_json(summary) for summary in sent.pulled.summaries] if sent.pulled else [],
             "sent_now": dict(sent.drained.counts) if sent.drained else {},
             "paused": sent.drained.paused if sent.drained else None,
+            "held": sent.drained.held if sent.drained else None,
             "nothing_because": sent.nothing_because,
         }
     )
@@ -459,13 +484,14 @@ def show_sent(terminal: Terminal, list_id: str, sent: Sent, way_out: str) -> Non
 def show_status(
     terminal: Terminal,
     list_id: str,
-    name: str,
     overviews: Sequence[EditionOverview],
     sources: Sequence[SourceHealth],
     next_run: str | None,
+    pause: Pause | None,
 ) -> None:
     """The answer of `digest status` for one list."""
-    terminal.say(f"{name} ({list_id})", style="bold")
+    if pause:
+        terminal.say(f"  {paused_line(list_id, pause)}")
     if not overviews:
         terminal.say("  no edition yet: `digest send` makes the first")
     terminal.table(
@@ -484,6 +510,8 @@ def show_status(
     for overview in overviews:
         for status, reply, count in overview.replies:
             terminal.say(f"  edition {overview.edition.number}: {count:,} {status}: {reply}")
+        if overview.came_back:
+            terminal.say(f"  edition {overview.edition.number}: came back: {came_back_line(overview)}")
     for source in sources:
         for line in health_lines(source):
             terminal.say(line)
@@ -502,6 +530,7 @@ def show_status(
                 for source in sources
             ],
             "next_run": next_run,
+            "paused": pause_json(pause),
         }
     )
 

@@ -48,10 +48,7 @@ def show(
         for delivery in deliveries:
             _show_one(terminal, delivery, candidates)
     else:
-        terminal.table(
-            ["  address", "status", "papers", "tries", "reply"],
-            [[f"  {d.address}", d.status, f"{len(d.picks)}", f"{d.attempts}", _due(d) + d.reply] for d in deliveries],
-        )
+        _show_all(terminal, deliveries)
     if not deliveries:
         terminal.say("  no such delivery")
     for delivery in deliveries:
@@ -64,6 +61,7 @@ def show(
                 "message_id": delivery.message_id,
                 "attempts": delivery.attempts,
                 "next_attempt_at": delivery.next_attempt_at.isoformat() if delivery.next_attempt_at else None,
+                "relay": delivery.relay,
                 "reply": delivery.reply,
                 "picks": [pick_json(pick) for pick in delivery.picks],
             }
@@ -71,9 +69,20 @@ def show(
     return DONE if deliveries else NOTHING
 
 
+def _show_all(terminal: Terminal, deliveries: Sequence[Delivery]) -> None:
+    several = len({delivery.relay for delivery in deliveries if delivery.relay}) > 1
+    columns = ["  address", "status", "papers", "tries", *(["relay"] if several else []), "reply"]
+    rows = []
+    for d in deliveries:
+        relay = [d.relay] if several else []
+        rows.append([f"  {d.address}", d.status, f"{len(d.picks)}", f"{d.attempts}", *relay, _due(d) + d.reply])
+    terminal.table(columns, rows)
+
+
 def _show_one(terminal: Terminal, delivery: Delivery, candidates: Mapping[PaperId, Candidate]) -> None:
     tries = f"{delivery.attempts} {'try' if delivery.attempts == 1 else 'tries'}"
-    terminal.say(f"  {delivery.address}  {delivery.status}, {tries}  {delivery.message_id}")
+    through = f" through {delivery.relay}" if delivery.relay else ""
+    terminal.say(f"  {delivery.address}  {delivery.status}, {tries}{through}  {delivery.message_id}")
     if said := _due(delivery) + delivery.reply:
         terminal.say(f"    {said}")
     for place, pick in enumerate(delivery.picks, 1):

@@ -300,6 +300,8 @@ class MailingList:
     """A folder whose files are preferred to the shipped templates of the same name."""
     language: str = "en"
     """BCP 47: of those who have set none of their own."""
+    send_window: str | None = None
+    """When messages may leave, in the form that `digest.schedule` reads; None: at any time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -606,8 +608,22 @@ class Rate:
 
 
 @dataclass(frozen=True, slots=True)
+class WarmUp:
+    """How a relay that no receiver knows yet is made known: few messages on the first day, `growth` times more a day.
+
+    Receivers mistrust an address that they have never had mail from and that sends thousands at once.
+    """
+
+    start: date
+    """The first day, in the list's time zone. Days before it count like it."""
+    first: int
+    """How many messages on that day."""
+    growth: float
+
+
+@dataclass(frozen=True, slots=True)
 class Relay:
-    """The `[smtp]` table: the server that takes our messages."""
+    """The `[smtp]` table, or one of `[[smtp]]`: a server that takes our messages."""
 
     host: str
     port: int
@@ -619,6 +635,13 @@ class Relay:
     per_domain: tuple[tuple[str, Rate], ...] = ()
     ca_file: Path | None = None
     on_unknown: OnUnknown = OnUnknown.HOLD
+    name: str = ""
+    """What tells it from every other relay, for a person and for the store, where its messages of a day are counted."""
+    weight: int = 1
+    """Its share of the messages, beside the other relays'; 0: it is used while no other one takes any."""
+    per_day: int | None = None
+    """At most so many messages on one day of the list's time zone."""
+    warm_up: WarmUp | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,9 @@
-"""When a list's schedule fires: one time of day, on some days, in the list's own zone. Pure.
+"""When a list's schedule fires, and when its messages may leave: times of day in the list's own zone. Pure.
 
 Reads the form into which the settings put a cron line: minute and hour as numbers, days and months as `*` or numbers
 with commas, weekdays as `*` or names (`mon-fri`, `mon,thu`). Days are walked on the calendar and compared in UTC, so
 that a change of clocks neither skips a run nor makes two: a time that does not exist comes as much later as the clock
-was put forward, one that comes twice counts the first time. Called by `scheduler.py`.
+was put forward, one that comes twice counts the first time. Called by `scheduler.py` and `app.py`.
 """
 
 from __future__ import annotations
@@ -17,6 +17,9 @@ from zoneinfo import ZoneInfo
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 LONGEST_GAP = 8 * 366
 """Days between two runs at most: 29 February comes after eight years where a century is no leap year."""
+
+LONGEST_CLOSED = 16
+"""Days, enough for a window of one day a week whose day a change of clocks leaves out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,39 @@ class Schedule:
             and (self.months is None or day.month in self.months)
             and (self.weekdays is None or day.weekday() in self.weekdays)
         )
+
+
+@dataclass(frozen=True, slots=True)
+class SendWindow:
+    """The hours of a day in which messages may leave, and the days on which they begin; None stands for all."""
+
+    opens: time
+    closes: time
+    """Not later than `opens`: on the following day."""
+    weekdays: frozenset[int] | None
+    zone: ZoneInfo
+
+    def at(self, moment: datetime) -> tuple[datetime, datetime]:
+        """When it opens and closes, in the list's zone: the window that `moment` is in, else the next one.
+
+        On the day of a change of clocks a window may be shorter, longer, or not come at all.
+        """
+        today = moment.astimezone(self.zone).date()
+        days = (today + timedelta(days=n) for n in range(-1, LONGEST_CLOSED))
+        windows = (self._of(day) for day in days if self.weekdays is None or day.weekday() in self.weekdays)
+        return next((a, b) for a, b in windows if moment < b.astimezone(UTC) and a.astimezone(UTC) < b.astimezone(UTC))
+
+    def _of(self, day: date) -> tuple[datetime, datetime]:
+        last = day if self.opens < self.closes else day + timedelta(days=1)
+        opens, closes = datetime.combine(day, self.opens, self.zone), datetime.combine(last, self.closes, self.zone)
+        return opens.astimezone(UTC).astimezone(self.zone), closes.astimezone(UTC).astimezone(self.zone)
+
+
+def read_window(line: str, timezone: str) -> SendWindow:
+    """The hours of a checked `send_window`."""
+    weekdays, hours = line.split()
+    opens, closes = map(time.fromisoformat, hours.split("-"))
+    return SendWindow(opens, closes, _names(weekdays), ZoneInfo(timezone))
 
 
 def read_schedule(line: str, timezone: str) -> Schedule:

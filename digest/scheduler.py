@@ -3,9 +3,10 @@
 Every list has one job on its schedule; runs that fall together count once (`coalesce`), and no run is too late to be
 made (`misfire_grace_time=None`). A run is owed from the moment it is due until its edition is made: one that was missed
 while the program was down is made at the start, one whose sources all failed is tried again, later and later. Between
-runs, deferred deliveries are tried when they are due; a relay that refuses everybody is left alone for a while. Beside
-all that, mailboxes are read every few minutes; trouble there is told, and stops nothing. The config is read
-again for every piece of work.
+runs, deferred deliveries are tried when they are due; a relay that refuses everybody is left alone for a while. A list
+that is paused pulls when a run is due, and makes the edition when it is resumed; one whose hours are over, or whose
+relays are full for the day, goes on by itself. Beside all that, mailboxes are read every few minutes; trouble there is
+told, and stops nothing. The config is read again for every piece of work.
 """
 
 from __future__ import annotations
@@ -76,6 +77,8 @@ class ListRunner:
         self._owed: date | None = None
         self._failures = 0
         self._quiet_until = now()
+        self._kept_for: date | None = None
+        self._waits = ""
 
     async def send(self) -> None:
         """Makes and sends the edition of the run that is due. A failure is told and does not end the program."""
@@ -114,7 +117,10 @@ class ListRunner:
                 self._failed(f"{what} failed")
 
     async def _tend(self, app: App) -> None:
-        if self._owed:
+        if paused := app.hold.pause():
+            await self._keep(app)
+            self._tell_waiting(app, paused)
+        elif self._owed:
             sent = await app.send(due_on=self._owed, stop=self._stop)
             self._owed = self._owed if sent.stopped else None
             for overview in sent.overviews:
@@ -123,13 +129,20 @@ class ListRunner:
             if sent.nothing_because:
                 self._say(app, f"nothing to send: {sent.nothing_because}")
             complain_of_sources(app.list.id, sent.pulled.summaries if sent.pulled else ())
-            self._judge(sent.drained)
+            self._judge(app, sent.drained)
         elif app.editions.unfinished(app.list.id):
             drained = await app.resume(stop=self._stop)
             if drained.counts:
                 told = ", ".join(f"{count} {status}" for status, count in drained.counts.items())
                 self._say(app, f"tried again: {told}")
-            self._judge(drained)
+            self._judge(app, drained)
+
+    async def _keep(self, app: App) -> None:
+        """Pulls for a run that is owed while the list is paused: what sources show today may be gone tomorrow."""
+        if self._owed and self._owed != self._kept_for:
+            pulled = await app.pull()
+            self._kept_for = self._owed
+            complain_of_sources(app.list.id, pulled.summaries)
 
     async def _catch_up(self, app: App) -> None:
         latest = app.editions.latest(app.list.id)
@@ -139,7 +152,8 @@ class ListRunner:
             self._owed = missed
         await self._tend(app)
 
-    def _judge(self, drained: DrainReport | None) -> None:
+    def _judge(self, app: App, drained: DrainReport | None) -> None:
+        self._tell_waiting(app, (drained and drained.held) or "")
         if drained and drained.paused:
             self._failed(f"paused: {drained.paused}")
         else:
@@ -153,6 +167,12 @@ class ListRunner:
     def _succeeded(self) -> None:
         self._failures = 0
         self._quiet_until = self._now()
+
+    def _tell_waiting(self, app: App, why: str) -> None:
+        """Tells once what keeps the list from sending."""
+        if why and why != self._waits:
+            self._say(app, f"waits: {why}")
+        self._waits = why
 
     def _say(self, app: App, text: str) -> None:
         self._terminal.say(f"{self._now():%Y-%m-%d %H:%M:%S} UTC  {app.list.id}: {text}")

@@ -45,7 +45,7 @@ def exit_code(sent: Sent) -> int:
         return PARTLY
     if sent.drained:
         troubled = any(overview.counts.get(status) for overview in sent.overviews for status in TROUBLE)
-        if sent.drained.paused or troubled:
+        if sent.drained.paused or sent.drained.held or troubled:
             return PARTLY
     if sent.stopped or any(not overview.adds_up for overview in sent.overviews):
         return PARTLY
@@ -110,7 +110,7 @@ def send_test(terminal: Terminal, app: App, address: str, to: Collection[str]) -
         outcome = asyncio.run(app.test(Address(address), to, Progress(on_embedded=embedding.embedded)))
     good = outcome.status is DeliveryStatus.SENT
     if good:
-        terminal.say(f"  test message to {address} {outcome.status} through {app.way_out}: {outcome.reply}")
+        terminal.say(f"  test message to {address} {outcome.status} through {app.first_way_out}: {outcome.reply}")
     else:
         complain(f"{app.list.id}: test message to {address} {outcome.status}: {outcome.reply}")
     terminal.emit({"list": app.list.id, "test": address, "status": outcome.status, "reply": outcome.reply})

@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic_core import PydanticUndefined
 
-from digest.model import Inbox, OnUnknown, Rate, Security
+from digest.model import Inbox, OnUnknown, Rate, Security, WarmUp
 from digest.settings import load
 from digest.settings.models import TABLES, keys_of
 from tests.dkim_keys import ed25519_key, pem, rsa_key
@@ -64,7 +65,7 @@ def test_the_example_loads_as_it_stands() -> None:
     assert config.mailing_list.id == "video-lab"
     assert [s.kind for s in config.sources] == ["arxiv", "huggingface"]
     assert [str(s.address) for s in config.subscribers] == ["ada@example.org"]
-    assert config.relay is None
+    assert config.relays == ()
     assert config.warnings == ()
 
 
@@ -80,10 +81,11 @@ def test_every_optional_key_can_be_taken_in(folder: Path) -> None:
     """With all comment signs before keys and tables gone, the example is a valid config in which each key counts."""
     (folder / "config.toml").write_text(uncommented(), encoding="utf-8")
     (config,) = load([folder / "config.toml"], {}).lists
-    assert config.relay is not None
-    assert config.relay.password == "out of the file"
-    assert config.relay.rate == Rate(600, 60)
-    assert config.relay.on_unknown is OnUnknown.HOLD
+    (relay,) = config.relays
+    assert (relay.password, relay.rate, relay.on_unknown) == ("out of the file", Rate(600, 60), OnUnknown.HOLD)
+    assert (relay.name, relay.weight, relay.per_day) == ("first", 1, 2000)
+    assert relay.warm_up == WarmUp(date(2026, 11, 1), 50, 1.3)
+    assert config.mailing_list.send_window == "mon-fri 07:00-21:00"
     assert config.inbox == Inbox(
         "imap.example.org", 993, Security.TLS, "digest", "out of another file", folder / "lab-ca.pem"
     )

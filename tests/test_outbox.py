@@ -33,6 +33,7 @@ from digest.model import (
 from digest.send.drain import drain
 from digest.send.outbox import DrainReport, Transport, next_attempt
 from digest.send.rate import Limiter
+from digest.send.routes import Route
 from digest.send.smtp import Timeouts, transports
 from tests.factories import NOW, subscriber
 from tests.servers import smtp as servers
@@ -125,6 +126,7 @@ class FakeLedger:
             attempts=row.delivery.attempts + 1,
             next_attempt_at=result.next_attempt_at if outcome.status is DEFERRED else None,
             reply=outcome.reply,
+            relay=result.claim.relay,
         )
 
     def take_over(self, number: int) -> None:
@@ -243,7 +245,8 @@ class Sleeps(list[float]):
 def run(ledger: FakeLedger, relay: Callable[[], Transport], *, connections: int = 1, **options: Any) -> DrainReport:
     async def main() -> DrainReport:
         settings: dict[str, Any] = {"now": lambda: ledger.now, "stop": asyncio.Event(), "sleep": Sleeps()} | options
-        return await drain(ledger, relay, settings.pop("compose", compose), connections=connections, **settings)
+        route = Route(relay, connections, settings.pop("limiter", None))
+        return await drain(ledger, [route], settings.pop("compose", compose), **settings)
 
     return asyncio.run(main())
 
@@ -463,7 +466,7 @@ def test_stop_ends_open_conversations_and_releases_the_rest() -> None:
     async def main() -> DrainReport:
         stop = asyncio.Event()
         relay.during = lambda recipient: stop.set() if len(relay.submitted) >= 5 else None
-        return await drain(ledger, relay, compose, connections=3, now=lambda: NOW, stop=stop)
+        return await drain(ledger, [Route(relay, 3)], compose, now=lambda: NOW, stop=stop)
 
     report = asyncio.run(main())
     assert report.paused is None
@@ -479,7 +482,7 @@ def test_stop_before_the_start_claims_nothing() -> None:
     async def main() -> DrainReport:
         stop = asyncio.Event()
         stop.set()
-        return await drain(ledger, FakeRelay(), compose, connections=3, now=lambda: NOW, stop=stop)
+        return await drain(ledger, [Route(FakeRelay(), 3)], compose, now=lambda: NOW, stop=stop)
 
     assert asyncio.run(main()) == DrainReport({}, None, 0)
     assert ledger.steps == []
@@ -501,7 +504,7 @@ def test_stop_interrupts_a_wait_for_the_rate() -> None:
             await never()
 
         limiter = Limiter(Rate(1, 60), clock=lambda: 0.0, sleep=sleep)
-        return await drain(ledger, FakeRelay(), compose, connections=1, now=lambda: NOW, stop=stop, limiter=limiter)
+        return await drain(ledger, [Route(FakeRelay(), 1, limiter)], compose, now=lambda: NOW, stop=stop)
 
     assert asyncio.run(main()).counts == {SENT: 1}
     assert ledger.statuses == [SENT, QUEUED, QUEUED]
@@ -519,7 +522,7 @@ def test_stop_interrupts_the_wait_for_a_busy_relay() -> None:
             await never()
 
         relay = FakeRelay(lambda recipient, count: BUSY)
-        return await drain(ledger, relay, compose, connections=1, now=lambda: NOW, stop=stop, sleep=sleep)
+        return await drain(ledger, [Route(relay, 1)], compose, now=lambda: NOW, stop=stop, sleep=sleep)
 
     assert asyncio.run(main()) == DrainReport({}, None, 0)
     assert ledger.statuses == [QUEUED]
@@ -539,7 +542,7 @@ def test_a_cancelled_drain_leaves_no_claim_behind(outcome: Outcome, expected: De
 
         relay.during = during
         stop = asyncio.Event()
-        draining = asyncio.ensure_future(drain(ledger, relay, compose, connections=2, now=lambda: NOW, stop=stop))
+        draining = asyncio.ensure_future(drain(ledger, [Route(relay, 2)], compose, now=lambda: NOW, stop=stop))
         await inside.wait()
         draining.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -564,7 +567,7 @@ def test_a_drain_cancelled_while_the_ledger_is_busy_leaves_no_claim_behind(step:
 
     async def main() -> None:
         stop = asyncio.Event()
-        draining = asyncio.ensure_future(drain(ledger, FakeRelay(), compose, connections=1, now=lambda: NOW, stop=stop))
+        draining = asyncio.ensure_future(drain(ledger, [Route(FakeRelay(), 1)], compose, now=lambda: NOW, stop=stop))
         await asyncio.to_thread(begun.wait, 20)
         draining.cancel()
         await asyncio.sleep(0)
@@ -590,7 +593,7 @@ def test_a_drain_cancelled_while_it_waits_gives_its_claims_back() -> None:
         limiter = Limiter(Rate(1, 60), clock=lambda: 0.0, sleep=sleep)
         stop = asyncio.Event()
         draining = asyncio.ensure_future(
-            drain(ledger, FakeRelay(), compose, connections=2, now=lambda: NOW, stop=stop, limiter=limiter)
+            drain(ledger, [Route(FakeRelay(), 2, limiter)], compose, now=lambda: NOW, stop=stop)
         )
         await waiting.wait()
         draining.cancel()

@@ -26,8 +26,7 @@ def test_the_five_lines_are_a_valid_list(tmp_path: Path) -> None:
     (tmp_path / tomllib.loads(text)["smtp"]["password_file"]).write_text("secret\n")
     (config,) = load([tmp_path / "config.toml"], {}).lists
     assert config.warnings == ()
-    assert config.relay is not None
-    assert config.relay.host == "smtp.example.org"
+    assert [relay.host for relay in config.relays] == ["smtp.example.org"]
 
 
 def test_the_demos_output_is_what_the_demo_prints(tmp_path: Path) -> None:

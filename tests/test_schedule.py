@@ -5,8 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from digest.schedule import read_schedule
+from digest.schedule import read_schedule, read_window
 from digest.settings.cron import schedule
 
 MONDAY = datetime(2026, 6, 8, tzinfo=UTC)
@@ -82,3 +84,51 @@ def test_looking_back_and_forth_agree_every_day_of_a_year(zone: str, line: str) 
         days.add(run.date())
         moment = run.astimezone(UTC)
     assert len(days) == 370
+
+
+# --- The hours in which messages may leave ---
+
+BERLIN = "Europe/Berlin"
+
+
+def window_at(line: str, moment: datetime, zone: str = BERLIN) -> list[str]:
+    return [f"{time:%a %d %H:%M %Z}" for time in read_window(line, zone).at(moment)]
+
+
+@pytest.mark.parametrize(
+    ("line", "moment", "expected"),
+    [
+        ("* 07:00-21:00", datetime(2026, 6, 9, 4, 59, tzinfo=UTC), ["Tue 09 07:00 CEST", "Tue 09 21:00 CEST"]),
+        ("* 07:00-21:00", datetime(2026, 6, 9, 18, 59, tzinfo=UTC), ["Tue 09 07:00 CEST", "Tue 09 21:00 CEST"]),
+        ("* 07:00-21:00", datetime(2026, 6, 9, 19, 0, tzinfo=UTC), ["Wed 10 07:00 CEST", "Wed 10 21:00 CEST"]),
+        ("mon-fri 07:00-21:00", datetime(2026, 6, 12, 20, tzinfo=UTC), ["Mon 15 07:00 CEST", "Mon 15 21:00 CEST"]),
+        ("* 22:00-06:00", datetime(2026, 6, 9, 3, tzinfo=UTC), ["Mon 08 22:00 CEST", "Tue 09 06:00 CEST"]),
+        ("fri 22:00-06:00", datetime(2026, 6, 13, 3, tzinfo=UTC), ["Fri 12 22:00 CEST", "Sat 13 06:00 CEST"]),
+        ("fri 22:00-06:00", datetime(2026, 6, 13, 4, tzinfo=UTC), ["Fri 19 22:00 CEST", "Sat 20 06:00 CEST"]),
+        # Clocks go forward on 29 March 2026 at 02:00, back on 25 October at 03:00.
+        ("* 07:00-21:00", datetime(2026, 3, 28, 23, tzinfo=UTC), ["Sun 29 07:00 CEST", "Sun 29 21:00 CEST"]),
+        ("* 02:30-06:00", datetime(2026, 3, 29, 0, tzinfo=UTC), ["Sun 29 03:30 CEST", "Sun 29 06:00 CEST"]),
+        ("* 02:15-03:00", datetime(2026, 3, 29, 0, 30, tzinfo=UTC), ["Mon 30 02:15 CEST", "Mon 30 03:00 CEST"]),
+        ("sun 02:15-03:00", datetime(2026, 3, 29, 0, 30, tzinfo=UTC), ["Sun 05 02:15 CEST", "Sun 05 03:00 CEST"]),
+        ("* 01:00-02:30", datetime(2026, 10, 25, 0, 29, tzinfo=UTC), ["Sun 25 01:00 CEST", "Sun 25 02:30 CEST"]),
+        ("* 01:00-02:30", datetime(2026, 10, 25, 1, 0, tzinfo=UTC), ["Mon 26 01:00 CET", "Mon 26 02:30 CET"]),
+        ("* 22:00-06:00", datetime(2026, 10, 25, 4, 59, tzinfo=UTC), ["Sat 24 22:00 CEST", "Sun 25 06:00 CET"]),
+    ],
+)
+def test_the_hours_of_a_day(line: str, moment: datetime, expected: list[str]) -> None:
+    """The window that the moment is in, else the next; also over midnight, weekends and changes of clocks."""
+    assert window_at(line, moment) == expected
+
+
+@given(
+    st.datetimes(datetime(2026, 1, 1), datetime(2027, 1, 1), timezones=st.just(UTC)),
+    st.sampled_from(["* 07:00-21:00", "mon-fri 22:00-06:00", "sun 02:15-03:00", "* 02:00-01:59", "* 00:00-23:59"]),
+    st.sampled_from([BERLIN, "America/New_York", "Australia/Lord_Howe", "Africa/Casablanca", "UTC"]),
+)
+def test_a_window_is_ahead_or_open(moment: datetime, line: str, zone: str) -> None:
+    """It opens before it closes, closes in the future, and the same window is found from wherever inside it."""
+    window = read_window(line, zone)
+    opens, closes = (time.astimezone(UTC) for time in window.at(moment))
+    assert opens < closes
+    assert moment < closes
+    assert [time.astimezone(UTC) for time in window.at(max(opens, moment))] == [opens, closes]

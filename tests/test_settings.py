@@ -49,7 +49,7 @@ def test_what_a_short_config_means(config: Path) -> None:
     api = "https://export.arxiv.org/api/query"
     assert found.sources == (Source(SourceKind.ARXIV, "arxiv", None, ("cs.CV",), api_url=api),)
     assert found.topics == (Topic("video", "video"),)
-    assert found.relay == Relay("localhost", 587, Security.STARTTLS, on_unknown=OnUnknown.HOLD)
+    assert found.relays == (Relay("localhost", 587, Security.STARTTLS, on_unknown=OnUnknown.HOLD, name="localhost"),)
     assert (found.outbox, found.store_url) == (folder / "outbox", f"sqlite:///{folder}/digest.db")
     assert found.warnings == ()
 
@@ -62,7 +62,7 @@ def test_exploring_can_be_switched_off(config: Path) -> None:
 
 def test_without_smtp_there_is_no_relay(config: Path) -> None:
     """A config without [smtp] means the Maildir."""
-    assert loaded(config, BASE.partition("[smtp]")[0]).relay is None
+    assert loaded(config, BASE.partition("[smtp]")[0]).relays == ()
 
 
 def test_the_form_of_toml_does_not_matter(config: Path) -> None:
@@ -144,16 +144,14 @@ def test_the_store_lies_where_the_config_says(config: Path) -> None:
 @pytest.mark.parametrize(("security", "port"), [("starttls", 587), ("tls", 465), ("none", 25)])
 def test_the_port_follows_the_security(config: Path, security: str, port: int) -> None:
     """Without a port, each security has the port that it is known by."""
-    relay = loaded(config, BASE + f'security = "{security}"\n').relay
-    assert relay is not None
+    (relay,) = loaded(config, BASE + f'security = "{security}"\n').relays
     assert relay.port == port
 
 
 @pytest.mark.parametrize(("written", "seconds"), [("second", 1), ("minute", 60), ("hour", 3600), ("day", 86400)])
 def test_a_rate_has_a_unit(config: Path, written: str, seconds: int) -> None:
     """`5/UNIT` is five messages in that time."""
-    relay = loaded(config, BASE + f'rate = "5/{written}"\nper_domain = {{ "Gmail.com" = "1 / second" }}\n').relay
-    assert relay is not None
+    (relay,) = loaded(config, BASE + f'rate = "5/{written}"\nper_domain = {{ "Gmail.com" = "1 / second" }}\n').relays
     assert relay.rate == Rate(5, seconds)
     assert relay.per_domain == (("gmail.com", Rate(1, 1)),)
 
@@ -228,8 +226,8 @@ LOGIN = BASE + 'username = "lab"\npassword = "from toml"\n'
 
 
 def password(found: ListConfig) -> str | None:
-    assert found.relay is not None
-    return found.relay.password
+    (relay,) = found.relays
+    return relay.password
 
 
 def test_a_password_file_wins_over_the_toml(config: Path) -> None:
@@ -287,8 +285,8 @@ def test_any_value_can_come_from_the_environment(config: Path) -> None:
         DIGEST_RECORDED="elsewhere",
     )
     assert (found.mailing_list.papers, found.mailing_list.min_relevance, found.mailing_list.name) == (7, 0.5, "Other")
-    assert found.relay is not None
-    assert (found.relay.port, found.relay.per_domain) == (2525, (("gmail.com", Rate(60, 60)),))
+    (relay,) = found.relays
+    assert (relay.port, relay.per_domain) == (2525, (("gmail.com", Rate(60, 60)),))
     assert found.topics[0].keywords == ("a", "b")
     assert [s.kind for s in found.sources] == [SourceKind.HUGGINGFACE]
 

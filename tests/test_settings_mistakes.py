@@ -25,7 +25,7 @@ MISTAKES: list[tuple[str, int, str, str]] = [
         after(3, "colour = 3"), 4, "list.colour",
         ("`colour` is not a key of [list]; its keys are id, name, from, reply_to, schedule, timezone, language, "
         "papers, min_relevance, when_empty, frequency, trend_weight, semantic, explore, base_url, secret, secret_file, "
-        "bounces, postal_address, theme, remote_images, templates"),
+        "bounces, postal_address, theme, remote_images, templates, send_window"),
     ),
     (after(3, 'host = "x"'), 4, "list.host", "`host` is not a key of [list]; its keys are id,…"),
     (after(3, "connections = 3"), 4, "list.connections", "`connections` is not a key of [list]; it belongs in [smtp]"),

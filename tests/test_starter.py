@@ -31,7 +31,7 @@ def test_the_starter_loads_as_it_is(tmp_path: Path) -> None:
     assert config.sources[0].kinds == (AnnounceType.NEW, AnnounceType.CROSS)
     assert [s.address for s in config.subscribers] == ["ada@example.org"]
     assert config.subscribers[0].profile.topics[0].text == "models that generate video"
-    assert config.relay is None
+    assert config.relays == ()
     assert config.warnings == ()
 
 

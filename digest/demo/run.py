@@ -62,8 +62,8 @@ async def _run(out: Path, config: ListConfig, terminal: Terminal) -> int:
     folder = out / "inbox" / f"{now:%Y-%m-%d}"
     await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
     async with open_inbox(folder) as inbox:
-        relay = Relay("127.0.0.1", inbox.port, Security.NONE, connections=2)
-        with App(replace(config, relay=relay), lambda: now) as app:
+        relay = Relay("127.0.0.1", inbox.port, Security.NONE, connections=2, name="demo")
+        with App(replace(config, relays=(relay,)), lambda: now) as app:
             terminal.say(f"{app.list.name}, {now:%A %d %B %Y}", style="bold")
             terminal.say("\nPull: what the sources announced")
             sent = await app.send()

@@ -21,13 +21,12 @@ from digest.model import Claim, DeliveryStatus, Envelope, Outcome
 from digest.send.commits import GroupCommit
 from digest.send.outbox import DrainReport, Ledger, Transport, next_attempt
 from digest.send.outcome import fingerprint
-from digest.send.rate import Limiter
+from digest.send.routes import EQUAL_REFUSALS, Allowance, Lane, Lanes, Route
 
 log = logging.getLogger(__name__)
 
 RECONNECT_AFTER = (2.0, 10.0)
 """Seconds to wait before each further try of a relay that has passing trouble."""
-EQUAL_REFUSALS = 5
 CLAIMED_AT_ONCE = 100
 RECORD_AFTER = (0.0, 5.0, 30.0)
 """Seconds to wait before each further try to record a message that the relay has taken."""
@@ -35,23 +34,25 @@ RECORD_AFTER = (0.0, 5.0, 30.0)
 
 async def drain(
     ledger: Ledger,
-    new_transport: Callable[[], Transport],
+    routes: Sequence[Route],
     compose: Callable[[Claim], tuple[Envelope, bytes]],
     *,
-    connections: int,
     now: Callable[[], datetime],
     stop: asyncio.Event,
-    limiter: Limiter | None = None,
+    hold: Callable[[], Awaitable[str]] | None = None,
     on_result: Callable[[Claim, Outcome], None] | None = None,
     rand: Callable[[], float] = random.random,
     sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
 ) -> DrainReport:
-    """Delivers all that is due, over up to `connections` transports at once, until none is due.
+    """Delivers all that is due, over the connections of all routes at once, until none is due.
 
-    - `stop`: open conversations end and are recorded, claims not begun are released.
-    - Trouble of the relay charges nobody. Passing trouble is retried after `RECONNECT_AFTER`; a worker that still
-      cannot get through leaves its claim to the others, and the last one pauses the drain. Lasting trouble pauses at
-      once. One worker goes first alone, so that a wrong password is tried once and not `connections` times.
+    - `stop`: open conversations end and are recorded, claims not begun are released. The same when `hold` returns,
+      with what keeps the rest waiting.
+    - Trouble of a relay charges nobody. Passing trouble is retried after `RECONNECT_AFTER`; a worker that still
+      cannot get through leaves its claim to the others. When the route's last one cannot, or its trouble is lasting,
+      the drain leaves the relay alone and goes on through the other routes; without any it pauses. Of each route one
+      worker goes first alone, so that a wrong password is tried once and not `connections` times.
+    - A route that has had all its messages of the day is left alone too; when only that is wrong, the rest waits.
     - Five equal refusals in a row (`fingerprint`) pause the drain: after DATA always, at RCPT as long as the relay has
       accepted nothing in this drain, and never for addresses that do not exist. Those five are bounced; conversations
       that are still open and end in the same refusal are deferred, and no further ones begin.
@@ -60,31 +61,7 @@ async def drain(
     `on_result` is called after each record. What the ledger raises stops the drain, and comes out when all other
     conversations have ended and been recorded.
     """
-    return await _Drain(ledger, new_transport, compose, connections, now, stop, limiter, on_result, rand, sleep).run()
-
-
-class _Refusals:
-    """Watches for a relay that refuses everybody for one reason."""
-
-    def __init__(self) -> None:
-        self._last = ""
-        self._count = 0
-        self._anything_accepted = False
-        self.verdict: str | None = None
-
-    def note(self, outcome: Outcome) -> None:
-        if outcome.status is DeliveryStatus.SENT:
-            self._anything_accepted = True
-            self._count = 0
-        if outcome.status is not DeliveryStatus.BOUNCED or outcome.suppress:
-            return
-        if not outcome.data_begun and self._anything_accepted:
-            return
-        seen = fingerprint(outcome)
-        self._count = self._count + 1 if seen == self._last else 1
-        self._last = seen
-        if self._count >= EQUAL_REFUSALS:
-            self.verdict = seen
+    return await _Drain(ledger, routes, compose, now, stop, hold, on_result, rand, sleep).run()
 
 
 class _Intent:
@@ -114,12 +91,11 @@ class _Drain:
     """One call of `drain`: what its workers share. Everything runs on one event loop, so plain attributes do."""
 
     ledger: Ledger
-    new_transport: Callable[[], Transport]
+    routes: Sequence[Route]
     compose: Callable[[Claim], tuple[Envelope, bytes]]
-    connections: int
     now: Callable[[], datetime]
     stop: asyncio.Event
-    limiter: Limiter | None
+    hold: Callable[[], Awaitable[str]] | None
     on_result: Callable[[Claim, Outcome], None] | None
     rand: Callable[[], float]
     sleep: Callable[[float], Awaitable[object]]
@@ -131,27 +107,42 @@ class _Drain:
         self._counts: Counter[DeliveryStatus] = Counter()
         self._lost = 0
         self._paused: str | None = None
-        self._refusals = _Refusals()
-        self._through = asyncio.Event()  # the first worker got through to the relay, or has ended
+        self._held: str | None = None
+        self._lanes = Lanes(self.routes)
         self._halt = asyncio.Event()  # no further conversation begins
-        self._working = 0
         self._unrecorded: list[Result] = []  # taken by the relay, and refused by the ledger
 
     async def run(self) -> DrainReport:
-        watcher = asyncio.create_task(self._halt_on_stop())
-        workers = [asyncio.create_task(self._worker(first=n == 0)) for n in range(max(self.connections, 1))]
+        watchers = [asyncio.create_task(self._halt_on_stop())]
+        if self.hold:
+            watchers.append(asyncio.create_task(self._halt_when_held(self.hold)))
         try:
-            ends = await asyncio.gather(*workers, return_exceptions=True)
+            await self._work()
+            for watcher in watchers:
+                if watcher.done():
+                    watcher.result()
         finally:
-            watcher.cancel()
+            for watcher in watchers:
+                watcher.cancel()
             await self._commits.settle()  # a claim that is under way brings more to hand back
             self._hand_back()
             await self._commits.close()
             await self._record_late()
-        for end in ends:
-            if isinstance(end, BaseException):
-                raise end
-        return DrainReport(dict(self._counts), self._paused, self._lost)
+            await self._lanes.give_back()
+        return DrainReport(dict(self._counts), self._paused, self._lost, self._held)
+
+    async def _work(self) -> None:
+        """In rounds: what one relay has left behind goes to those that are left."""
+        while (lanes := self._lanes.usable()) and not self._halted():
+            workers = [
+                self._worker(lane, first=n == 0) for lane in lanes for n in range(max(lane.route.connections, 1))
+            ]
+            ends = await asyncio.gather(*map(asyncio.create_task, workers), return_exceptions=True)
+            for end in ends:
+                if isinstance(end, BaseException):
+                    raise end
+            if not self._claimed:
+                return
 
     def _hand_back(self) -> None:
         while self._claimed:
@@ -176,35 +167,69 @@ class _Drain:
         await self.stop.wait()
         self._halt.set()
 
+    async def _halt_when_held(self, hold: Callable[[], Awaitable[str]]) -> None:
+        try:
+            self._held = await hold()
+        finally:
+            self._halt.set()
+
     def _pause(self, reason: str) -> None:
         self._paused = self._paused or reason
         self._halt.set()
 
-    async def _worker(self, *, first: bool) -> None:
+    async def _worker(self, lane: Lane, *, first: bool) -> None:
         if not first:
-            await self._through.wait()
-        self._working += 1
-        transport = self.new_transport()
+            await lane.through.wait()
+        lane.working += 1
+        transport = lane.route.new_transport()
         try:
-            while (claim := await self._next()) is not None and await self._deliver(transport, claim):
+            while (claim := await self._next(lane)) is not None and await self._deliver(lane, transport, claim):
                 pass
         except BaseException:
             self._halt.set()
             raise
         finally:
-            self._working -= 1
-            self._through.set()
+            lane.working -= 1
+            lane.through.set()
+            self._lanes.moved()
             await transport.close()
 
-    async def _next(self) -> Claim | None:
+    async def _next(self, lane: Lane) -> Claim | None:
+        if not self._lanes.take(lane):
+            await self._unless_closed(lane, self._lanes.turn(lane))
         async with self._claiming:  # one claims for all
-            if not (self._claimed or self._halted()):
+            if not (self._claimed or self._closed(lane)):
                 # More at a time costs less; not where they would wait for their turn until the lease ends.
-                limit = max(self.connections, 1 if self.limiter else CLAIMED_AT_ONCE)
-                claiming = self._commits.claim(limit)
+                connections = sum(route.connections for route in self.routes)
+                at_once = 1 if any(route.limiter for route in self.routes) else CLAIMED_AT_ONCE
+                claiming = self._commits.claim(max(connections, at_once))
                 claiming.add_done_callback(self._hold_claims)
                 await asyncio.shield(claiming)
-        return self._claimed.popleft() if self._claimed and not self._halted() else None
+        if not self._claimed or self._closed(lane):
+            return None
+        claim = self._claimed.popleft()
+        return claim if lane.route.allowance is None else await self._allowed(lane, lane.route.allowance, claim)
+
+    async def _allowed(self, lane: Lane, allowance: Allowance, claim: Claim) -> Claim | None:
+        """The claim, if the relay may be given one more today; else it is left to the others."""
+        allowed = False
+        try:
+            allowed = await allowance.take(claim.delivery.id)
+        finally:
+            if not allowed:
+                self._claimed.appendleft(claim)
+        if not allowed:
+            self._close(lane)
+        return claim if allowed else None
+
+    def _close(self, lane: Lane, trouble: str | None = None) -> None:
+        """Leaves the lane alone. With the last one the drain ends."""
+        self._lanes.close(lane, trouble)
+        if not self._lanes.usable():
+            paused, held = self._lanes.why_closed()
+            self._held = self._held or held
+            self._paused = self._paused or paused
+            self._halt.set()
 
     def _hold_claims(self, claiming: asyncio.Future[Sequence[Claim]]) -> None:
         if claiming.exception() is None:
@@ -213,50 +238,55 @@ class _Drain:
     def _halted(self) -> bool:
         return self._halt.is_set() or self.stop.is_set()
 
-    async def _deliver(self, transport: Transport, claim: Claim) -> bool:
+    def _closed(self, lane: Lane) -> bool:
+        return lane.closed.is_set() or self._halted()
+
+    async def _deliver(self, lane: Lane, transport: Transport, claim: Claim) -> bool:
         """Takes `claim` to its end. Whether this worker goes on."""
-        if not await self._has_its_turn(claim):
+        if not await self._has_its_turn(lane, claim):
             return False
         try:
-            envelope, message = self.compose(claim)
+            composed = self.compose(claim)
         except Exception as error:
             _log_failure("delivery %d could not be composed: %s", claim, error)
             await self._record(claim, Outcome(DeliveryStatus.DEFERRED, reply=f"could not be composed: {error}"))
             return True
+        claim = replace(claim, relay=lane.route.name)
         for delay in RECONNECT_AFTER:
-            trouble = await self._converse(transport, claim, envelope, message)
+            trouble = await self._converse(lane, transport, claim, *composed)
             if trouble is None:
                 return True
             if trouble.status is DeliveryStatus.BOUNCED:
                 break
-            if not await self._hold(claim, self.sleep(delay)):
+            if not await self._wait(lane, claim, self.sleep(delay)):
                 return False
         else:
-            trouble = await self._converse(transport, claim, envelope, message)
-        return self._give_up(claim, trouble) if trouble else True
+            trouble = await self._converse(lane, transport, claim, *composed)
+        return self._give_up(lane, claim, trouble) if trouble else True
 
-    async def _has_its_turn(self, claim: Claim) -> bool:
+    async def _has_its_turn(self, lane: Lane, claim: Claim) -> bool:
         """Waits until the rates let this recipient's domain have a message."""
         domain = claim.delivery.address.rpartition("@")[2]
-        if self.limiter is None or not self.limiter.limits(domain):
+        limiter = lane.route.limiter
+        if limiter is None or not limiter.limits(domain):
             return True
-        return await self._hold(claim, self.limiter.acquire(domain))
+        return await self._wait(lane, claim, limiter.acquire(domain))
 
-    def _give_up(self, claim: Claim, trouble: Outcome) -> bool:
-        if trouble.status is not DeliveryStatus.BOUNCED and self._working > 1:
-            self._claimed.appendleft(claim)  # others may have a connection that works
-        else:
-            self._release(claim)
-            self._pause(trouble.reply)
+    def _give_up(self, lane: Lane, claim: Claim, trouble: Outcome) -> bool:
+        self._claimed.appendleft(claim)  # others may have a connection that works
+        if trouble.status is DeliveryStatus.BOUNCED or lane.working == 1:
+            self._close(lane, trouble.reply)
         return False
 
-    async def _converse(self, transport: Transport, claim: Claim, envelope: Envelope, message: bytes) -> Outcome | None:
+    async def _converse(
+        self, lane: Lane, transport: Transport, claim: Claim, envelope: Envelope, message: bytes
+    ) -> Outcome | None:
         """One try, recorded. The outcome if it is the relay's trouble and the claim is still held, else None."""
         intent = _Intent(self._commits, claim)
         try:
             outcome = await transport.submit(envelope, message, intent.commit)
         except LeaseLostError:
-            self._through.set()
+            lane.through.set()
             self._lost += 1
             self._release(claim)
             return None
@@ -274,8 +304,8 @@ class _Drain:
             if intent.committed:
                 await self._take_back(claim)
             return outcome
-        self._through.set()
-        await self._settle(claim, outcome)
+        lane.through.set()
+        await self._settle(lane, claim, outcome)
         return None
 
     async def _take_back(self, claim: Claim) -> None:
@@ -294,13 +324,15 @@ class _Drain:
             self._commits.write(TakeBack(claim)).add_done_callback(partial(_warn_if_kept, claim))
         self._release(claim)
 
-    async def _settle(self, claim: Claim, outcome: Outcome) -> None:
+    async def _settle(self, lane: Lane, claim: Claim, outcome: Outcome) -> None:
         """Records the outcome of a conversation that reached the recipient, and judges whether to go on at all."""
+        if lane.route.allowance:
+            lane.route.allowance.use(claim.delivery.id)
         refused = outcome.status is DeliveryStatus.BOUNCED and not outcome.suppress
-        if refused and self._refusals.verdict == fingerprint(outcome):
+        if refused and lane.refusals.verdict == fingerprint(outcome):
             outcome = replace(outcome, status=DeliveryStatus.DEFERRED)
-        self._refusals.note(outcome)
-        if self._refusals.verdict:
+        lane.refusals.note(outcome)
+        if lane.refusals.verdict:
             self._pause(f"the relay refused {EQUAL_REFUSALS} recipients in a row for the same reason: {outcome.reply}")
         await self._record(claim, outcome)
 
@@ -332,29 +364,32 @@ class _Drain:
             if self.on_result is not None:
                 self.on_result(claim, outcome)
 
-    async def _hold(self, claim: Claim, waiting: Awaitable[object]) -> bool:
-        """Waits with a claim in hand; releases it if the drain is halted meanwhile. Whether the wait ended well."""
+    async def _wait(self, lane: Lane, claim: Claim, waiting: Awaitable[object]) -> bool:
+        """Waits with a claim in hand; leaves it to the others if its lane is closed. Whether the wait ended well."""
         over = False
+        lane.held_up += 1
+        self._lanes.moved()
         try:
-            over = await self._unless_halted(waiting)
+            over = await self._unless_closed(lane, waiting)
         finally:
+            lane.held_up -= 1
             if not over:
-                self._release(claim)
+                self._claimed.appendleft(claim)
         return over
 
-    async def _unless_halted(self, waiting: Awaitable[object]) -> bool:
+    async def _unless_closed(self, lane: Lane, waiting: Awaitable[object]) -> bool:
         wait = asyncio.ensure_future(waiting)
-        halted = asyncio.ensure_future(self._halt.wait())
+        ends = [asyncio.ensure_future(event.wait()) for event in (self._halt, lane.closed)]
         try:
-            await asyncio.wait({wait, halted}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({wait, *ends}, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            halted.cancel()
-            wait.cancel()
-            await asyncio.gather(wait, halted, return_exceptions=True)
+            for each in (wait, *ends):
+                each.cancel()
+            await asyncio.gather(wait, *ends, return_exceptions=True)
         if wait.cancelled():
             return False
         wait.result()
-        return not self._halt.is_set()
+        return not self._closed(lane)
 
 
 def _log_failure(what: str, claim: Claim, error: Exception) -> None:

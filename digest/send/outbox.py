@@ -97,6 +97,8 @@ class DrainReport:
     """Why the drain stopped before the queue was empty, in plain words. None too when `stop` was set."""
     lost: int = 0
     """Claims that turned out to be another's, or cancelled, before anything was sent."""
+    held: str | None = None
+    """What keeps the rest waiting although nothing is wrong: a pause, the hours, the day's limits. In plain words."""
 
 
 def next_attempt(

@@ -17,7 +17,7 @@ from digest.errors import ConfigError, Problem
 from digest.settings.build import list_config
 from digest.settings.contradictions import contradictions
 from digest.settings.document import Document, config_files, read_document
-from digest.settings.explain import Places, explain, unknown_variables
+from digest.settings.explain import Places, explain, nameless_variables, table_label, unknown_variables
 from digest.settings.files import missing_extras, missing_files
 from digest.settings.installation import ConfiguredSubscriber, Installation, ListConfig
 from digest.settings.people import read_people
@@ -57,6 +57,8 @@ def load(paths: Sequence[Path], environ: Mapping[str, str] | None = None) -> Ins
 
 def _load_one(document: Document, environ: Mapping[str, str]) -> ListConfig:
     reading = read(document, environ)
+    if nameless := nameless_variables(document, reading.environment):
+        raise ConfigError(*nameless)
     places = Places(document, reading.environment)
     people = read_people(reading.merged, places)
     signing = read_signing(reading.merged, places)
@@ -65,7 +67,7 @@ def _load_one(document: Document, environ: Mapping[str, str]) -> ListConfig:
         *(places.problem(path, text) for path, text in contradictions(reading.merged)),
         *(places.problem(path, text) for path, text in missing_files(reading.merged, document.folder)),
         *(places.problem(path, text) for path, text in missing_extras(reading.merged)),
-        *(places.problem(path, f"`{path[1]}` of [{path[0]}] {why}") for path, why in reading.unreadable),
+        *(places.problem(path, f"`{path[-1]}` of {table_label(path[:-1])} {why}") for path, why in reading.unreadable),
         *people.problems,
         *signing.problems,
     ]

@@ -83,7 +83,7 @@ def list_config(
         pulling=_pulling(settings.pull or PullTable(), settings.signals or SignalsTable(), environ),
         topics=tuple(topics.values()),
         subscribers=(*written, *listed),
-        relay=_relay(settings.smtp, folder) if settings.smtp else None,
+        relays=tuple(_relay(table, folder) for table in _one_or_many(settings.smtp)),
         outbox=folder / "outbox",
         store_url=files.store_url(folder, (settings.store or StoreTable()).url),
         warnings=tuple(warnings),
@@ -104,6 +104,7 @@ def _mailing_list(table: ListTable, folder: Path) -> MailingList:
         schedule=table.schedule,
         timezone=table.timezone,
         language=table.language,
+        send_window=table.send_window,
         papers=table.papers,
         min_relevance=table.min_relevance,
         when_empty=table.when_empty,
@@ -262,6 +263,10 @@ def _subscriber_of_row(row: SubscriberRow, topics: dict[str, Topic]) -> Configur
     return ConfiguredSubscriber(row.address, row.name, row.timezone, row.language, row.frequency, profile, ())
 
 
+def _one_or_many(tables: SmtpTable | tuple[SmtpTable, ...] | None) -> tuple[SmtpTable, ...]:
+    return tables if isinstance(tables, tuple) else (tables,) if tables else ()
+
+
 def _relay(table: SmtpTable, folder: Path) -> Relay:
     return Relay(
         host=table.host,
@@ -274,4 +279,8 @@ def _relay(table: SmtpTable, folder: Path) -> Relay:
         per_domain=tuple((domain.lower(), rate) for domain, rate in table.per_domain.items()),
         ca_file=files.absolute(folder, table.ca_file) if table.ca_file else None,
         on_unknown=table.on_unknown,
+        name=table.name or table.host,
+        weight=table.weight,
+        per_day=table.per_day,
+        warm_up=table.warm_up,
     )

@@ -11,10 +11,10 @@ import re
 from collections.abc import Callable
 from datetime import date, datetime
 from email.headerregistry import Address as Mailbox
-from typing import NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar
 from urllib.parse import urlsplit
 
-from digest.model import Address, Rate
+from digest.model import Address, Rate, WarmUp
 from digest.subscribe import values
 from digest.subscribe.tokens import TAG_LENGTH
 from digest.subscribe.values import WrongValue
@@ -356,6 +356,28 @@ def rate(value: object) -> Rate:
     if not found:
         raise WrongValue('must be a rate such as "600/minute" (second, minute, hour or day)')
     return Rate(int(found[1]), _SECONDS[found[2]])
+
+
+def warm_up(value: object) -> WarmUp:
+    """The first day of a relay, its messages on that day, and how many times more there are each day."""
+    found = _from_json(value)
+    must = "must be a table such as { from = 2026-12-24, first = 50, growth = 1.3 }"
+    if not isinstance(found, dict) or found.keys() != _WARM_UP.keys():
+        raise WrongValue(must, shown=False)
+    read = {}
+    for key, check in _WARM_UP.items():
+        try:
+            read[key] = check(found[key])
+        except WrongValue as error:
+            raise WrongValue(must, f"`{key}` {error.must}, not {values.show(found[key])}", shown=False) from None
+    return WarmUp(read["from"], read["first"], read["growth"])
+
+
+_WARM_UP: dict[str, Callable[[object], Any]] = {
+    "from": day,
+    "first": whole_number(1, 1_000_000),
+    "growth": number(1, 10, "must be a number from 1 to 10"),
+}
 
 
 def store_url(value: object) -> str:

@@ -7,13 +7,15 @@ all others; what has the wrong type is passed over, as that is told elsewhere. M
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from digest.model import SourceKind
+from digest.model import OnUnknown, SourceKind
+from digest.settings import checks
+from digest.settings.explain import table_label
 from digest.settings.models import keys_of
 from digest.settings.toml_lines import KeyPath
-from digest.subscribe.values import did_you_mean, show
+from digest.subscribe.values import WrongValue, did_you_mean, show
 
 Found = Iterator[tuple[KeyPath, str]]
 
@@ -23,7 +25,7 @@ def contradictions(data: Mapping[str, Any]) -> Found:
     yield from _sources(data)
     yield from _topics(data)
     yield from _subscribers(data)
-    yield from _login(_table(data.get("smtp")))
+    yield from _relays(list(each_table("smtp", data.get("smtp"))))
 
 
 def _table(value: object) -> Mapping[str, Any]:
@@ -33,6 +35,19 @@ def _table(value: object) -> Mapping[str, Any]:
 def tables(value: object) -> list[Mapping[str, Any]]:
     """An array of tables; nothing where it is something else, as JSON from the environment is."""
     return [_table(item) for item in value] if isinstance(value, list | tuple) else []
+
+
+def each_table(label: str, written: object) -> Iterator[tuple[KeyPath, Mapping[str, Any]]]:
+    """Each table with its path, where one is written [label] and several [[label]]."""
+    try:
+        found = checks.table_or_tables(label)(written)
+    except WrongValue:
+        return
+    if isinstance(found, Mapping):
+        yield (label,), found
+    elif isinstance(found, list | tuple):
+        for number, table in enumerate(found):
+            yield (label, number), table
 
 
 _ONLY_FOR = {
@@ -128,12 +143,28 @@ def unknown_topic(topic: str, topics: Mapping[str, Any]) -> str:
     return f"there is no topic {show(topic)}; {advice}"
 
 
-def _login(smtp: Mapping[str, Any]) -> Found:
-    if not smtp.keys() <= set(keys_of("smtp")):
-        return  # what is mistyped may be the missing one
-    has_password = bool(smtp.get("password") or smtp.get("password_file"))
-    if "username" in smtp and not has_password:
-        yield ("smtp", "username"), "`username` of [smtp] needs a `password` or a `password_file` beside it"
-    if has_password and "username" not in smtp:
-        key = "password" if "password" in smtp else "password_file"
-        yield ("smtp", key), f"`{key}` of [smtp] needs a `username` beside it"
+def _relays(relays: Sequence[tuple[KeyPath, Mapping[str, Any]]]) -> Found:
+    names: set[str] = set()
+    for path, relay in relays:
+        label = table_label(path)
+        if relay.keys() <= set(keys_of("smtp")):  # what is mistyped may be the missing one
+            yield from _login(path, label, relay)
+        key = "name" if "name" in relay else "host"
+        name = relay.get(key)
+        if isinstance(name, str) and name in names:
+            yield (*path, key), f"`{key}` of {label} {show(name)} is taken by another relay: give each its own `name`"
+        names.add(str(name))
+        if relay.get("on_unknown", OnUnknown.HOLD) != relays[0][1].get("on_unknown", OnUnknown.HOLD):
+            yield (
+                (*path, "on_unknown") if "on_unknown" in relay else path,
+                f"`on_unknown` of {label} must be the same for all relays: write it in each table",
+            )
+
+
+def _login(path: KeyPath, label: str, relay: Mapping[str, Any]) -> Found:
+    has_password = bool(relay.get("password") or relay.get("password_file"))
+    if "username" in relay and not has_password:
+        yield (*path, "username"), f"`username` of {label} needs a `password` or a `password_file` beside it"
+    if has_password and "username" not in relay:
+        key = "password" if "password" in relay else "password_file"
+        yield (*path, key), f"`{key}` of {label} needs a `username` beside it"

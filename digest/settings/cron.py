@@ -26,7 +26,6 @@ def schedule(line: str) -> str:
     hours = _values("hour", fields[1], 0, 23)
     days = _values("day", fields[2], 1, 31)
     months = _values("month", fields[3], 1, 12, _MONTHS)
-    weekdays = {number % 7 for number in _values("weekday", fields[4], 0, 7, _WEEKDAYS)}
     if len(minutes) * len(hours) > 1:
         raise WrongValue(
             "may fire at most once a day, as a list has one edition a day",
@@ -43,9 +42,14 @@ def schedule(line: str) -> str:
         str(*hours),
         "*" if fields[2] == "*" else ",".join(map(str, sorted(days))),
         "*" if fields[3] == "*" else ",".join(map(str, sorted(months))),
-        "*" if fields[4] == "*" else _weekday_names(weekdays),
+        weekdays(fields[4]),
     ]
     return " ".join(shown)
+
+
+def weekdays(field: str) -> str:
+    """Days of the week as names, `mon-fri` or `mon,thu`; `*` for all of them. Raises WrongValue."""
+    return _weekday_names({number % 7 for number in _values("weekday", field.lower(), 0, 7, _WEEKDAYS)})
 
 
 def _values(name: str, field: str, low: int, high: int, names: Sequence[str] = ()) -> set[int]:
@@ -86,10 +90,12 @@ def _longest(month: int) -> int:
     return calendar.monthrange(2024, month)[1]  # a leap year
 
 
-def _weekday_names(weekdays: set[int]) -> str:
+def _weekday_names(days: set[int]) -> str:
     """`mon-fri`, `mon,wed,fri`: names from Monday on, which no cron program reads differently."""
     week = [*_WEEKDAYS[1:], _WEEKDAYS[0]]
-    chosen = [name for name in week if _WEEKDAYS.index(name) in weekdays]
+    chosen = [name for name in week if _WEEKDAYS.index(name) in days]
+    if len(chosen) == len(week):
+        return "*"
     first, last = week.index(chosen[0]), week.index(chosen[-1])
     if len(chosen) > 2 and chosen == week[first : last + 1]:
         return f"{chosen[0]}-{chosen[-1]}"

@@ -69,7 +69,7 @@ def table_label(table: KeyPath) -> str:
         return "the top of the file"
     if table[0] in _ARRAYS or isinstance(table[-1], int):
         return f"[[{table[0]}]]" if len(table) <= 2 else f"a topic of [[{table[0]}]]"
-    return f"[{'.'.join(map(str, table))}]"
+    return f"[{'.'.join(str(step) for step in table if not isinstance(step, int))}]"
 
 
 def explain(errors: list[ErrorDetails], places: Places) -> Iterator[Problem]:
@@ -86,8 +86,8 @@ def explain(errors: list[ErrorDetails], places: Places) -> Iterator[Problem]:
 
 
 def _written(loc: tuple[int | str, ...]) -> KeyPath:
-    """The location without the tag that stands for one of two forms: of a subscriber's topic, of [dkim]."""
-    if loc[0] == "dkim":
+    """The location without the tag that stands for one of two forms: of a subscriber's topic, of [smtp], of [dkim]."""
+    if loc[0] in ("smtp", "dkim"):
         return (*loc[:1], *loc[2:])
     if loc[0] == "subscribers" and loc[2:3] == ("topics",) and len(loc) > 4:
         return (*loc[:4], *loc[5:])
@@ -172,6 +172,19 @@ def _missing(path: KeyPath, places: Places) -> tuple[KeyPath, str]:
     if set_by := places.variable(tuple(table)):
         message += f"; the table is there because a variable {set_by}__… is set"
     return tuple(table), message
+
+
+def nameless_variables(document: Document, environment: Mapping[str, Any]) -> list[Problem]:
+    """Variables for a table of which the file has several: they cannot say which one they mean."""
+    found = []
+    for label, keys in environment.items():
+        if isinstance(keys, Mapping) and isinstance(document.data.get(label), list) and label not in _ARRAYS:
+            for key in keys:
+                name = f"DIGEST_{label}__{key}".upper()
+                what = "`password_file`" if key == "password" else f"`{key}`"
+                message = f"`{name}` cannot say which [[{label}]] it means: give each table its own {what}"
+                found.append(Problem(None, None, dotted((label, key)), message))
+    return found
 
 
 def unknown_variables(environ: Mapping[str, str]) -> Iterator[Problem]:

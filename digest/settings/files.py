@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from digest.settings import checks
+from digest.settings.contradictions import each_table
+from digest.settings.explain import table_label
 from digest.settings.toml_lines import KeyPath
 from digest.subscribe.values import WrongValue, show
 
@@ -20,22 +22,21 @@ def absolute(folder: Path, name: str) -> Path:
     return path.resolve() if path.name in ("", "..") else path.parent.resolve() / path.name
 
 
-_NAMED = ((("list", "templates"), True), (("smtp", "ca_file"), False), (("mailbox", "ca_file"), False))
-"""Keys that name what must be there, and whether it is a folder."""
+_NAMED = (("list", "templates", True), ("smtp", "ca_file", False), ("mailbox", "ca_file", False))
+"""Tables and their keys that name what must be there, and whether it is a folder."""
 
 
 def missing_files(merged: Mapping[str, Any], folder: Path) -> Iterator[tuple[KeyPath, str]]:
     """Files and folders that a config needs from the start. A source's may be missing: it fails when pulled."""
-    for path, is_folder in _NAMED:
-        table = merged.get(path[0])
-        name = table.get(path[1]) if isinstance(table, Mapping) else None
-        if not isinstance(name, str) or not name.strip():
-            continue
-        place = absolute(folder, name)
-        if is_folder and not place.is_dir():
-            yield path, f"`{path[1]}` of [{path[0]}] must be a folder, {show(name)} is none: {place}"
-        if not is_folder and not place.is_file():
-            yield path, f"`{path[1]}` of [{path[0]}] must be a file, {show(name)} is none: {place}"
+    for label, key, is_folder in _NAMED:
+        for path, table in each_table(label, merged.get(label)):
+            name = table.get(key)
+            if not isinstance(name, str) or not name.strip():
+                continue
+            place = absolute(folder, name)
+            if not (place.is_dir() if is_folder else place.is_file()):
+                kind = "folder" if is_folder else "file"
+                yield (*path, key), f"`{key}` of {table_label(path)} must be a {kind}, {show(name)} is none: {place}"
 
 
 def missing_extras(merged: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:

@@ -64,8 +64,8 @@ class ListConfig:
     pulling: Pulling
     topics: tuple[Topic, ...]
     subscribers: tuple[ConfiguredSubscriber, ...]
-    relay: Relay | None
-    """None: messages go to the Maildir `outbox`."""
+    relays: tuple[Relay, ...]
+    """Empty: messages go to the Maildir `outbox`."""
     outbox: Path
     """Absolute: `outbox` beside the config file."""
     store_url: str

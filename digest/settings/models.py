@@ -33,9 +33,10 @@ from digest.model import (
     Security,
     SourceKind,
     Theme,
+    WarmUp,
     WhenEmpty,
 )
-from digest.settings import checks, cron
+from digest.settings import checks, cron, window
 from digest.subscribe import values
 
 
@@ -96,6 +97,7 @@ class ListTable(Table):
     theme: Annotated[Theme, BeforeValidator(_word(*Theme))] = Theme.DAILY
     remote_images: Flag = False
     templates: Text | None = None
+    send_window: Annotated[str, BeforeValidator(checks.of_text(window.send_window))] | None = None
 
 
 class SourceTable(Table):
@@ -167,8 +169,12 @@ class SubscriberTable(Table):
     frequency: Often | None = None
 
 
+def _table_form(value: object) -> str:
+    return "one" if isinstance(value, dict | Table) else "many"
+
+
 class SmtpTable(Table):
-    """`[smtp]`: the server that takes our messages."""
+    """`[smtp]`, or one of `[[smtp]]`: a server that takes our messages."""
 
     host: Host
     port: Port | None = None
@@ -183,6 +189,16 @@ class SmtpTable(Table):
     )
     ca_file: Text | None = None
     on_unknown: Annotated[OnUnknown, BeforeValidator(_word(*OnUnknown))] = OnUnknown.HOLD
+    name: Text | None = None
+    weight: Annotated[int, BeforeValidator(checks.whole_number(0, 1000))] = 1
+    per_day: Annotated[int, BeforeValidator(checks.whole_number(1, 1_000_000_000))] | None = None
+    warm_up: Annotated[WarmUp, PlainValidator(checks.warm_up)] | None = None
+
+
+OneRelayOrMany = Annotated[
+    Annotated[SmtpTable, Tag("one")] | Annotated[tuple[SmtpTable, ...], Tag("many")],
+    Discriminator(_table_form),
+]
 
 
 class StoreTable(Table):
@@ -232,13 +248,9 @@ class DkimTable(Table):
     key_file: Text
 
 
-def _dkim_form(value: object) -> str:
-    return "one" if isinstance(value, dict | DkimTable) else "many"
-
-
 OneKeyOrMany = Annotated[
     Annotated[DkimTable, Tag("one")] | Annotated[tuple[DkimTable, ...], Tag("many")],
-    Discriminator(_dkim_form),
+    Discriminator(_table_form),
 ]
 
 
@@ -272,7 +284,7 @@ class Settings(BaseSettings):
     subscribers: Annotated[tuple[SubscriberTable, ...], BeforeValidator(checks.many_tables("subscribers"))] = ()
     pull: Annotated[PullTable, BeforeValidator(checks.table("pull"))] | None = None
     signals: Annotated[SignalsTable, BeforeValidator(checks.table("signals"))] | None = None
-    smtp: Annotated[SmtpTable, BeforeValidator(checks.table("smtp"))] | None = None
+    smtp: Annotated[OneRelayOrMany, BeforeValidator(checks.table_or_tables("smtp"))] | None = None
     store: Annotated[StoreTable, BeforeValidator(checks.table("store"))] | None = None
     mailbox: Annotated[MailboxTable, BeforeValidator(checks.table("mailbox"))] | None = None
     dkim: Annotated[OneKeyOrMany, BeforeValidator(checks.table_or_tables("dkim"))] | None = None

@@ -11,8 +11,8 @@ from typing import Any
 
 from digest.errors import Problem
 from digest.render.language import languages, speaks
-from digest.settings.contradictions import tables
-from digest.settings.explain import Places
+from digest.settings.contradictions import each_table, tables
+from digest.settings.explain import Places, table_label
 from digest.settings.people import People
 from digest.settings.toml_lines import KeyPath
 from digest.subscribe.importing import SubscriberRow
@@ -79,7 +79,8 @@ def _in_config(merged: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:
         text = "emails link to it, and this version serves no pages yet"
         yield ("list", "base_url"), f"`base_url` of [list]: {text}: something else must answer there"
     yield from _about_categories(merged)
-    yield from _about_relay(merged.get("smtp", {}))
+    for path, relay in each_table("smtp", merged.get("smtp")):
+        yield from _about_relay(path, table_label(path), relay)
 
 
 def _about_mailbox(mailbox: Mapping[str, Any], of_list: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:
@@ -117,11 +118,11 @@ def _about_categories(merged: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]
                     )
 
 
-def _about_relay(smtp: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:
+def _about_relay(path: KeyPath, label: str, smtp: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:
     security, port = smtp.get("security", "starttls"), str(smtp.get("port", ""))
     if security == "none" and "username" in smtp and smtp.get("host") not in _THIS_MACHINE:
-        yield ("smtp", "security"), f'`security = "none"` of [smtp] {_READABLE}'
+        yield (*path, "security"), f'`security = "none"` of {label} {_READABLE}'
     if port == "465" and security != "tls":
-        yield ("smtp", "port"), '`port` of [smtp] 465 usually speaks TLS from the start: `security = "tls"`'
+        yield (*path, "port"), f'`port` of {label} 465 usually speaks TLS from the start: `security = "tls"`'
     if port == "587" and security == "tls":
-        yield ("smtp", "port"), '`port` of [smtp] 587 usually speaks STARTTLS: `security = "starttls"`'
+        yield (*path, "port"), f'`port` of {label} 587 usually speaks STARTTLS: `security = "starttls"`'

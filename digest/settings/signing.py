@@ -7,13 +7,14 @@ a message. `load` calls it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from email.utils import parseaddr
 from typing import TYPE_CHECKING, Any
 
 from digest.errors import ConfigError, Problem
 from digest.settings import checks, files
+from digest.settings.contradictions import each_table
 from digest.settings.explain import Places, table_label
 from digest.settings.toml_lines import KeyPath
 from digest.subscribe.values import WrongValue, show
@@ -35,7 +36,7 @@ def read_signing(merged: Mapping[str, Any], places: Places) -> Signing:
     signing = Signing()
     sender = _sender_domain(merged)
     first: dict[tuple[str, str], str] = {}
-    for path, table in _tables(merged.get("dkim")):
+    for path, table in each_table("dkim", merged.get("dkim")):
         domain = _domain(path, table, sender, signing, places)
         selector = _checked(checks.selector, table.get("selector"))
         key = _key(path, table, domain or "", selector or "", signing, places)
@@ -51,16 +52,6 @@ def read_signing(merged: Mapping[str, Any], places: Places) -> Signing:
         if key:
             signing.keys += (key,)
     return signing
-
-
-def _tables(written: object) -> Iterator[tuple[KeyPath, Mapping[str, Any]]]:
-    """Each table with its path: `[dkim]` has one, `[[dkim]]` any number."""
-    found = _checked(checks.table_or_tables("dkim"), written)
-    if isinstance(found, Mapping):
-        yield ("dkim",), found
-    elif isinstance(found, list | tuple):
-        for number, table in enumerate(found):
-            yield ("dkim", number), table
 
 
 def _checked(check: Any, value: object) -> Any:

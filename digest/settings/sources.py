@@ -117,18 +117,30 @@ class _SecretFiles(PydanticBaseSettingsSource):
         return None, field_name, False
 
     def __call__(self) -> dict[str, Any]:
-        found = {}
-        for table, key, check in _SECRETS:
-            chosen, name = _table(self.current_state.get(table)), f"{key}_file"
-            file = chosen.get(name) or _table(self._reading.document.data.get(table)).get(name)
-            if chosen.get(key) or not isinstance(file, str) or not file:
-                continue
-            try:
-                found[table] = {key: check(_text_of(self._reading.document.folder / Path(file)))}
-            except WrongValue as error:
-                why = f"{error.must}; {error.hint}" if error.hint else error.must
-                self._reading.unreadable.append(((table, name), why))
+        found: dict[str, Any] = {}
+        for label, key, check in _SECRETS:
+            written = self._reading.document.data.get(label)
+            if isinstance(written, list | tuple):  # several tables, of which the environment knows none
+                each = [{**_table(t), **self._read((label, n), key, check, _table(t))} for n, t in enumerate(written)]
+                found |= {label: each} if label not in self.current_state else {}
+            else:
+                chosen = _table(self.current_state.get(label))
+                secret = {} if chosen.get(key) else self._read((label,), key, check, {**_table(written), **chosen})
+                found |= {label: secret} if secret else {}
         return found
+
+    def _read(self, path: KeyPath, key: str, check: Callable[[str], str], table: Mapping[str, Any]) -> dict[str, str]:
+        """The secret of one table, if it names a file that has one."""
+        name = f"{key}_file"
+        file = table.get(name)
+        if not isinstance(file, str) or not file:
+            return {}
+        try:
+            return {key: check(_text_of(self._reading.document.folder / Path(file)))}
+        except WrongValue as error:
+            why = f"{error.must}; {error.hint}" if error.hint else error.must
+            self._reading.unreadable.append(((*path, name), why))
+            return {}
 
 
 def _text_of(path: Path) -> str:

@@ -1,0 +1,45 @@
+"""`digest pause` and `digest resume`: a list sends nothing, until somebody says so.
+
+Each function shows what it does and returns the exit code. Called by `cli.py`.
+"""
+
+from __future__ import annotations
+
+import getpass
+import socket
+from datetime import datetime
+
+from digest.app import App
+from digest.console import Terminal, pause_json
+from digest.holding import paused_line
+from digest.model import Pause
+
+DONE, NOTHING = 0, 3
+
+
+def pause(terminal: Terminal, app: App, reason: str, now: datetime) -> int:
+    """Pauses the list; a pause that it has already is kept."""
+    held = app.pauses.begin(Pause(now, _who(), reason))
+    terminal.say(f"  {paused_line(app.list.id, held)}")
+    terminal.emit({"list": app.list.id, "paused": pause_json(held)})
+    return DONE
+
+
+def resume(terminal: Terminal, app: App) -> int:
+    """Ends the list's pause; nothing is sent yet."""
+    ended = app.pauses.end()
+    if ended:
+        terminal.say(f"  resumed; it was paused since {ended.since:%Y-%m-%d %H:%M} UTC")
+        terminal.say("  `digest send` sends what is due, and so does `digest run`")
+    else:
+        terminal.say("  it is not paused")
+    terminal.emit({"list": app.list.id, "paused": None, "was_paused": pause_json(ended)})
+    return DONE if ended else NOTHING
+
+
+def _who() -> str:
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # a container may have no name for its user
+        user = "somebody"
+    return f"{user}@{socket.gethostname()}"
