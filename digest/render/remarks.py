@@ -67,10 +67,11 @@ def _irrelevant(language: Language, of: Remark) -> str:
     digits = 2
     while digits < 6 and f"{relevance:.{digits}f}" == f"{needed:.{digits}f}":
         digits += 1
+    # Rounded, they are figures that came before; a new one takes longer to write out than a whole card.
     return language.gettext(
         "relevance %(relevance)s, under your %(needed)s",
-        relevance=language.number(relevance, digits),
-        needed=language.number(needed, digits),
+        relevance=language.number(round(relevance, digits), digits),
+        needed=language.number(round(needed, digits), digits),
     )
 
 

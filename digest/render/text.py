@@ -28,8 +28,8 @@ _OURS = re.compile(r"\b[Ww]e [a-z]+")
 _ASIDE = re.compile(
     r"(?i)\b(?:code|data|project page)\b.*\b(?:available|released|https?)\b|^(?:however|for example)\b|previous work"
 )
-# From the first combining character on, a character may take no column, or two.
-_UNEVEN = re.compile("[\u0300-\U0010ffff]")
+# From the first combining character on, a character may take no column, or two; quotation marks and dashes take one.
+_UNEVEN = re.compile("[\u0300-\u200f\u2060-\U0010ffff]")
 # A line may break after each of these characters: scripts that are written without spaces.
 _WIDE_RUN = re.compile("[\u3000-\u30ff\u3400-\u9fff\uf900-\ufaff\uff00-\uffef\U00020000-\U0003ffff]")
 

@@ -148,9 +148,7 @@ def subscription(number: int, papers: Sequence[Paper], *, own_words: bool = True
     ]
     selection = Selection(
         tuple(picks[:PICKS]),
-        tuple(
-            NearMiss(pick, Remark(Says.IRRELEVANT, figures=(draw.randint(10, 19) / 100, 0.2))) for pick in picks[-3:]
-        ),
+        tuple(NearMiss(pick, Remark(Says.IRRELEVANT, figures=(draw.uniform(0.1, 0.199), 0.2))) for pick in picks[-3:]),
         tuple(picks[PICKS:-3]),
         (FollowUp(draw.choice(papers), Change.NEW_VERSION, "2"),),
         tuple(map(_week, topics)),
