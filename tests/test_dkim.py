@@ -107,7 +107,7 @@ def test_whatever_is_in_a_message_its_signature_verifies(
     letterhead = Letterhead(dataclasses.replace(LIST, name=list_name))
     head = letterhead.head(Mailbox(name, "ada@example.net"), subject, NOON, "<id@example.org>")
     body = text.encode(errors="replace").replace(b"\r", b"").replace(b"\n", b"\r\n")
-    message = assemble(head, "<id@example.org>", body, b"<p>html</p>\r\n", sign=functools.partial(sign, [key]))
+    message = assemble(head, "<id@example.org>", [body], [b"<p>html</p>\r\n"], sign=functools.partial(sign, [key]))
     assert verdicts(message, dns()) == [True]
     fields = message.partition(b"\r\nFrom:")[0]
     assert all(len(line) <= 78 for line in fields.split(b"\r\n"))

@@ -10,12 +10,13 @@ from datetime import UTC, date, datetime
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from markupsafe import escape
 
 from digest.errors import ConfigError
 from digest.model import Address, EditionId, ListId, SubscriberId
-from digest.render.fragments import quoted_printable, size
+from digest.render.fragments import html_wires, quoted_printable, size, text_wires
 from digest.render.message import Letterhead, Mailbox, a_labels, assemble, mailbox, mailto, message_id, wire_address
-from digest.render.text import clip, plain
+from digest.render.text import clip, plain, wrap
 from tests.render_samples import EDITION, LIST, read
 
 NOON = datetime(2026, 6, 10, 12, tzinfo=UTC)
@@ -37,7 +38,7 @@ def message(
     """A message with these in its header."""
     letterhead = Letterhead(dataclasses.replace(LIST, **list_), 12, archive)  # type: ignore[arg-type]
     head = letterhead.head(Mailbox(name, wire_address(address)), subject, NOON, "<id@example.org>", unsubscribe)
-    return assemble(head, "<id@example.org>", b"text\r\n", b"<p>html</p>\r\n")
+    return assemble(head, "<id@example.org>", [b"text\r\n"], [b"<p>html</p>\r\n"])
 
 
 def test_the_header_says_who_when_and_what() -> None:
@@ -109,7 +110,7 @@ def message_of(subject: str, name: str, list_name: str) -> bytes:
     """A message of a list of that name."""
     letterhead = Letterhead(dataclasses.replace(LIST, name=list_name))
     head = letterhead.head(Mailbox(name, "ada@example.net"), subject, NOON, "<id@example.org>")
-    return assemble(head, "<id@example.org>", b"text\r\n", b"<p>html</p>\r\n")
+    return assemble(head, "<id@example.org>", [b"text\r\n"], [b"<p>html</p>\r\n"])
 
 
 ADDRESSES = HOSTILE | st.tuples(st.sampled_from(["https://", "http://", "mailto:"]), HOSTILE).map("".join)
@@ -275,6 +276,19 @@ def test_unsubscribing_goes_to_those_who_answer() -> None:
     assert mailto(LIST, "unsubscribe") == "mailto:digest@example.org?subject=unsubscribe%20offprint"
     plus = dataclasses.replace(LIST, reply_to="a&b+c@example.org")
     assert mailto(plus, "unsubscribe").startswith("mailto:a%26b%2Bc@example.org?")
+
+
+LINES = st.text(max_size=200) | st.text(alphabet=". From=éx<“漢", max_size=200)
+
+
+@settings(deadline=None)
+@given(st.lists(LINES.map(plain).filter(bool)))
+def test_values_encoded_together_are_what_each_is_alone(texts: list[str]) -> None:
+    """Of any lines, of whatever length and script; and those that are kept stay as they are."""
+    alone = [quoted_printable(escape(text)) for text in texts]
+    assert html_wires.made(texts) == alone
+    assert html_wires.kept(texts) == html_wires.kept(texts[::-1])[::-1] == alone
+    assert text_wires.made([(text, 9) for text in texts]) == [quoted_printable(wrap(text, 9)) for text in texts]
 
 
 @settings(deadline=None)

@@ -9,16 +9,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass
 from functools import lru_cache
+from itertools import chain
 
 from markupsafe import escape
 
 from digest.model import FollowUp, PaperId, Pick, Reason, ReasonKind, Says, Selection, Subscriber, TopicWeek
 from digest.render import wording
 from digest.render.cards import CardStock, Size, byline, fit, followed_by, why
-from digest.render.fragments import Fragment, html_wire, quoted_printable, size, text_wire
+from digest.render.fragments import Fragment, html_wires, quoted_printable, size, text_wires
 from digest.render.language import Language
 from digest.render.remarks import remark
-from digest.render.text import clip, plain
+from digest.render.text import clip, plain, wrap
 
 NAMES_ROOM = 4000
 """Bytes kept for the names of papers that were left out."""
@@ -139,28 +140,28 @@ class HtmlBody:
         self._bylines: dict[tuple[PaperId, frozenset[str]], bytes] = {}
         self._day = lru_cache(maxsize=4096)(self._made_day)
 
-    def body(self, told: Told, vote: str, around: bytes, room: int) -> bytes:
-        """The body. Its text, and that of the page `around` it, have at most `room` bytes together."""
+    def body(self, told: Told, vote: str, around: Sequence[bytes], room: int) -> list[bytes]:
+        """The body's pieces. Their text, and that of the page `around` them, have at most `room` bytes together."""
         news, trending, week, missed = beside = self._beside(told)
-        picks = self._picks(told.sections, vote, [around, *beside], room)
-        shown = [trending, picks, news, week, missed] if self._by_topic else [picks, news, trending, week, missed]
-        return b"".join(shown)
+        picks = self._picks(told.sections, vote, [*around, *beside], room)
+        return [trending, *picks, news, week, missed] if self._by_topic else [*picks, news, trending, week, missed]
 
     def _heading(self, title: str) -> bytes:
-        return self._parts.heading.fill_html(title=title)
+        return self._parts.heading.fill({"title": html_wires.made([title])[0]})
 
-    def _picks(self, ordered: Sequence[Section], vote: str, others: Sequence[bytes], room: int) -> bytes:
+    def _picks(self, ordered: Sequence[Section], vote: str, others: Sequence[bytes], room: int) -> list[bytes]:
         headings = [self._heading(section.title) for section in ordered]
         others = [*others, *headings]
         picks = [pick for section in ordered for pick in section.picks]
         if not picks:
-            return headings[0] + self._quiet
+            return [headings[0], self._quiet]
         ids = [pick.paper_id for pick, _ in picks]
         # Every card leads to it three times: it is escaped and encoded here, once.
-        address = html_wire(vote)
+        (address,) = html_wires.made([vote])
+        reasons = html_wires.kept([reason for _, reason in picks])
         values = [
-            {"number": html_wire(f"{number}"), "why": html_wire(reason), "byline": self._byline(pick), "vote": address}
-            for number, (pick, reason) in enumerate(picks, 1)
+            {"number": number, "why": reason, "byline": self._byline(pick), "vote": address}
+            for number, (pick, _), reason in zip(_numbers(len(picks)), picks, reasons, strict=True)
         ]
 
         def filled(wanted: Size) -> list[bytes]:
@@ -184,8 +185,9 @@ class HtmlBody:
         missing = [self._stock.card(ids[i]).title for i, shown in enumerate(sizes) if shown is Size.LEFT_OUT]
         if missing:
             # Escaped, a character takes five bytes at most where it took one.
-            body.append(self._parts.more.fill_html(names=wording.left_out(self._language, missing, NAMES_ROOM // 5)))
-        return b"".join(body)
+            names = wording.left_out(self._language, missing, NAMES_ROOM // 5)
+            body.append(self._parts.more.fill({"names": html_wires.made([names])[0]}))
+        return body
 
     def _byline(self, pick: Pick) -> bytes:
         followed = followed_by(pick, self._stock.authors)
@@ -211,33 +213,30 @@ class HtmlBody:
 
     def _trending(self, told: Told) -> bytes:
         cards = self._stock.html([pick.paper_id for pick, _ in told.trending], Size.LINE)
-        items = [
-            card.fill_html(number=TREND_MARK, why=reason)
-            for card, (_, reason) in zip(cards, told.trending, strict=True)
-        ]
+        reasons = html_wires.kept([reason for _, reason in told.trending])
+        items = [card.fill({"number": _TREND, "why": reason}) for card, reason in zip(cards, reasons, strict=True)]
         return self._headed(self._headings.week_top if self._by_topic else self._headings.trending, items)
 
     def _missed(self, told: Told) -> bytes:
         cards = self._stock.html([paper_id for paper_id, _ in told.missed], Size.LINE, "miss.html")
-        items = [card.fill_html(missing=lack) for card, (_, lack) in zip(cards, told.missed, strict=True)]
+        lacks = html_wires.kept([lack for _, lack in told.missed])
+        items = [card.fill({"missing": lack}) for card, lack in zip(cards, lacks, strict=True)]
         return self._headed(self._headings.missed, items)
 
     def _week(self, told: Told) -> bytes:
         most = _most(told.week)
+        names = html_wires.kept([clip(plain(topic.name), 80) for topic, _ in told.week])
+        words = html_wires.kept([said for _, said in told.week])
         rows = [
             self._parts.topic.fill(
-                {
-                    "name": html_wire(clip(plain(topic.name), 80)),
-                    "days": b"".join([self._day(count, most) for count in topic.papers]),
-                    "told": html_wire(said),
-                }
+                {"name": name, "days": b"".join([self._day(count, most) for count in topic.papers]), "told": said}
             )
-            for topic, said in told.week
+            for (topic, _), name, said in zip(told.week, names, words, strict=True)
         ]
         return self._headed(self._headings.week, [self._parts.week.fill({"topics": b"".join(rows)})] if rows else [])
 
     def _made_day(self, count: int, most: int) -> bytes:
-        return self._parts.days[level(count, most)].fill_html(count=str(count))
+        return self._parts.days[level(count, most)].fill({"count": quoted_printable(str(count))})
 
 
 class TextBody:
@@ -251,15 +250,15 @@ class TextBody:
         self._fixed = {title: self._heading(title) for title in astuple(self._headings)}
         self._quiet = parts.quiet.fill({})
 
-    def body(self, told: Told) -> bytes:
-        """The body; web addresses stand at its end, by their numbers."""
+    def body(self, told: Told) -> list[bytes]:
+        """The body's pieces; web addresses stand at its end, by their numbers."""
         addresses: list[bytes] = []
         body = self._trending(told.trending, addresses) if self._by_topic else []
         picks = 0
         for section in told.sections:
             body.append(self._heading(section.title))
-            for number, (pick, reason) in enumerate(section.picks, picks + 1):
-                body.append(self._paper("card.txt", pick, f"{number:>2}.", reason, addresses))
+            numbers = _numbers(len(section.picks), picks + 1, "{:>2}.")
+            body += self._papers("card.txt", section.picks, numbers, addresses)
             picks += len(section.picks)
         if not picks:
             body.append(self._quiet)
@@ -269,11 +268,9 @@ class TextBody:
         body += self._week(told.week)
         body += self._missed(told.missed)
         if addresses:
-            lines = b"".join(
-                [part for line in zip(_link_numbers(len(addresses)), addresses, strict=True) for part in line]
-            )
+            lines = b"".join(chain(*zip(_link_numbers(len(addresses)), addresses, strict=True)))
             body.append(self._parts.links.fill({"links": lines}))
-        return b"".join(body)
+        return body
 
     def _heading(self, title: str) -> bytes:
         return self._parts.heading.fill_text(title=title)
@@ -281,35 +278,59 @@ class TextBody:
     def _headed(self, title: str, items: Sequence[bytes]) -> list[bytes]:
         return [self._fixed[title], *items] if items else []
 
-    def _paper(self, template: str, pick: Pick, number: str, reason: str, addresses: list[bytes]) -> bytes:
-        """A paper with its links by number; their addresses are noted."""
-        card = self._stock.text(pick.paper_id, template)
-        read = _numbered(card.labels, len(addresses) + 1, card.read_column)
-        addresses += card.addresses
-        why_wire = text_wire(reason, card.why_column)
-        return card.fragment.fill({"number": text_wire(number), "why": why_wire, "read": read})
+    def _papers(
+        self, template: str, told: Sequence[tuple[Pick, str]], numbers: Sequence[bytes], addresses: list[bytes]
+    ) -> list[bytes]:
+        """Papers with their links by number; the links' addresses are noted."""
+        cards = self._stock.text([pick.paper_id for pick, _ in told], template)
+        reasons = text_wires.kept([(reason, card.why_column) for card, (_, reason) in zip(cards, told, strict=True)])
+        papers: list[bytes] = []
+        for card, number, reason in zip(cards, numbers, reasons, strict=True):
+            read = _numbered(card.labels, len(addresses) + 1, card.read_column)
+            addresses += card.addresses
+            papers.append(card.fragment.fill({"number": number, "why": reason, "read": read}))
+        return papers
 
     def _news(self, follow_ups: Sequence[FollowUp]) -> list[bytes]:
         return self._headed(self._headings.news, [news.fill({}) for news in self._stock.news_text(follow_ups)])
 
     def _trending(self, picks: Sequence[tuple[Pick, str]], addresses: list[bytes]) -> list[bytes]:
-        items = [self._paper("line.txt", pick, f" {TREND_MARK} ", reason, addresses) for pick, reason in picks]
+        items = self._papers("line.txt", picks, [_TEXT_TREND] * len(picks), addresses)
         return self._headed(self._headings.week_top if self._by_topic else self._headings.trending, items)
 
     def _missed(self, missed: Sequence[tuple[PaperId, str]]) -> list[bytes]:
-        items = [self._stock.text(paper_id, "miss.txt").fragment.fill_text(missing=lack) for paper_id, lack in missed]
+        cards = [card.fragment for card in self._stock.text([paper_id for paper_id, _ in missed], "miss.txt")]
+        lacks = text_wires.kept([(lack, card.column("missing")) for card, (_, lack) in zip(cards, missed, strict=True)])
+        items = [card.fill({"missing": lack}) for card, lack in zip(cards, lacks, strict=True)]
         return self._headed(self._headings.missed, items)
 
     def _week(self, week: Sequence[tuple[TopicWeek, str]]) -> list[bytes]:
         most = _most(week)
+        row = self._parts.topic
+        at, further = row.column("name"), row.column("told")
+        names = text_wires.kept([(clip(plain(topic.name), 60), at) for topic, _ in week])
+        words = text_wires.kept([(said, further) for _, said in week])
         items = [
-            self._parts.topic.fill(
-                self._parts.topic.wrapped({"name": clip(plain(topic.name), 60), "told": said})
-                | {"days": quoted_printable("".join([BLOCKS[level(count, most)] for count in topic.papers]))}
-            )
-            for topic, said in week
+            row.fill({"name": name, "told": said, "days": _blocks(topic.papers, most)})
+            for (topic, _), name, said in zip(week, names, words, strict=True)
         ]
         return self._headed(self._headings.week, items)
+
+
+_TREND = quoted_printable(TREND_MARK)
+_TEXT_TREND = quoted_printable(f" {TREND_MARK} ")
+
+
+@lru_cache(maxsize=1024)
+def _numbers(count: int, first: int = 1, form: str = "{}") -> tuple[bytes, ...]:
+    """The numbers of so many papers."""
+    return tuple(quoted_printable(form.format(number)) for number in range(first, first + count))
+
+
+@lru_cache(maxsize=4096)
+def _blocks(counts: tuple[int, ...], most: int) -> bytes:
+    """The days of a topic in a text's picture of the week."""
+    return quoted_printable("".join([BLOCKS[level(count, most)] for count in counts]))
 
 
 @lru_cache(maxsize=256)
@@ -322,7 +343,7 @@ def _link_numbers(count: int) -> tuple[bytes, ...]:
 def _numbered(labels: tuple[str, ...], first: int, column: int) -> bytes:
     """A paper's links by number. Few kinds of links come at few places: the same lines come again and again."""
     said = [f"{label} [{n}]".replace(" ", "\N{NO-BREAK SPACE}") for n, label in enumerate(labels, first)]
-    return text_wire(" · ".join(said), column)
+    return quoted_printable(wrap(" · ".join(said), column))
 
 
 def _most(week: Sequence[tuple[TopicWeek, str]]) -> int:

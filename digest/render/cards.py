@@ -220,8 +220,7 @@ def card_of(language: Language, candidate: Candidate, *, pictures: bool = False)
 
 def followed_by(pick: Pick, authors: Callable[[PaperId], Sequence[str]]) -> frozenset[str]:
     """Which authors of a picked paper were a reason to pick it. `authors` gives a paper's."""
-    by = [reason.remark.names for reason in pick.reasons if reason.kind is ReasonKind.AUTHOR]
-    named = " ".join([name for names in by for name in names])
+    named = " ".join([n for reason in pick.reasons if reason.kind is ReasonKind.AUTHOR for n in reason.remark.names])
     return frozenset([author for author in authors(pick.paper_id) if author and author in named]) if named else NOBODY
 
 
@@ -231,9 +230,12 @@ def why(language: Language, pick: Pick) -> str:
     That it is an exploration is said although it is no part of the score.
     """
     least = REASON_SHARE * sum([r.weight for r in pick.reasons if r.weight > 0])
-    told = [_reason(language, r) for r in pick.reasons if r.weight >= least > 0 or r.kind is ReasonKind.EXPLORATION]
-    reasons = [text for text in dict.fromkeys(told) if text]
-    return " · ".join(reasons[:REASONS]) or language.gettext("close to what you follow")
+    reasons: dict[str, None] = {}
+    for reason in pick.reasons:
+        if reason.weight >= least > 0 or reason.kind is ReasonKind.EXPLORATION:
+            reasons[_reason(language, reason)] = None
+    reasons.pop("", None)
+    return " · ".join([*reasons][:REASONS]) or language.gettext("close to what you follow")
 
 
 def told(language: Language, news: FollowUp) -> str:
@@ -301,8 +303,8 @@ class CardStock:
         self._pictures = pictures
         self._render, self._inline, self._split = render, inline, split
         self._cards: dict[PaperId, Card] = {}
-        self._html: dict[tuple[PaperId, Size, str], Fragment] = {}
-        self._text: dict[tuple[PaperId, str], TextCard] = {}
+        self._html: dict[tuple[Size, str], dict[PaperId, Fragment]] = {}
+        self._text: dict[str, dict[PaperId, TextCard]] = {}
         self._news: dict[_NewsKey, Fragment] = {}
 
     def card(self, paper_id: PaperId) -> Card:
@@ -315,25 +317,31 @@ class CardStock:
         """The papers' cards in HTML, in their order; those not made yet are made together."""
         wanted = list(paper_ids)
         template = template or ("line.html" if size is Size.LINE else "card.html")
+        kept = self._html.setdefault((size, template), {})
         with suppress(KeyError):
-            return [self._html[p, size, template] for p in wanted]
-        missing = [p for p in dict.fromkeys(wanted) if (p, size, template) not in self._html]
+            return [kept[p] for p in wanted]
+        missing = [p for p in dict.fromkeys(wanted) if p not in kept]
         rendered = [self._render(template, self._sized(p, size), "") for p in missing]
         for paper_id, inlined in zip(missing, self._inline(rendered), strict=True):
-            self._html[paper_id, size, template] = self._split(inlined, template)
-        return [self._html[p, size, template] for p in wanted]
+            kept[paper_id] = self._split(inlined, template)
+        return [kept[p] for p in wanted]
 
-    def text(self, paper_id: PaperId, template: str) -> TextCard:
-        """The paper in plain text."""
-        key = paper_id, template
-        if key not in self._text:
-            card = self.card(paper_id)
-            fragment = self._split(self._render(template, card, ""), template)
-            labels = tuple(link.label for link in card.links)
-            addresses = tuple(quoted_printable(f"{link.url}\n") for link in card.links)
-            columns = fragment.column("why"), fragment.column("read")
-            self._text[key] = TextCard(fragment, *columns, labels, addresses)
-        return self._text[key]
+    def text(self, paper_ids: Sequence[PaperId], template: str) -> list[TextCard]:
+        """The papers in plain text, in their order."""
+        kept = self._text.setdefault(template, {})
+        with suppress(KeyError):
+            return [kept[p] for p in paper_ids]
+        for paper_id in paper_ids:
+            if paper_id not in kept:
+                kept[paper_id] = self._text_card(paper_id, template)
+        return [kept[p] for p in paper_ids]
+
+    def _text_card(self, paper_id: PaperId, template: str) -> TextCard:
+        card = self.card(paper_id)
+        fragment = self._split(self._render(template, card, ""), template)
+        labels = tuple(link.label for link in card.links)
+        addresses = tuple(quoted_printable(f"{link.url}\n") for link in card.links)
+        return TextCard(fragment, fragment.column("why"), fragment.column("read"), labels, addresses)
 
     def news(self, follow_ups: Sequence[FollowUp]) -> list[Fragment]:
         """What became of papers, in HTML."""

@@ -38,7 +38,7 @@ from digest.render import wording
 from digest.render.addresses import ListLinks, ReaderLinks
 from digest.render.bodies import LEVELS, HtmlBody, HtmlParts, TextBody, TextParts, tell
 from digest.render.cards import CardStock, card_of
-from digest.render.fragments import Fragment, Marks, html_wire, read_back, size
+from digest.render.fragments import Fragment, Marks, html_wires, read_back, size
 from digest.render.inline import cut_around, inline_cards, passes
 from digest.render.language import Language, language_of
 from digest.render.masthead import masthead_of
@@ -133,8 +133,8 @@ class EditionRenderer:
         return Rendered(
             subject=edition.subject(selection),
             preheader=words["preheader"],
-            text=read_back(text),
-            html=read_back(html),
+            text=read_back(b"".join(text)),
+            html=read_back(b"".join(html)),
         )
 
     def compose(self, recipient: Subscriber, delivery: Delivery) -> bytes:
@@ -143,7 +143,9 @@ class EditionRenderer:
         Goes to the delivery's address, which was fixed when it was queued.
         """
         edition = self._in(recipient.language)
-        recipient, selection = replace(recipient, address=delivery.address), delivery.selection
+        selection = delivery.selection
+        if recipient.address != delivery.address:
+            recipient = replace(recipient, address=delivery.address)
         words, text, html = edition.bodies(recipient, selection, self._links.reader(recipient))
         head = self._letterhead.head(
             to=Mailbox(recipient.name, wire_address(delivery.address)),
@@ -168,8 +170,8 @@ class _InLanguage:
         links: ListLinks,
     ):
         self._language = language
-        self._list, self._edition, self._sources = mailing_list, edition, sources
-        self._announced = len(candidates)
+        self._list, self._edition = mailing_list, edition
+        self._announced = wording.announced(language, len(candidates), sources)
         self._by_topic = mailing_list.theme is Theme.WEEKLY
         self._by_mail = mailto(mailing_list, "unsubscribe")
         self._templates = Templates(mailing_list.theme, mailing_list.templates, language)
@@ -203,6 +205,7 @@ class _InLanguage:
         body = self._marks.slot("body")["body"]
         self._html_shell = split(_newline(page.head + body + page.tail), "edition.html")
         self._text_shell = self._text_part("edition.txt")
+        self._text_body, self._html_body = self._text_shell.place("body"), self._html_shell.place("body")
         if (taken := sum(map(size, self._html_shell.wires))) > SHELL_ROOM:
             where = self._templates.place("edition.html")
             raise TemplateError(f"{where}: {taken:,} bytes without papers; {SHELL_ROOM:,} at most")
@@ -242,23 +245,25 @@ class _InLanguage:
 
     def subject(self, selection: Selection) -> str:
         """The subject of an email."""
-        cards = [self._stock.card(pick.paper_id) for pick in selection.picks]
-        return wording.subject(self._language, self._edition, cards)
+        picks = selection.picks
+        first = self._stock.card(picks[0].paper_id) if picks else None
+        return wording.subject(self._language, self._edition, first, len(picks))
 
     def bodies(
         self, recipient: Subscriber, selection: Selection, links: ReaderLinks
-    ) -> tuple[dict[str, str], bytes, bytes]:
-        """The words around the papers, and the text and the HTML with these words."""
+    ) -> tuple[dict[str, str], list[bytes], list[bytes]]:
+        """The words around the papers, and the text and the HTML with these words, in pieces."""
         words = self._words(recipient, selection, links)
         told = tell(self._language, recipient, selection, by_topic=self._by_topic)
-        text = self._text_shell.fill(self._text_shell.wrapped(words) | {"body": self._text.body(told)})
-        around = {name: html_wire(said) for name, said in words.items()}
-        page = self._html_shell.fill({**around, "body": b""})
-        body = self._html.body(told, links.vote, page, CLIP - 1)
-        return words, text, self._html_shell.fill({**around, "body": body})
+        text = self._text_shell.pieces(self._text_shell.wrapped(words) | {"body": b""})
+        text[self._text_body : self._text_body + 1] = self._text.body(told)
+        around = dict(zip(words, html_wires.made([*words.values()]), strict=True))
+        html = self._html_shell.pieces({**around, "body": b""})
+        html[self._html_body : self._html_body + 1] = self._html.body(told, links.vote, html, CLIP - 1)
+        return words, text, html
 
     def _words(self, recipient: Subscriber, selection: Selection, links: ReaderLinks) -> dict[str, str]:
-        summary = wording.summary(self._language, self._announced, self._sources, selection)
+        summary = wording.summary(self._language, self._announced, selection)
         cards = [self._stock.card(pick.paper_id) for pick in selection.picks[:4]]
         return {
             "summary": summary,

@@ -16,7 +16,7 @@ import base64
 import hashlib
 import re
 import unicodedata
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from email.utils import format_datetime, parseaddr
 from functools import lru_cache
@@ -157,8 +157,12 @@ def _date(moment: datetime, zone: ZoneInfo) -> str:
     return f"Date: {format_datetime(moment.astimezone(zone))}\r\n"
 
 
-def assemble(head: bytes, message_id: str, text: bytes, html: bytes, sign: Sign | None = None) -> bytes:
+def assemble(
+    head: bytes, message_id: str, text: Iterable[bytes], html: Iterable[bytes], sign: Sign | None = None
+) -> bytes:
     """A multipart/alternative of two bodies in quoted-printable, each ending in CRLF; `sign`'s fields come first.
+
+    The bodies come in pieces, so that what is long is copied once.
 
     The boundary holds `=_`, which quoted-printable cannot.
     """
@@ -168,10 +172,10 @@ def assemble(head: bytes, message_id: str, text: bytes, html: bytes, sign: Sign 
         [
             b"--%b\r\nContent-Type: text/plain; charset=utf-8\r\n" % boundary,
             b"Content-Transfer-Encoding: quoted-printable\r\n\r\n",
-            text,
+            *text,
             b"\r\n--%b\r\nContent-Type: text/html; charset=utf-8\r\n" % boundary,
             b"Content-Transfer-Encoding: quoted-printable\r\n\r\n",
-            html,
+            *html,
             b"\r\n--%b--\r\n" % boundary,
         ]
     )
@@ -217,7 +221,7 @@ def _quoted(text: str) -> str:
 
 def _unstructured(text: str) -> list[str]:
     words = text.split(" ")
-    if text.isascii() and "=?" not in text and all(len(word) < LINE - 2 for word in words):
+    if text.isascii() and "=?" not in text and max(map(len, words)) < LINE - 2:
         return words
     return list(_encoded_words(text))
 
@@ -230,11 +234,12 @@ def _encoded_words(text: str) -> Iterator[str]:
     # The first one has to leave room for the field's name.
     start, length = 0, 0
     for index, character in enumerate(text):
-        length += len(character.encode()) if letter == "b" else len(_q_encoded(character))
+        taken = len(character.encode()) if letter == "b" else _q_length(character)
+        length += taken
         size = (length + 2) // 3 * 4 if letter == "b" else length
         if size > room - (12 if start == 0 else 0):
             yield f"=?utf-8?{letter}?{encode(text[start:index])}?="
-            start, length = index, len(character.encode()) if letter == "b" else len(_q_encoded(character))
+            start, length = index, taken
     yield f"=?utf-8?{letter}?{encode(text[start:])}?="
 
 
@@ -244,6 +249,10 @@ def _b_encoded(text: str) -> str:
 
 def _q_encoded(text: str) -> str:
     return "".join([_Q_WORD[byte] for byte in text.encode()])
+
+
+def _q_length(character: str) -> int:
+    return len(_Q_WORD[ord(character)]) if character < "\x80" else 3 * len(character.encode())
 
 
 def _field(name: str, words: Sequence[str]) -> str:

@@ -26,21 +26,21 @@ SHOWN = 12
 """How many of a subscriber's topics, authors or categories the footer names."""
 
 
-def subject(language: Language, edition: Edition, cards: Sequence[Card]) -> str:
+def subject(language: Language, edition: Edition, first: Card | None, picks: int) -> str:
     """The first paper, how many more, and the day, which keeps mail programs from threading editions together."""
     day = language.short_date(edition.due_on)
-    if not cards:
+    if first is None:
         # TRANSLATORS: the subject of an email without a paper
         return language.gettext("Nothing for you today (%(day)s)", day=day)
-    title = clip(cards[0].title, 90)
-    if len(cards) == 1:
+    title = clip(first.title, 90)
+    if picks == 1:
         # TRANSLATORS: the subject of an email with one paper
         return language.gettext("%(title)s (%(day)s)", title=title, day=day)
     return language.ngettext(
         # TRANSLATORS: the subject of an email with several papers, of which it names the first
         "%(title)s + %(num)s more paper (%(day)s)",
         "%(title)s + %(num)s more papers (%(day)s)",
-        len(cards) - 1,
+        picks - 1,
         title=title,
         day=day,
     )
@@ -55,24 +55,28 @@ def preheader(language: Language, summary: str, cards: Sequence[Card]) -> str:
     return clip(cards[0].gist or summary, 160) if cards else summary
 
 
-def summary(language: Language, announced: int, sources: Sequence[SourceSummary], selection: Selection) -> str:
-    """The day in one line: what was announced where, how much of it is here, and how much of that trends."""
-    trending = sum(pick.trend >= TRENDING for pick in selection.picks) + len(selection.trending)
+def announced(language: Language, count: int, sources: Sequence[SourceSummary]) -> str:
+    """How many papers were announced, and where."""
     categories = [clip(plain(part), 40) for part in dict.fromkeys(c.part for s in sources for c in s.coverage) if part]
-    if 0 < len(categories) <= CATEGORIES:
-        where = language.listed(categories)
-        said = language.ngettext(
-            # TRANSLATORS: papers of the day; `where` is one to three categories of arXiv's
-            "%(num)s announced in %(where)s",
-            "%(num)s announced in %(where)s",
-            announced,
-            where=where,
-        )
-    else:
-        said = language.ngettext("%(num)s announced", "%(num)s announced", announced)
-    parts = [said, language.gettext("none for you")]
-    if picks := len(selection.picks):
-        parts[1] = language.ngettext("%(num)s for you", "%(num)s for you", picks)
+    if not 0 < len(categories) <= CATEGORIES:
+        return language.ngettext("%(num)s announced", "%(num)s announced", count)
+    return language.ngettext(
+        # TRANSLATORS: papers of the day; `where` is one to three categories of arXiv's
+        "%(num)s announced in %(where)s",
+        "%(num)s announced in %(where)s",
+        count,
+        where=language.listed(categories),
+    )
+
+
+def summary(language: Language, announced: str, selection: Selection) -> str:
+    """The day in one line: what was announced where, how much of it is here, and how much of that trends."""
+    picks = len(selection.picks)
+    trending = len([pick for pick in selection.picks if pick.trend >= TRENDING]) + len(selection.trending)
+    parts = [
+        announced,
+        language.ngettext("%(num)s for you", "%(num)s for you", picks) if picks else language.gettext("none for you"),
+    ]
     if trending:
         parts.append(language.ngettext("%(num)s trending", "%(num)s trending", trending))
     return " · ".join(parts)
@@ -115,10 +119,16 @@ def headings(language: Language) -> Headings:
 
 def week(language: Language, topic: TopicWeek) -> str:
     """What the picture of the week shows of a topic, in words."""
-    today = language.ngettext("%(num)s today", "%(num)s today", topic.papers[-1])
+    return _days(language, topic.papers[-1], sum(topic.papers))
+
+
+@lru_cache(maxsize=4096)
+def _days(language: Language, today: int, whole: int) -> str:
+    """Most topics have few papers: the same two figures come again and again."""
+    day = language.ngettext("%(num)s today", "%(num)s today", today)
     # TRANSLATORS: papers on a topic, after "3 today"
-    whole = language.ngettext("%(num)s in seven days", "%(num)s in seven days", sum(topic.papers))
-    return f"{today} · {whole}"
+    week = language.ngettext("%(num)s in seven days", "%(num)s in seven days", whole)
+    return f"{day} · {week}"
 
 
 def quiet(language: Language, announced: int, sources: Sequence[SourceSummary]) -> str:

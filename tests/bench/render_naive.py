@@ -67,7 +67,7 @@ class Naive:
         message["From"] = self._list.from_
         message["To"] = f"{recipient.name} <{delivery.address}>" if recipient.name else delivery.address
         message["Subject"] = wording.subject(
-            ENGLISH, self._edition, [self._cards[pick.paper_id] for pick in selection.picks]
+            ENGLISH, self._edition, self._cards[selection.picks[0].paper_id], len(selection.picks)
         )
         due = delivery.queued_at or self._edition.cutoff
         message["Date"] = format_datetime(due.astimezone(ZoneInfo(self._list.timezone)))
@@ -85,7 +85,8 @@ class Naive:
         return message.as_bytes(policy=SMTP)
 
     def _slot(self, recipient: Subscriber, selection: Selection, body: str) -> dict[str, str]:
-        summary = wording.summary(ENGLISH, len(self._cards), self._sources, selection)
+        announced = wording.announced(ENGLISH, len(self._cards), self._sources)
+        summary = wording.summary(ENGLISH, announced, selection)
         links = self._links.reader(recipient)
         return {
             "summary": summary,
