@@ -39,8 +39,8 @@ class Ranking:
         # Rows are in the order of ids, by which equal scores are told apart.
         order = np.lexsort((np.array(rows), -score))
         self._places: dict[PaperId, int] = {candidates[rows[place]].paper.id: place for place in order.tolist()}
-        figures = zip(score[order].tolist(), relevance[order].tolist(), trend[order].tolist(), strict=True)
-        self.picks = tuple(Pick(paper_id, *each) for paper_id, each in zip(self._places, figures, strict=True))
+        figures = (score[order].tolist(), relevance[order].tolist(), trend[order].tolist())
+        self.picks = tuple(map(Pick, self._places, *figures))
         """Best first, ties in the order of ids; without reasons."""
 
     def explained(self, pick: Pick) -> Pick:

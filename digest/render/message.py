@@ -55,6 +55,7 @@ class Mailbox(NamedTuple):
         return self.address.rpartition("@")[2]
 
 
+@lru_cache(maxsize=256)
 def mailbox(written: str) -> Mailbox:
     """Reads `Name <address>`. Raises ConfigError if there is no address in it."""
     name, address = parseaddr(plain(written))
