@@ -16,11 +16,13 @@ import socket
 import ssl
 import struct
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Literal, Self
 
 STAGES = ("banner", "ehlo", "starttls", "auth", "mail", "rcpt", "data", "dot")
+_STUFFED = re.compile(rb"^\.", re.MULTILINE)
 _MESSAGE_ID = re.compile(rb"^message-id:\s*(<[^>\r\n]*>)", re.IGNORECASE | re.MULTILINE)
 
 
@@ -103,7 +105,8 @@ class CollectingServer:
     """An SMTP server on 127.0.0.1 and a free port, from `with` to the end of it.
 
     `tls` makes it offer STARTTLS, or speak TLS at once with `implicit_tls`. With `credentials` it wants AUTH PLAIN
-    before MAIL.
+    before MAIL. `watch` is told each stage as it begins, before anything is answered or kept, and of each message also
+    "accepted", when it is kept and its sender does not know yet; it is called in the server's thread.
     """
 
     def __init__(
@@ -115,6 +118,7 @@ class CollectingServer:
         size: int = 10_000_000,
         smtputf8: bool = False,
         pipelining: bool = False,
+        watch: Callable[[str], None] = lambda stage: None,
     ):
         self.host = "127.0.0.1"
         self.port = 0
@@ -131,6 +135,7 @@ class CollectingServer:
         self._size = size
         self._smtputf8 = smtputf8
         self._pipelining = pipelining
+        self._watch = watch
         self._occasions: dict[Misbehaviour, int] = {}
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
@@ -140,6 +145,10 @@ class CollectingServer:
     def message_ids(self) -> list[str]:
         """The Message-IDs of all that was accepted, in order, doubles included."""
         return [message.message_id for message in self.messages]
+
+    def settle(self) -> None:
+        """Returns when the server has read all that clients sent who are gone; those who stay are waited for."""
+        asyncio.run_coroutine_threadsafe(self._settle(), self._loop).result(timeout=30)
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -157,7 +166,7 @@ class CollectingServer:
     async def _start(self) -> None:
         self._loop.set_exception_handler(lambda loop, context: None)  # clients that break off are what this is for
         self._server = await asyncio.start_server(
-            self._serve, self.host, 0, ssl=self._tls if self._implicit_tls else None, limit=2**20
+            self._serve, self.host, 0, ssl=self._tls if self._implicit_tls else None, limit=2**24
         )
         self.port = self._server.sockets[0].getsockname()[1]
 
@@ -167,6 +176,11 @@ class CollectingServer:
             session.cancel()
         await asyncio.gather(*self._sessions, return_exceptions=True)
         await self._server.wait_closed()
+
+    async def _settle(self) -> None:
+        await asyncio.sleep(0)  # a connection that is about to be accepted
+        while self._sessions:
+            await asyncio.wait(self._sessions)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
@@ -207,6 +221,7 @@ class CollectingServer:
         return misbehaviour.accepts
 
     def _due(self, session: _Session, stage: str, command: bytes) -> Misbehaviour | None:
+        self._watch(stage)
         for misbehaviour in self._misbehaviours:
             if misbehaviour.stage == stage and misbehaviour.only in command:
                 counted = self._occasions if misbehaviour.over_all else session.occasions
@@ -287,16 +302,20 @@ class CollectingServer:
 
     async def _take_message(self, session: _Session) -> None:
         received = bytearray()
-        while (line := await session.reader.readline()) != b".\r\n":
-            if not line:
-                self.fragments += [bytes(received)] if received else []
-                raise EOFError
-            received += line[1:] if line.startswith(b".") else line
-        message = Received(session.sender or "", tuple(session.recipients), bytes(received), session.tls, session.user)
+        try:
+            while received != b".\r\n" and not received.endswith(b"\r\n.\r\n"):
+                received += await session.reader.readuntil(b".\r\n")
+        except asyncio.IncompleteReadError as broken_off:
+            received += broken_off.partial
+            self.fragments += [bytes(received)] if received else []
+            raise
+        data = _STUFFED.sub(b"", received[: -len(b".\r\n")])
+        message = Received(session.sender or "", tuple(session.recipients), data, session.tls, session.user)
         session.sender, session.recipients = None, []
         misbehaviour = self._due(session, "dot", " ".join(message.recipients).encode())
         if misbehaviour is None or misbehaviour.accepts:
             self.messages.append(message)  # before the reply goes out, as a relay commits to its queue first
+            self._watch("accepted")
         if misbehaviour is None:
             await session.say(b"250 2.0.0 Queued\r\n")
         else:
