@@ -20,12 +20,13 @@ import shutil
 import signal
 import sys
 import tempfile
+import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any, Self
 
 from digest.model import Edition, MailingList
@@ -59,6 +60,13 @@ class Child:
     pid: int
     _streams: Path
     _nursery: Nursery
+
+    def until_it_says(self, words: str) -> None:
+        """Returns when the words are on its standard error."""
+        deadline = time.monotonic() + PATIENCE
+        while words not in (self._streams / "err").read_text(encoding="utf-8"):
+            assert time.monotonic() < deadline, words
+            time.sleep(0.01)
 
     def wait(self) -> Answer:
         """What it said and its exit code, minus the signal that killed it."""
@@ -95,23 +103,23 @@ class Nursery:
         self._pipe.close()
         shutil.rmtree(self._folder)
 
-    def start(self, *arguments: str) -> Child:
-        """`digest …` in a child."""
+    def start(self, *arguments: str, patches: Mapping[str, object] = MappingProxyType({})) -> Child:
+        """`digest …` in a child; `patches` are other values for module attributes, by their full names."""
         streams = self._folder / str(len(self._started))
         streams.mkdir()
         for name in ("out", "err"):
             (streams / name).touch()  # a child may be killed before it does
-        child = Child(self.ask("start", arguments, streams), streams, self)
+        child = Child(self.ask("start", arguments, streams, dict(patches)), streams, self)
         self._started.append(child)
         return child
 
-    def run(self, *arguments: str) -> Answer:
+    def run(self, *arguments: str, patches: Mapping[str, object] = MappingProxyType({})) -> Answer:
         """`digest …` in a child, to its end."""
-        return self.start(*arguments).wait()
+        return self.start(*arguments, patches=patches).wait()
 
     def warm(self, *arguments: str) -> None:
         """`digest …` in the process that forks, for what later children find done."""
-        assert self.ask("warm", arguments, self._folder) == 0
+        assert self.ask("warm", arguments, self._folder, {}) == 0
 
     def ask(self, *order: Any) -> int:
         """Has the process that forks do something. Fails if that takes too long."""
@@ -165,14 +173,18 @@ def _keep_renderers() -> None:
     digest.app.EditionRenderer = made  # type: ignore[assignment,misc]
 
 
-def _digest(arguments: tuple[str, ...], streams: Path) -> int:
+def _digest(arguments: tuple[str, ...], streams: Path, patches: Mapping[str, object]) -> int:
     """The exit code of `digest …`, whose streams go into files."""
     from digest.cli import main
 
+    for name, value in patches.items():
+        module, _, attribute = name.rpartition(".")
+        assert hasattr(importlib.import_module(module), attribute), name
+        setattr(sys.modules[module], attribute, value)
     sys.argv = ["digest", *arguments]
     with (
-        (streams / "out").open("w", encoding="utf-8") as out,
-        (streams / "err").open("w", encoding="utf-8") as err,
+        (streams / "out").open("w", 1, encoding="utf-8") as out,
+        (streams / "err").open("w", 1, encoding="utf-8") as err,
         contextlib.redirect_stdout(out),
         contextlib.redirect_stderr(err),
     ):

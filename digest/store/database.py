@@ -58,17 +58,18 @@ class Database:
         try:
             yield
         except sa.exc.OperationalError as error:
-            raise StoreError(f"{self._name}: {error.orig}; {_advice(str(error.orig))}") from error
+            raise StoreError(f"{self._name}: {error.orig}; {_advice(error.orig)}") from error
         except sa.exc.DatabaseError as error:
             if "malformed" not in str(error.orig):
                 raise
             raise StoreError(f"{self._name}: {error.orig}: the file is damaged, restore it from a backup") from error
 
 
-def _advice(message: str) -> str:
+def _advice(error: BaseException | None) -> str:
+    message, kind = str(error), getattr(error, "sqlite_errorname", "")
     if "locked" in message:
         return f"another program has held it for over {BUSY_SECONDS} s: close it, then try again"
-    if "full" in message:
+    if "full" in message or kind == "SQLITE_IOERR_SHMSIZE":  # no room for the file that processes share
         return "free some space, then run the same command again: nothing was lost"
     if "readonly" in message or "unable to open" in message:
         return "check that the file and its folder exist and may be written by this user"
