@@ -176,7 +176,7 @@ def storms(kills: int) -> list[Storm]:
 
 
 def _storms(weathers: Sequence[Weather], kills: int) -> list[Storm]:
-    with Nursery(keep_renderers=True) as nursery, folder_in_memory() as folder:
+    with Nursery() as nursery, folder_in_memory() as folder:
         frozen = freeze(nursery, folder, READERS)
         return [_storm(nursery, frozen, weather, kills) for weather in weathers]
 
@@ -252,7 +252,7 @@ def freeze(nursery: Nursery, folder: Path, readers: int) -> Path:
         config = write_list(folder, readers, port=server.port, sources=SOURCES)
         refused = nursery.run("send", "--config", str(config), "--now", DAY_ONE)
     assert f"{readers} queued = {readers} recipients" in refused.stdout, refused
-    nursery.warm("preview", "--config", str(config), "--now", DAY_ONE, "--out", str(folder / "preview"))
+    nursery.keep_renderers("--config", str(config), "--now", DAY_ONE, "--out", str(folder / "preview"))
     return folder / "digest.db"
 
 

@@ -22,11 +22,11 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
-from types import MappingProxyType, TracebackType
+from types import TracebackType
 from typing import Any, Self
 
 from digest.model import Edition, MailingList
@@ -45,7 +45,7 @@ HEAVY = (
 @contextlib.contextmanager
 def folder_in_memory() -> Iterator[Path]:
     """A folder that costs no time to commit to, where there is one: a kill is no power cut, so it proves as much."""
-    memory = Path("/dev/shm")  # noqa: S108 - a name of its own is made in it
+    memory = Path("/dev/shm")
     folder = Path(tempfile.mkdtemp(prefix="digest-", dir=memory if os.access(memory, os.W_OK) else None))
     try:
         yield folder
@@ -70,7 +70,7 @@ class Child:
 
     def wait(self) -> Answer:
         """What it said and its exit code, minus the signal that killed it."""
-        code = self._nursery.ask("wait", self.pid)
+        code = self._nursery.wait(self.pid)
         out, err = ((self._streams / name).read_text(encoding="utf-8") for name in ("out", "err"))
         return Answer(code, out, err)
 
@@ -78,109 +78,114 @@ class Child:
 class Nursery:
     """From `with` to the end of it, a process that forks; children that still run at the end are killed."""
 
-    def __init__(self, *, keep_renderers: bool = False):
-        """`keep_renderers`: the process that forks makes an edition's renderer, by `run("preview", …)`; no child does.
-
-        Of what a `digest send` computes that is the most, and nothing of it is ever written down.
-        """
-        self._keep_renderers = keep_renderers
-        self._started: list[Child] = []
-
     def __enter__(self) -> Self:
-        context = multiprocessing.get_context("spawn")  # this process may have threads
+        context = multiprocessing.get_context("spawn")  # this process may have threads, which do not fork well
         self._pipe, theirs = context.Pipe()
-        self._process = context.Process(target=_serve, args=(theirs, self._keep_renderers))
+        self._process = context.Process(target=_serve, args=(theirs,))
         self._process.start()
         theirs.close()
         self._folder = Path(tempfile.mkdtemp(prefix="digest-nursery-"))
+        self._started = 0
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._pipe.send(("end",))
-        self._process.join(PATIENCE)
         self._pipe.close()
+        self._process.join(PATIENCE)
         shutil.rmtree(self._folder)
 
-    def start(self, *arguments: str, patches: Mapping[str, object] = MappingProxyType({})) -> Child:
-        """`digest …` in a child; `patches` are other values for module attributes, by their full names."""
-        streams = self._folder / str(len(self._started))
+    def start(self, *arguments: str, first: Callable[[], object] | None = None) -> Child:
+        """`digest …` in a child, which calls `first` before it."""
+        self._started += 1
+        streams = self._folder / str(self._started)
         streams.mkdir()
         for name in ("out", "err"):
             (streams / name).touch()  # a child may be killed before it does
-        child = Child(self.ask("start", arguments, streams, dict(patches)), streams, self)
-        self._started.append(child)
-        return child
+        return Child(self._ask(_start, first, arguments, streams), streams, self)
 
-    def run(self, *arguments: str, patches: Mapping[str, object] = MappingProxyType({})) -> Answer:
+    def run(self, *arguments: str, first: Callable[[], object] | None = None) -> Answer:
         """`digest …` in a child, to its end."""
-        return self.start(*arguments, patches=patches).wait()
+        return self.start(*arguments, first=first).wait()
 
-    def warm(self, *arguments: str) -> None:
-        """`digest …` in the process that forks, for what later children find done."""
-        assert self.ask("warm", arguments, self._folder, {}) == 0
+    def keep_renderers(self, *arguments: str) -> None:
+        """Has the process that forks make the renderers that `digest preview …` makes; from now on no child makes one.
 
-    def ask(self, *order: Any) -> int:
-        """Has the process that forks do something. Fails if that takes too long."""
-        self._pipe.send(order)
-        assert self._pipe.poll(PATIENCE), f"no end of {order}"
+        Of what a `digest send` computes that is the most, and nothing of it is ever written down. An edition is known
+        by its number: whatever is sent from now on must be a copy of the same editions.
+        """
+        assert self._ask(_digest, keep_renderers, ("preview", *arguments), self._folder) == 0
+
+    def wait(self, pid: int) -> int:
+        """The exit code of a child, when it has ended."""
+        return self._ask(_wait, pid)
+
+    def _ask(self, function: Callable[..., int], *arguments: object) -> int:
+        """What the function gives in the process that forks. Fails if that takes too long."""
+        self._pipe.send((function, arguments))
+        assert self._pipe.poll(PATIENCE), f"no end of {function.__name__}{arguments}"
         answer = self._pipe.recv()
         assert isinstance(answer, int)
         return answer
 
 
-def _serve(pipe: Connection, keep_renderers: bool) -> None:
-    for name in HEAVY:
-        importlib.import_module(name)
-    if keep_renderers:
-        _keep_renderers()
-    children: set[int] = set()
-    while True:
-        order, *rest = pipe.recv()
-        if order == "end":
-            break
-        if order == "start":
-            gc.freeze()  # a child that looks for garbage here would copy all of it
-            pid = os.fork()
-            if pid == 0:
-                pipe.close()
-                os._exit(_digest(*rest))
-            children.add(pid)
-            pipe.send(pid)
-        elif order == "warm":
-            pipe.send(_digest(*rest))
-        else:
-            _, status = os.waitpid(rest[0], 0)
-            children.discard(rest[0])
-            pipe.send(os.waitstatus_to_exitcode(status))
-    for pid in children:
-        os.kill(pid, signal.SIGKILL)
-        os.waitpid(pid, 0)
+def patch(**values: object) -> None:
+    """Sets module attributes by their full names, with two underscores for a dot: `digest__cli__DONE=5`."""
+    for name, value in values.items():
+        module, _, attribute = name.replace("__", ".").rpartition(".")
+        assert hasattr(importlib.import_module(module), attribute), name
+        setattr(sys.modules[module], attribute, value)
 
 
-def _keep_renderers() -> None:
+def keep_renderers() -> None:
+    """Makes each edition's renderer once; an edition is known by its number."""
     import digest.app
 
-    make = EditionRenderer
-    kept: dict[int, EditionRenderer] = {}
-
     def made(mailing_list: MailingList, edition: Edition, *rest: Any) -> EditionRenderer:
-        if edition.number not in kept:
-            kept[edition.number] = make(mailing_list, edition, *rest)
-        return kept[edition.number]
+        if edition.number not in _renderers:
+            _renderers[edition.number] = EditionRenderer(mailing_list, edition, *rest)
+        return _renderers[edition.number]
 
     digest.app.EditionRenderer = made  # type: ignore[assignment,misc]
 
 
-def _digest(arguments: tuple[str, ...], streams: Path, patches: Mapping[str, object]) -> int:
+_children: set[int] = set()
+_renderers: dict[int, EditionRenderer] = {}
+"""Of the process that forks, as `_children` are."""
+
+
+def _serve(pipe: Connection) -> None:
+    for name in HEAVY:
+        importlib.import_module(name)
+    try:
+        while True:
+            function, arguments = pipe.recv()
+            pipe.send(function(*arguments))
+    except EOFError:
+        for pid in _children:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+
+
+def _start(first: Callable[[], object] | None, arguments: tuple[str, ...], streams: Path) -> int:
+    gc.freeze()  # a child that looked for garbage here would copy all of it
+    pid = os.fork()
+    if pid == 0:
+        os._exit(_digest(first, arguments, streams))
+    _children.add(pid)
+    return pid
+
+
+def _wait(pid: int) -> int:
+    _, status = os.waitpid(pid, 0)
+    _children.discard(pid)
+    return os.waitstatus_to_exitcode(status)
+
+
+def _digest(first: Callable[[], object] | None, arguments: tuple[str, ...], streams: Path) -> int:
     """The exit code of `digest …`, whose streams go into files."""
     from digest.cli import main
 
-    for name, value in patches.items():
-        module, _, attribute = name.rpartition(".")
-        assert hasattr(importlib.import_module(module), attribute), name
-        setattr(sys.modules[module], attribute, value)
     sys.argv = ["digest", *arguments]
     with (
         (streams / "out").open("w", 1, encoding="utf-8") as out,
@@ -189,6 +194,8 @@ def _digest(arguments: tuple[str, ...], streams: Path, patches: Mapping[str, obj
         contextlib.redirect_stderr(err),
     ):
         try:
+            if first is not None:
+                first()
             main()
         except SystemExit as end:
             return int(end.code or 0)

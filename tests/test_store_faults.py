@@ -7,7 +7,6 @@ deliveries when the fault is over and the same command is run again. The full di
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import shutil
 import sqlite3
@@ -15,7 +14,8 @@ import subprocess
 import sys
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,18 +23,20 @@ import pytest
 
 from tests.kills import SOURCES, freeze
 from tests.lists import DAY_ONE, write_list
-from tests.nursery import Nursery
+from tests.nursery import Nursery, patch
 from tests.servers.smtp import CollectingServer
 from tests.test_cli import jsons
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="POSIX signals; mounts a tmpfs")
 
 READERS = 3
-BUSY, LATE = "digest.store.database.BUSY_SECONDS", "digest.send.drain.RECORD_AFTER"
 PATIENCE: dict[str, dict[str, object]] = {
     "for a moment": {},
-    "for good": {BUSY: 0.2, LATE: (0.0,)},
-    "until it is told": {BUSY: 0.2, LATE: (0.0, *[0.1] * 200)},
+    "for good": {"digest__store__database__BUSY_SECONDS": 0.2, "digest__send__drain__RECORD_AFTER": (0.0,)},
+    "until it is told": {
+        "digest__store__database__BUSY_SECONDS": 0.2,
+        "digest__send__drain__RECORD_AFTER": (0.0, *[0.1] * 200),
+    },
 }
 """The program's, by how long the fault lasts: its own, none, and for what has left until it can be recorded."""
 
@@ -75,7 +77,7 @@ STAGE = {"intent": "ehlo", "result": "accepted"}
 
 @pytest.fixture(scope="module")
 def nursery() -> Iterator[Nursery]:
-    with Nursery(keep_renderers=True) as running:
+    with Nursery() as running:
         yield running
 
 
@@ -167,7 +169,7 @@ def test_every_fault_of_the_store(
         send = ("send", "--config", str(config), "--now", DAY_ONE)
         if moment == "start":
             fault.begin()
-        child = nursery.start(*send, patches=PATIENCE[lasts])
+        child = nursery.start(*send, first=partial(patch, **PATIENCE[lasts]))
         if lasts == "until it is told":
             child.until_it_says("cannot be recorded")
             fault.end()

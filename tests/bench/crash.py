@@ -5,8 +5,8 @@
 
 The server's own log is the judge, see `tests/kills.py`; `tests/test_kills.py` asserts the same of fewer kills. A kill
 counts in every window in which it struck a delivery: over several connections that is often more than one. `most` is
-how many messages one kill left in doubt, of which there may be one for each connection; `copies` how many readers' copies
-came twice.
+how many messages one kill left in doubt, of which there may be one for each connection; `copies` how many too many
+arrived; `untold` how many messages arrived of which `digest deliveries` does not tell.
 """
 
 from __future__ import annotations

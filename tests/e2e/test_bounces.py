@@ -17,9 +17,10 @@ from pathlib import Path
 import pytest
 
 from digest.send.bounces import Sort, read
-from tests.lists import DAY_ONE, DAY_TWO, write_list
+from tests.lists import DAY_ONE, DAY_TWO, READER, write_list
 from tests.servers import dovecot, postfix
 from tests.servers.dovecot import Dovecot
+from tests.servers.policy import Greylist
 from tests.servers.postfix import Postfix
 from tests.test_cli import jsons, run
 
@@ -109,6 +110,49 @@ def test_a_report_of_an_unknown_user_suppresses_her(tmp_path: Path, box: Dovecot
         assert row["reason"].startswith("hard bounce: ")
         again = run("send", "--config", str(config), "--now", DAY_TWO, "--json")
         assert [edition["recipients"] for edition in jsons(again.stdout)[0]["editions"]] == [1]
+
+
+HOSTILE = """\
+smtpd_recipient_restrictions = check_policy_service {greylist}, permit
+smtpd_reject_unlisted_recipient = no
+transport_maps = inline:{{bounces.example=lmtp:inet:127.0.0.1:{port}, {{gone.example=error:5.1.2 no such domain}}}}
+"""
+"""Some are greylisted, one domain fails after the message was taken."""
+
+
+def test_an_edition_in_a_hostile_world(tmp_path: Path, box: Dovecot) -> None:
+    """Over STARTTLS and with a login: a greylisted reader gets one copy, one whose domain is gone is suppressed."""
+    nobody = "nobody@gone.example"
+    with (
+        Greylist(GONE) as greylist,
+        Postfix([GOOD, GONE], main_cf=HOSTILE.format(greylist=greylist.name, port=box.lmtp_port)) as server,
+    ):
+        config = config_of(tmp_path, server, box)
+        config.write_text(config.read_text() + READER.format(address=nobody, topic="video"))
+        first = run("send", "--config", str(config), "--now", DAY_ONE)
+        assert "2 sent, 1 deferred = 3 recipients" in first.stdout, first
+        assert "Greylisted" in first.stdout
+        assert greylist.turned_away == {GONE}
+        assert server.inbox(GONE) == []
+
+        at_once = run("send", "--config", str(config), "--now", DAY_ONE)
+        assert "2 sent, 1 deferred = 3 recipients" in at_once.stdout, "it is not due yet"
+        again = run("send", "--config", str(config), "--now", "2026-06-09T06:10:00+00:00")
+        assert (again.returncode, "3 sent = 3 recipients" in again.stdout) == (0, True), again
+        assert run("send", "--config", str(config), "--now", "2026-06-09T06:20:00+00:00").returncode == 0
+
+        files_of(box, 1)
+        answer = run("mailbox", "--config", str(config))
+        assert f"hard      {nobody}, suppressed: " in answer.stdout, answer
+        rows = jsons(run("suppressions", "list", "--config", str(config), "--json").stdout)
+        assert [row["address"] for row in rows] == [nobody]
+        deliveries = jsons(run("deliveries", "--config", str(config), "--json").stdout)
+        tries = {delivery["address"]: delivery["attempts"] for delivery in deliveries}
+        assert tries == {GONE: 2, GOOD: 1, nobody: 1}
+        for delivery in deliveries:
+            arrived = server.inbox(delivery["address"], at_least=delivery["address"] != nobody)
+            copies = [] if delivery["address"] == nobody else [delivery["message_id"]]
+            assert [message["Message-ID"] for message in arrived] == copies
 
 
 def counted(config: Path) -> int:

@@ -56,6 +56,21 @@ def test_an_edition_arrives_through_postfix_once(tmp_path: Path) -> None:
             assert [_lf(part) for part in parts] == [_lf(part) for part in sent]
 
 
+def test_a_relay_with_a_size_limit_is_not_offered_what_is_too_large(tmp_path: Path) -> None:
+    """The limit that Postfix announces is said to whoever runs the list; nobody is suppressed, and nothing is begun."""
+    if reason := postfix.missing():
+        pytest.skip(reason)
+    with Postfix(READERS, main_cf="message_size_limit = 2000\n") as server:
+        config = write_list(tmp_path, extra=RELAY.format(server=server, ca_file=server.ca_file))
+        (tmp_path / "secret").write_text(server.password)
+        refused = run("send", "--config", str(config), "--now", DAY_ONE)
+        assert refused.returncode == 1
+        assert "2 bounced = 2 recipients" in refused.stdout
+        assert "the relay takes at most 2000 (SIZE)" in refused.stdout
+        assert "no address is suppressed" in run("suppressions", "list", "--config", str(config)).stdout
+        assert [server.inbox(reader) for reader in READERS] == [[], []]
+
+
 def _lf(part: object) -> bytes:
     assert isinstance(part, bytes)
     return part.replace(b"\r\n", b"\n")
