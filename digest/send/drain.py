@@ -29,7 +29,7 @@ RECONNECT_AFTER = (2.0, 10.0)
 """Seconds to wait before each further try of a relay that has passing trouble."""
 CLAIMED_AT_ONCE = 100
 RECORD_AFTER = (0.0, 5.0, 30.0)
-"""Seconds to wait before each further try to record a message that the relay has taken."""
+"""Seconds to wait before each further try to record what the relay has said."""
 
 
 async def drain(
@@ -110,7 +110,7 @@ class _Drain:
         self._held: str | None = None
         self._lanes = Lanes(self.routes)
         self._halt = asyncio.Event()  # no further conversation begins
-        self._unrecorded: list[Result] = []  # taken by the relay, and refused by the ledger
+        self._unrecorded: list[Result] = []  # what the relay has said, and the ledger has refused
 
     async def run(self) -> DrainReport:
         watchers = [asyncio.create_task(self._halt_on_stop())]
@@ -152,15 +152,16 @@ class _Drain:
         self._commits.write(Release(claim)).add_done_callback(partial(_warn_if_kept, claim))
 
     async def _record_late(self) -> None:
-        """A database that was locked or full for a moment must not put in doubt what is known to be sent."""
+        """A database that was locked or full for a moment must not put in doubt what the relay has said."""
         for delay in RECORD_AFTER if self._unrecorded else ():
             await self.sleep(delay)
             try:
-                await asyncio.to_thread(self.ledger.commit, self._unrecorded)
+                made = await asyncio.to_thread(self.ledger.commit, self._unrecorded)
             except Exception as error:
-                log.warning("%d messages were sent and cannot be recorded: %s", len(self._unrecorded), error)
+                log.warning("what became of %d messages cannot be recorded: %s", len(self._unrecorded), error)
             else:
-                self._counts[DeliveryStatus.SENT] += len(self._unrecorded)
+                recorded = [result for result, done in zip(self._unrecorded, made, strict=True) if done]
+                self._counts.update(result.outcome.status for result in recorded)
                 break
 
     async def _halt_on_stop(self) -> None:
@@ -355,8 +356,7 @@ class _Drain:
         claim, outcome = result.claim, result.outcome
         if (error := written.exception()) is not None:
             error.add_note(f"delivery {claim.delivery.id} ended as {outcome.status}: {outcome.reply}")
-            if outcome.status is DeliveryStatus.SENT:
-                self._unrecorded.append(result)
+            self._unrecorded.append(result)
         elif not written.result():
             self._lost += 1
         else:
