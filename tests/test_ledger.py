@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -156,6 +157,19 @@ def test_a_dead_process_gives_its_claims_back_at_once(world: World) -> None:
     world.ledger().claim(3)
     world.disown(dead_owner())
     assert len(world.ledger().claim(3)) == 3
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks at a process that nobody has waited for")
+def test_a_dead_process_that_nobody_waited_for_is_dead(world: World) -> None:
+    """In a container without an init the killed stay in the table of processes; their claims need not."""
+    world.ledger().claim(3)
+    code = "from digest.store.outbox import _identity; print(_identity())"
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as child:
+        assert child.stdout is not None
+        world.disown(child.stdout.readline().strip())
+        child.stdout.read()  # its end; it is not waited for before the claim
+        os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+        assert len(world.ledger().claim(3)) == 3
 
 
 def test_a_live_process_keeps_its_claims(world: World) -> None:

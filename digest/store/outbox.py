@@ -263,7 +263,9 @@ def _may_live(owner: str) -> bool:
     if host != _host():
         return True
     try:
-        return bool(abs(psutil.Process(int(pid)).create_time() - float(started)) < CLOCK_STEP)
+        process = psutil.Process(int(pid))
+        is_it = abs(process.create_time() - float(started)) < CLOCK_STEP
+        return bool(is_it and process.status() != psutil.STATUS_ZOMBIE)  # one that nobody has waited for does nothing
     except psutil.NoSuchProcess:
         return False
     except psutil.AccessDenied:
