@@ -162,23 +162,19 @@ def _plan(chance: random.Random) -> Kill:
 
 
 WEATHERS = (
-    (Weather(OnUnknown.HOLD, 4, True, 1), Weather(OnUnknown.RESEND, 1, False, 2)),
-    (Weather(OnUnknown.RESEND, 4, True, 3), Weather(OnUnknown.HOLD, 2, False, 4)),
+    Weather(OnUnknown.HOLD, 4, True, 1),
+    Weather(OnUnknown.RESEND, 4, True, 2),
+    Weather(OnUnknown.HOLD, 2, False, 3),
+    Weather(OnUnknown.RESEND, 1, False, 4),
 )
-"""Two at a time; each line takes about as long."""
 
 
 def storms(kills: int) -> list[Storm]:
-    """So many kills in all, in each weather as many."""
-    with ThreadPoolExecutor(len(WEATHERS)) as pool:
-        each = -(-kills // sum(map(len, WEATHERS)))
-        return [storm for some in pool.map(lambda weathers: _storms(weathers, each), WEATHERS) for storm in some]
-
-
-def _storms(weathers: Sequence[Weather], kills: int) -> list[Storm]:
-    with Nursery() as nursery, folder_in_memory() as folder:
+    """So many kills in all, in each weather as many; two storms at a time."""
+    each = -(-kills // len(WEATHERS))
+    with Nursery() as nursery, folder_in_memory() as folder, ThreadPoolExecutor(2) as pool:
         frozen = freeze(nursery, folder, READERS)
-        return [_storm(nursery, frozen, weather, kills) for weather in weathers]
+        return list(pool.map(lambda weather: _storm(nursery, frozen, weather, each), WEATHERS))
 
 
 def _storm(nursery: Nursery, frozen: Path, weather: Weather, kills: int) -> Storm:

@@ -14,12 +14,14 @@ from __future__ import annotations
 import contextlib
 import gc
 import importlib
+import itertools
 import multiprocessing
 import os
 import shutil
 import signal
 import sys
 import tempfile
+import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
@@ -27,12 +29,13 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from digest.model import Edition, MailingList
 from digest.render import EditionRenderer
 from tests.test_cli import Answer
 
+T = TypeVar("T")
 PATIENCE = 60.0
 """Seconds for a child to end; far more than any takes."""
 HEAVY = (
@@ -76,7 +79,10 @@ class Child:
 
 
 class Nursery:
-    """From `with` to the end of it, a process that forks; children that still run at the end are killed."""
+    """From `with` to the end of it, a process that forks; children that still run at the end are killed.
+
+    Several threads may use it.
+    """
 
     def __enter__(self) -> Self:
         context = multiprocessing.get_context("spawn")  # this process may have threads, which do not fork well
@@ -85,7 +91,7 @@ class Nursery:
         self._process.start()
         theirs.close()
         self._folder = Path(tempfile.mkdtemp(prefix="digest-nursery-"))
-        self._started = 0
+        self._started, self._turn = itertools.count(), threading.Lock()
         return self
 
     def __exit__(
@@ -97,8 +103,7 @@ class Nursery:
 
     def start(self, *arguments: str, first: Callable[[], object] | None = None) -> Child:
         """`digest …` in a child, which calls `first` before it."""
-        self._started += 1
-        streams = self._folder / str(self._started)
+        streams = self._folder / str(next(self._started))
         streams.mkdir()
         for name in ("out", "err"):
             (streams / name).touch()  # a child may be killed before it does
@@ -117,15 +122,18 @@ class Nursery:
         assert self._ask(_digest, keep_renderers, ("preview", *arguments), self._folder) == 0
 
     def wait(self, pid: int) -> int:
-        """The exit code of a child, when it has ended."""
-        return self._ask(_wait, pid)
+        """The exit code of a child, when it has ended. Fails if that takes too long."""
+        deadline = time.monotonic() + PATIENCE
+        while (code := self._ask(_poll, pid)) is None:
+            assert time.monotonic() < deadline, f"process {pid} does not end"
+            time.sleep(0.003)
+        return code
 
-    def _ask(self, function: Callable[..., int], *arguments: object) -> int:
-        """What the function gives in the process that forks. Fails if that takes too long."""
-        self._pipe.send((function, arguments))
-        assert self._pipe.poll(PATIENCE), f"no end of {function.__name__}{arguments}"
-        answer = self._pipe.recv()
-        assert isinstance(answer, int)
+    def _ask(self, function: Callable[..., T], *arguments: object) -> T:
+        """What the function gives in the process that forks."""
+        with self._turn:
+            self._pipe.send((function, arguments))
+            answer: T = self._pipe.recv()
         return answer
 
 
@@ -176,10 +184,11 @@ def _start(first: Callable[[], object] | None, arguments: tuple[str, ...], strea
     return pid
 
 
-def _wait(pid: int) -> int:
-    _, status = os.waitpid(pid, 0)
-    _children.discard(pid)
-    return os.waitstatus_to_exitcode(status)
+def _poll(pid: int) -> int | None:
+    """The exit code of a child; None while it runs."""
+    ended, status = os.waitpid(pid, os.WNOHANG)
+    _children.discard(ended)
+    return os.waitstatus_to_exitcode(status) if ended else None
 
 
 def _digest(first: Callable[[], object] | None, arguments: tuple[str, ...], streams: Path) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import mailbox
-import multiprocessing
 import os
 import signal
 import sys
@@ -11,33 +10,28 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
-from digest.app import App
-from digest.cli import _clock
-from digest.console import Terminal
 from digest.model import Delivery, DeliveryStatus, ListId
-from digest.sending import send
-from digest.settings import load
 from digest.store import Database, EditionOverview, Editions, open_database
 from tests.lists import DAY_ONE, write_list
+from tests.nursery import Nursery, folder_in_memory
 from tests.servers.smtp import CollectingServer
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="kills by SIGKILL")
 
-HEAVY = ("alembic.command", "feedparser", "jinja2", "nh3", "numpy", "premailer", "psutil", "pylatexenc", "scipy.sparse")
-"""Imported once by the server that forks, not by every process that is to be killed."""
 FIRST_OF_THE_DRAIN = 11
 """Moments before it: two each for migration, subscribers, freeze, enqueue and close."""
 A_MESSAGE = 8
 """Moments of one message, and two of the next: claim, intent and result, each before and after its commit."""
 
 
-def send_and_die(config: Path, at: int) -> None:
-    """`digest send` that is killed at the `at`th moment, the moments being before and after each commit; 0: never."""
+def die_at(at: int) -> None:
+    """Has this process killed at the `at`th moment, the moments being before and after each commit; 0: never."""
     moments = 0
 
     def moment() -> None:
@@ -56,22 +50,6 @@ def send_and_die(config: Path, at: int) -> None:
         moment()
 
     Database.write = write  # type: ignore[method-assign]
-    with App(load([config], {}).lists[0], _clock(DAY_ONE)) as app:
-        code = send(Terminal(as_json=True), app, ())
-    (config.parent / "code").write_text(str(code))
-
-
-def run(config: Path, at: int) -> int | None:
-    """The exit code of one such process; None if it did not live to tell."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tests.test_crash", *HEAVY])
-    told = config.parent / "code"
-    told.unlink(missing_ok=True)
-    process = context.Process(target=send_and_die, args=(config, at))
-    process.start()
-    process.join(60)
-    assert not process.is_alive()
-    return int(told.read_text()) if told.exists() else None
 
 
 @dataclass(frozen=True)
@@ -86,16 +64,17 @@ class Aftermath:
         return {d.message_id for d in self.deliveries if d.status in statuses}
 
 
-def kill_and_go_on(config: Path, at: int) -> Aftermath:
+def kill_and_go_on(nursery: Nursery, config: Path, at: int) -> Aftermath:
     """Kills one run at that moment, runs another, and reads the ledger; what holds after every kill is asserted."""
-    first = run(config, at)
-    assert first in {0, None}
-    second = run(config, 0)
+    send = ("send", "--config", str(config), "--now", DAY_ONE, "--json")
+    first = nursery.run(*send, first=partial(die_at, at)).returncode
+    assert first in {0, -signal.SIGKILL}
+    second = nursery.run(*send).returncode
     database = open_database(f"sqlite:///{config.parent}/digest.db")
     editions = Editions(database)
     edition = editions.latest(ListId("lab"))
     assert edition is not None
-    after = Aftermath(first is None, editions.overview(edition), editions.deliveries(edition))
+    after = Aftermath(first != 0, editions.overview(edition), editions.deliveries(edition))
     database.close()
     in_doubt = after.ids(DeliveryStatus.UNKNOWN)
     assert second == (1 if in_doubt else 0), f"killed at moment {at}"
@@ -105,30 +84,46 @@ def kill_and_go_on(config: Path, at: int) -> Aftermath:
     return after
 
 
+@pytest.fixture(scope="module")
+def nursery() -> Iterator[Nursery]:
+    with Nursery() as running, folder_in_memory() as folder:
+        config = write_list(folder, sources=["huggingface"])
+        running.keep_renderers("--config", str(config), "--now", DAY_ONE, "--out", str(folder))
+        yield running
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    with folder_in_memory() as made:
+        yield made
+
+
 def at_every_moment(
-    configs: Callable[[int], Path], first: int, last: int = sys.maxsize
+    nursery: Nursery, configs: Callable[[int], Path], first: int, last: int = sys.maxsize
 ) -> Iterator[tuple[int, Aftermath]]:
     """Kills at each moment from `first` to `last`, or until a run gets away with its life; two at a time."""
     with ThreadPoolExecutor(2) as pool:
         for start in range(first, last, 2):
             moments = (start, start + 1)
-            for at, after in zip(moments, pool.map(lambda n: kill_and_go_on(configs(n), n), moments), strict=True):
+            for at, after in zip(
+                moments, pool.map(lambda n: kill_and_go_on(nursery, configs(n), n), moments), strict=True
+            ):
                 yield at, after
                 if not after.killed:
                     return
 
 
-def test_a_kill_at_any_transaction_loses_and_doubles_nothing(tmp_path: Path) -> None:
+def test_a_kill_at_any_transaction_loses_and_doubles_nothing(nursery: Nursery, folder: Path) -> None:
     """Into a Maildir: whatever the moment of death, everybody has exactly one copy in the end."""
 
     def config(at: int) -> Path:
-        folder = tmp_path / str(at)
-        folder.mkdir()
-        return write_list(folder, sources=["huggingface"])
+        place = folder / str(at)
+        place.mkdir()
+        return write_list(place, sources=["huggingface"])
 
     tried_again, at = 0, 0
-    for at, after in at_every_moment(config, 1):
-        copies = [message["Message-ID"] for message in mailbox.Maildir(tmp_path / str(at) / "outbox")]
+    for at, after in at_every_moment(nursery, config, 1):
+        copies = [message["Message-ID"] for message in mailbox.Maildir(folder / str(at) / "outbox")]
         assert sorted(copies) == sorted(after.ids(DeliveryStatus.SENT)), f"killed at moment {at}"
         assert len(copies) == 2, f"killed at moment {at}"
         tried_again += sum(d.attempts > 1 for d in after.deliveries)
@@ -136,19 +131,19 @@ def test_a_kill_at_any_transaction_loses_and_doubles_nothing(tmp_path: Path) -> 
     assert tried_again, "some moment lies between the intent and the result"
 
 
-def test_a_kill_while_sending_leaves_at_most_one_in_doubt(tmp_path: Path) -> None:
+def test_a_kill_while_sending_leaves_at_most_one_in_doubt(nursery: Nursery, folder: Path) -> None:
     """Over SMTP: no second copy, nothing lost; the one message that nobody can know of is `unknown`."""
     with ExitStack() as stack:
         servers: dict[int, CollectingServer] = {}
 
         def config(at: int) -> Path:
-            folder = tmp_path / str(at)
-            folder.mkdir()
+            place = folder / str(at)
+            place.mkdir()
             servers[at] = stack.enter_context(CollectingServer())
-            return write_list(folder, port=servers[at].port, sources=["huggingface"])
+            return write_list(place, port=servers[at].port, sources=["huggingface"])
 
         in_doubt = 0
-        for at, after in at_every_moment(config, FIRST_OF_THE_DRAIN, FIRST_OF_THE_DRAIN + A_MESSAGE):
+        for at, after in at_every_moment(nursery, config, FIRST_OF_THE_DRAIN, FIRST_OF_THE_DRAIN + A_MESSAGE):
             accepted = servers[at].message_ids
             sent, unknown = after.ids(DeliveryStatus.SENT), after.ids(DeliveryStatus.UNKNOWN)
             assert len(accepted) == len(set(accepted)), f"killed at moment {at}"
