@@ -26,10 +26,13 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from multiprocessing.connection import Connection
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
+
+import typer.main
 
 from digest.model import Edition, MailingList
 from digest.render import EditionRenderer
@@ -154,7 +157,7 @@ def keep_renderers() -> None:
             _renderers[edition.number] = EditionRenderer(mailing_list, edition, *rest)
         return _renderers[edition.number]
 
-    digest.app.EditionRenderer = made  # type: ignore[assignment,misc]
+    digest.app.EditionRenderer = made  # type: ignore[attr-defined]
 
 
 _children: set[int] = set()
@@ -163,6 +166,7 @@ _renderers: dict[int, EditionRenderer] = {}
 
 
 def _serve(pipe: Connection) -> None:
+    typer.main.get_command = cache(typer.main.get_command)  # typer builds all commands anew for each that is run
     for name in HEAVY:
         importlib.import_module(name)
     try:

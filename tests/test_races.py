@@ -141,7 +141,8 @@ def test_who_was_stopped_past_the_lease_sends_no_second_copy(
     Before its intent (not `begun`) the message goes out from the other, and the stopped one finds its lease lost. After
     it the other leaves the message alone, in doubt; the stopped one ends its conversation, and so ends the doubt.
     """
-    started, stopped, stops = threading.Event(), threading.Event(), []
+    started, stopped = threading.Event(), threading.Event()
+    stops: list[Child] = []
 
     def watch(reached: str) -> None:
         if reached == stage and not stopped.is_set():
