@@ -64,6 +64,7 @@ from digest.send.routes import Allowance, Route, is_limited
 from digest.send.smtp import transports
 from digest.settings import ListConfig
 from digest.store import (
+    Bounces,
     Decisions,
     DeliveryLedger,
     EditionOverview,
@@ -175,6 +176,7 @@ class App:
         self._database = open_database("sqlite://" if in_memory else config.store_url)
         self.papers = Papers(self._database)
         self.editions = Editions(self._database)
+        self.bounces = Bounces(self._database, self.list.id)
         self.sources = Sources(self._database)
         self._fetches = Fetches(self._database, now, keep=keep)
         self._vectors = Vectors(self._database, now)

@@ -11,7 +11,7 @@ from datetime import date, datetime
 from digest.app import App
 from digest.console import Terminal, complain, pick_json, pick_lines
 from digest.errors import ConfigError
-from digest.model import Address, Candidate, Delivery, DeliveryStatus, Edition, PaperId
+from digest.model import Address, Bounce, BounceKind, Candidate, Delivery, DeliveryId, DeliveryStatus, Edition, PaperId
 
 DONE, PARTLY, NOTHING = 0, 1, 3
 
@@ -35,7 +35,7 @@ def edition_of(app: App, asked: str | None) -> Edition:
 def show(
     terminal: Terminal, app: App, edition: Edition, to: Collection[str], status: DeliveryStatus | None = None
 ) -> int:
-    """Every delivery with what the server said; those of readers asked for by name also with papers and reasons."""
+    """Every delivery with what the server said and what came back; of readers asked for also papers and reasons."""
     wanted = {address.casefold() for address in to}
     deliveries = [
         delivery
@@ -44,11 +44,13 @@ def show(
     ]
     terminal.say(f"{app.list.name} ({app.list.id}), edition {edition.number} of {edition.due_on}", style="bold")
     candidates = {candidate.paper.id: candidate for candidate in app.editions.candidates(edition)}
+    returned = app.bounces.of(edition.id)
+    said = {d.id: "; ".join([_due(d) + d.reply, *map(_came_back, returned.get(d.id, ()))]) for d in deliveries}
     if wanted:
         for delivery in deliveries:
-            _show_one(terminal, delivery, candidates)
+            _show_one(terminal, delivery, said[delivery.id], candidates)
     else:
-        _show_all(terminal, deliveries)
+        _show_all(terminal, deliveries, said)
     if not deliveries:
         terminal.say("  no such delivery")
     for delivery in deliveries:
@@ -63,27 +65,31 @@ def show(
                 "next_attempt_at": delivery.next_attempt_at.isoformat() if delivery.next_attempt_at else None,
                 "relay": delivery.relay,
                 "reply": delivery.reply,
+                "bounces": [
+                    {"kind": bounce.kind, "enhanced_code": bounce.enhanced_code, "diagnostic": bounce.diagnostic}
+                    for bounce in returned.get(delivery.id, ())
+                ],
                 "picks": [pick_json(pick) for pick in delivery.picks],
             }
         )
     return DONE if deliveries else NOTHING
 
 
-def _show_all(terminal: Terminal, deliveries: Sequence[Delivery]) -> None:
+def _show_all(terminal: Terminal, deliveries: Sequence[Delivery], said: Mapping[DeliveryId, str]) -> None:
     several = len({delivery.relay for delivery in deliveries if delivery.relay}) > 1
     columns = ["  address", "status", "papers", "tries", *(["relay"] if several else []), "reply"]
     rows = []
     for d in deliveries:
         relay = [d.relay] if several else []
-        rows.append([f"  {d.address}", d.status, f"{len(d.picks)}", f"{d.attempts}", *relay, _due(d) + d.reply])
+        rows.append([f"  {d.address}", d.status, f"{len(d.picks)}", f"{d.attempts}", *relay, said[d.id]])
     terminal.table(columns, rows)
 
 
-def _show_one(terminal: Terminal, delivery: Delivery, candidates: Mapping[PaperId, Candidate]) -> None:
+def _show_one(terminal: Terminal, delivery: Delivery, said: str, candidates: Mapping[PaperId, Candidate]) -> None:
     tries = f"{delivery.attempts} {'try' if delivery.attempts == 1 else 'tries'}"
     through = f" through {delivery.relay}" if delivery.relay else ""
     terminal.say(f"  {delivery.address}  {delivery.status}, {tries}{through}  {delivery.message_id}")
-    if said := _due(delivery) + delivery.reply:
+    if said:
         terminal.say(f"    {said}")
     for place, pick in enumerate(delivery.picks, 1):
         for line in pick_lines(pick, candidates[pick.paper_id], str(place)):
@@ -93,6 +99,11 @@ def _show_one(terminal: Terminal, delivery: Delivery, candidates: Mapping[PaperI
 def _due(delivery: Delivery) -> str:
     due = delivery.next_attempt_at
     return f"due {due:%Y-%m-%d %H:%M} UTC: " if due and delivery.status is DeliveryStatus.DEFERRED else ""
+
+
+def _came_back(bounce: Bounce) -> str:
+    told = "complained of" if bounce.kind is BounceKind.COMPLAINT else f"came back ({bounce.kind})"
+    return f"{told}: {bounce.diagnostic}"
 
 
 def retry(terminal: Terminal, app: App, edition: Edition, to: Collection[Address], now: datetime) -> int:

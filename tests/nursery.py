@@ -157,7 +157,7 @@ def keep_renderers() -> None:
             _renderers[edition.number] = EditionRenderer(mailing_list, edition, *rest)
         return _renderers[edition.number]
 
-    digest.app.EditionRenderer = made  # type: ignore[attr-defined]
+    digest.app.EditionRenderer = made  # type: ignore[assignment,attr-defined]
 
 
 _children: set[int] = set()

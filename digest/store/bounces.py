@@ -63,6 +63,22 @@ class Bounces:
             found = connection.execute(query).scalar()
         return None if found is None else DeliveryId(found)
 
+    def of(self, edition_id: EditionId) -> dict[DeliveryId, list[Bounce]]:
+        """What came back of an edition's deliveries, in the order in which it was read; of most nothing did."""
+        table = schema.bounces
+        query = (
+            sa.select(table)
+            .join(schema.deliveries, schema.deliveries.c.id == table.c.delivery_id)
+            .where(self._of_list, schema.deliveries.c.edition_id == edition_id)
+            .order_by(table.c.recorded_at)
+        )
+        found: dict[DeliveryId, list[Bounce]] = {}
+        with self._database.read() as connection:
+            for row in connection.execute(query):
+                bounce = Bounce(row.delivery_id, BounceKind(row.kind), row.enhanced_code, row.diagnostic)
+                found.setdefault(bounce.delivery_id, []).append(bounce)
+        return found
+
     def record(self, bounce: Bounce, worn_out: WornOut, now: datetime) -> Recorded | None:
         """Counts the bounce and does what follows of it, in one transaction; None where there is no such delivery."""
         table = schema.bounces

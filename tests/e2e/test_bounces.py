@@ -147,8 +147,9 @@ def test_an_edition_in_a_hostile_world(tmp_path: Path, box: Dovecot) -> None:
         rows = jsons(run("suppressions", "list", "--config", str(config), "--json").stdout)
         assert [row["address"] for row in rows] == [nobody]
         deliveries = jsons(run("deliveries", "--config", str(config), "--json").stdout)
-        tries = {delivery["address"]: delivery["attempts"] for delivery in deliveries}
-        assert tries == {GONE: 2, GOOD: 1, nobody: 1}
+        tries = {d["address"]: (d["attempts"], [bounce["kind"] for bounce in d["bounces"]]) for d in deliveries}
+        assert tries == {GONE: (2, []), GOOD: (1, []), nobody: (1, ["hard"])}
+        assert "came back (hard): no" in run("deliveries", "--config", str(config), "--to", nobody).stdout
         for delivery in deliveries:
             arrived = server.inbox(delivery["address"], at_least=delivery["address"] != nobody)
             copies = [] if delivery["address"] == nobody else [delivery["message_id"]]
