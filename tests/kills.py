@@ -212,6 +212,7 @@ def _edition(nursery: Nursery, folder: Path, result: Storm, chance: random.Rando
             elif answer.returncode not in (0, 1):
                 raise AssertionError(answer)
         told = nursery.run("deliveries", "--config", str(config), "--json")
+        assert told.returncode == 0, told
         _judge(result, [json.loads(line) for line in told.stdout.splitlines()], Counter(server.message_ids))
 
 

@@ -95,6 +95,21 @@ def test_a_bounce_counts_once(world: World) -> None:
     assert world.record(delivery, COMPLAINT) == Recorded(READER, True, True)
 
 
+def test_what_came_back_is_told_by_delivery(world: World) -> None:
+    """Of an edition, every kind of bounce in the order in which it was read, and nothing of another edition."""
+    first, second = world.sent(0), world.sent(1)
+    world.record(first, COMPLAINT, day=3)
+    world.record(first, SOFT, day=2)
+    editions = {edition.number: edition.id for edition in world.editions.unfinished(LAB)}
+    told = world.bounces.of(editions[1])
+    assert [(bounce.kind, bounce.diagnostic) for bounce in told[first]] == [
+        (SOFT, "550 soft"),
+        (COMPLAINT, "550 complaint"),
+    ]
+    assert world.bounces.of(editions[2]) == {}
+    assert second not in told
+
+
 def test_a_repeated_report_does_not_suppress_again(world: World) -> None:
     """Whom somebody has taken off the suppressions is not put back by an old mailbox that is read again."""
     delivery = world.sent(0)

@@ -20,6 +20,7 @@ from pathlib import Path
 import pytest
 
 from digest.store.outbox import LEASE
+from tests.conftest import THOROUGH
 from tests.kills import SOURCES, freeze, query
 from tests.lists import DAY_ONE, write_list
 from tests.nursery import PATIENCE, Child, Nursery, folder_in_memory
@@ -29,8 +30,8 @@ from tests.test_cli import jsons
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
 
 READERS = 6
-FROM_NOTHING, FROM_A_FROZEN_EDITION, OF_SCHEDULERS = 20, 60, 20
-"""Races of each kind: a hundred in all."""
+FROM_NOTHING, FROM_A_FROZEN_EDITION, OF_SCHEDULERS = (20, 60, 20) if THOROUGH else (4, 12, 4)
+"""Races of each kind."""
 STAGGER = 0.1
 """Seconds by which the second starts later, at most: a process takes some three times as long."""
 A_DAY_LATER = "2026-06-10T09:00Z"
