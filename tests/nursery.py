@@ -24,7 +24,7 @@ import tempfile
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from multiprocessing.connection import Connection
@@ -140,10 +140,10 @@ class Nursery:
         return answer
 
 
-def patch(**values: object) -> None:
-    """Sets module attributes by their full names, with two underscores for a dot: `digest__cli__DONE=5`."""
+def patch(values: Mapping[str, object]) -> None:
+    """Sets module attributes, by their full names."""
     for name, value in values.items():
-        module, _, attribute = name.replace("__", ".").rpartition(".")
+        module, _, attribute = name.rpartition(".")
         assert hasattr(importlib.import_module(module), attribute), name
         setattr(sys.modules[module], attribute, value)
 

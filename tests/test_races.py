@@ -97,13 +97,13 @@ def test_two_schedulers_make_one_edition_and_one_copy_each(nursery: Nursery) -> 
     """Two `digest run` that both find a run that was missed."""
     with folder_in_memory() as before:
         with CollectingServer() as server:
-            config = write_list(before, READERS, port=server.port)
+            config = for_all(write_list(before, READERS, port=server.port, sources=SOURCES))
             assert nursery.run("send", "--config", str(config), "--now", DAY_ONE).returncode == 0
             out = str(before / "preview")
             nursery.keep_renderers("--config", str(config), "--now", A_DAY_LATER, "--out", out)
         for _ in range(OF_SCHEDULERS):
             with folder_in_memory() as folder, CollectingServer(pipelining=True) as server:
-                config = write_list(folder, READERS, port=server.port, connections=2)
+                config = for_all(write_list(folder, READERS, port=server.port, connections=2, sources=SOURCES))
                 shutil.copy(before / "digest.db", folder)
                 both = start_two(nursery, "run", "--config", str(config), "--now", A_DAY_LATER)
                 await_finished(folder, 2)
@@ -112,6 +112,12 @@ def test_two_schedulers_make_one_edition_and_one_copy_each(nursery: Nursery) -> 
                 answers = [child.wait() for child in both]
                 assert [answer.returncode for answer in answers] == [0, 0], answers
                 judge(server, folder, 2)
+
+
+def for_all(config: Path) -> Path:
+    """The same with something for everybody on every day."""
+    config.write_text(config.read_text().replace("papers = 3", "papers = 3\nmin_relevance = 0"))
+    return config
 
 
 def await_finished(folder: Path, edition: int) -> None:
