@@ -99,7 +99,7 @@ def disk(tmp_path: Path) -> Iterator[Path]:
     mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(place)]
     mounted = subprocess.run(mount, check=False, capture_output=True, text=True)
     if mounted.returncode:
-        pytest.skip(f"a small file system cannot be mounted here: {mounted.stderr.strip()}")
+        pytest.skip(f"a small file system cannot be mounted here: {mounted.stderr.splitlines()[0]}")
     yield place
     subprocess.run(["umount", place], check=True)
 
