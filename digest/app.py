@@ -25,6 +25,7 @@ from digest.edition import Draft
 from digest.errors import ConfigError, SendError
 from digest.holding import Hold
 from digest.meaning import CachedEmbed, Embedded, EmbeddingStopped
+from digest.membership import Membership
 from digest.model import (
     Address,
     Announcement,
@@ -57,6 +58,7 @@ from digest.rank.embedding import Embed, Embedder, available
 from digest.render import EditionRenderer, Rendered, message_id
 from digest.render.message import Sign
 from digest.send.drain import drain
+from digest.send.letters import Posted, post
 from digest.send.maildir import MaildirTransport
 from digest.send.outbox import DrainReport
 from digest.send.rate import Limiter
@@ -182,6 +184,7 @@ class App:
         self._vectors = Vectors(self._database, now)
         self._secrets = Secrets(self._database, now, keep=keep)
         self.subscribers = Subscribers(self._database)
+        self.membership = Membership(config, self._database, now)
         self.pauses = Pauses(self._database, self.list.id)
         self.hold = Hold(self.list, self.pauses, now)
         self._sign = _signer(config)
@@ -374,6 +377,10 @@ class App:
             self.editions.finish(edition, self._now())
         return report
 
+    async def post(self) -> Posted:
+        """Sends the letters to single people that are due, whatever the list's pause or hours."""
+        return await post(self.membership.letters, self._routes(), self._now)
+
     def _ledger(self, only: Collection[Address] = ()) -> DeliveryLedger:
         # A Maildir knows its own copy of a message again, so there is never a doubt to hold.
         on_unknown = self.config.relays[0].on_unknown if self.config.relays else OnUnknown.RESEND
@@ -476,9 +483,11 @@ class App:
         )
 
     def _configured(self) -> Iterator[Subscriber]:
+        was_erased = self.membership.was_erased()
         return (
             Subscriber(SubscriberId(0), s.address, s.name, s.timezone, s.profile, s.language)
             for s in self.config.subscribers
+            if not was_erased(s.address)
         )
 
     def _named(self, only: Collection[str]) -> tuple[Address, ...]:

@@ -1,10 +1,10 @@
 """The store: what digest remembers, in one SQL database.
 
 `database.py` opens it (SQLite in WAL mode, migrated by Alembic), `schema.py` names its tables, and one module per
-aggregate holds the statements: `papers.py`, `editions.py`, `subscribers.py`, for sending `outbox.py`, `decisions.py`,
-`pauses.py` and `relay_days.py`, for what comes back `bounces.py` and `mailboxes.py`, for pulling `fetches.py` and
-`sources.py`, for ranking `vectors.py`, for signing `secrets.py`. All statements go through SQLAlchemy Core. Nothing
-outside this package writes SQL, and nothing in it decides what is sent.
+aggregate holds the statements: `papers.py`, `editions.py`, for people `subscribers.py`, `members.py` and `letters.py`,
+for sending `outbox.py`, `decisions.py`, `pauses.py` and `relay_days.py`, for what comes back `bounces.py` and
+`mailboxes.py`, for pulling `fetches.py` and `sources.py`, for ranking `vectors.py`, for signing `secrets.py`. All
+statements go through SQLAlchemy Core. Nothing outside this package writes SQL, and nothing in it decides what is sent.
 """
 
 from digest.store.bounces import Bounces, Recorded
@@ -12,7 +12,9 @@ from digest.store.database import Database, database_exists, open_database
 from digest.store.decisions import Decisions
 from digest.store.editions import EditionOverview, Editions
 from digest.store.fetches import Fetches
+from digest.store.letters import Letters
 from digest.store.mailboxes import Mailboxes
+from digest.store.members import Members
 from digest.store.outbox import DeliveryLedger
 from digest.store.papers import Papers
 from digest.store.pauses import Pauses
@@ -30,7 +32,9 @@ __all__ = [
     "EditionOverview",
     "Editions",
     "Fetches",
+    "Letters",
     "Mailboxes",
+    "Members",
     "Papers",
     "Pauses",
     "Recorded",

@@ -42,7 +42,7 @@ from digest.store.bounces import bounces_of
 from digest.store.codec import decode, encode
 from digest.store.database import Database
 from digest.store.papers import in_groups
-from digest.store.subscribers import reachable, subscriber_of
+from digest.store.subscribers import people_of, reachable
 
 Merge = Callable[[Sequence[Announcement], Sequence[Signal]], Sequence[Candidate]]
 
@@ -187,7 +187,7 @@ class Editions:
             return decode(connection.execute(query).scalar_one(), tuple[SourceSummary, ...])
 
     def recipients(self, edition: Edition, shard: int = 1000) -> Iterator[tuple[Subscriber, ...]]:
-        """Who is still to get a delivery of this edition: reachable subscribers without one, in shards.
+        """Who is still to get a delivery of this edition: reachable subscribers without one, not paused, in shards.
 
         After `close_recipients` there are none: later subscribers wait for the next edition.
         """
@@ -204,13 +204,15 @@ class Editions:
                     )
                     .exists()
                 )
+                paused_until = schema.subscribers.c.paused_until
                 query = (
                     reachable(edition.list_id)
                     .where(schema.subscribers.c.id > after, ~has_delivery)
+                    .where(sa.or_(paused_until.is_(None), paused_until <= edition.due_on))
                     .order_by(schema.subscribers.c.id)
                     .limit(shard)
                 )
-                found = tuple(map(subscriber_of, connection.execute(query)))
+                found = people_of(connection, query)
             if not found:
                 return
             yield found

@@ -28,7 +28,7 @@ from sqlalchemy import (
 
 APPLICATION_ID = 0x44475354
 """SQLite's `PRAGMA application_id` of our files: "DGST"."""
-SCHEMA_VERSION = 8
+SCHEMA_VERSION = 9
 """`PRAGMA user_version`; equals the number of the newest migration."""
 
 
@@ -181,7 +181,54 @@ subscribers = Table(
     Column("subscription", String, nullable=False),
     # False: no longer in the config file she came from. She is kept, for the ledger's sake, and gets nothing.
     Column("listed", Boolean, nullable=False),
+    # She has signed up herself, or was added or imported: whatever the config says.
+    Column("signed_up", Boolean, nullable=False, server_default=text("0")),
+    # What is in this row is her own choice, which the config does not change any more.
+    Column("has_chosen", Boolean, nullable=False, server_default=text("0")),
+    Column("frequency", String),
+    Column("hour", Integer),
+    Column("paused_until", Date),
+    # NULL: before this was kept.
+    Column("created_at", UtcTime),
+    Column("confirmed_at", UtcTime),
     UniqueConstraint("list_id", "address_key"),
+)
+
+# What a subscriber said of a paper: the last word on each counts.
+votes = Table(
+    "votes",
+    metadata,
+    Column("subscriber_id", ForeignKey("subscribers.id"), primary_key=True),
+    Column("paper_id", String, primary_key=True),
+    Column("ballot", String, nullable=False),
+    Column("cast_at", UtcTime, nullable=False),
+)
+
+# Messages to single people: confirmations, answers. What has been sent keeps no text.
+letters = Table(
+    "letters",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("list_id", String, nullable=False),
+    Column("kind", String, nullable=False),
+    Column("address", String, nullable=False),
+    Column("address_key", String, nullable=False),
+    Column("message", LargeBinary, nullable=False),
+    Column("written_at", UtcTime, nullable=False),
+    Column("attempts", Integer, nullable=False, server_default=text("0")),
+    # NULL: it is settled, sent or given up.
+    Column("next_attempt_at", UtcTime),
+    Column("reply", Text, nullable=False, server_default=""),
+    Index("ix_letters_list_id_next_attempt_at", "list_id", "next_attempt_at"),
+    Index("ix_letters_list_id_address_key", "list_id", "address_key"),
+)
+
+# All that is left of those who were erased: a keyed hash (HMAC-SHA256) of the address, which stops an import.
+erasures = Table(
+    "erasures",
+    metadata,
+    Column("address_hash", LargeBinary(32), primary_key=True),
+    Column("erased_at", UtcTime, nullable=False),
 )
 
 # What this installation alone knows, made at random when it is first asked for: the key that signs links.

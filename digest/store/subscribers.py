@@ -1,35 +1,29 @@
-"""Subscribers and suppressions.
+"""Who is sent to, and suppressions. What members do themselves is `members.py`'s.
 
 Subscribers of a config file are synchronised before each edition; who has left it is kept but unlisted. An
-unsubscribe or a suppression always wins over the config.
+unsubscribe, a suppression or an erasure always wins over the config, and so do the preferences that she chose herself.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
-from enum import StrEnum
 from itertools import islice
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert
 
-from digest.model import Address, ListId, Profile, Subscriber, SubscriberId, Suppression
+from digest.members import Ballot, Subscription
+from digest.model import Address, ListId, PaperId, Profile, Subscriber, SubscriberId, Suppression, Vote
 from digest.store import schema
 from digest.store.codec import decode, encode
 from digest.store.database import Database
+from digest.store.papers import in_groups
 
 AT_ONCE = 1000
 """Subscribers in one statement."""
-
-
-class Subscription(StrEnum):
-    """The states of a subscription."""
-
-    UNCONFIRMED = "unconfirmed"
-    CONFIRMED = "confirmed"
-    UNSUBSCRIBED = "unsubscribed"
 
 
 def address_key(address: Address) -> str:
@@ -48,15 +42,18 @@ class Subscribers:
         table = schema.subscribers
         statement = insert(table)
         new = statement.excluded
+        changed = {name: _unless_chosen(new[name]) for name in ("name", "timezone", "language", "profile")}
         upsert = statement.on_conflict_do_update(
             index_elements=[table.c.list_id, table.c.address_key],
+            # One who signed up and did not confirm has now been put there by whoever runs the list.
             set_={
+                **changed,
                 "address": new.address,
-                "name": new.name,
-                "timezone": new.timezone,
-                "language": new.language,
-                "profile": new.profile,
                 "listed": True,
+                "subscription": sa.case(
+                    (table.c.subscription == Subscription.UNCONFIRMED, Subscription.CONFIRMED),
+                    else_=table.c.subscription,
+                ),
             },
         )
         people = iter(configured)
@@ -71,7 +68,7 @@ class Subscribers:
         if only:
             query = query.where(schema.subscribers.c.address_key.in_([address_key(Address(a)) for a in only]))
         with self._database.read() as connection:
-            return tuple(map(subscriber_of, connection.execute(query)))
+            return people_of(connection, query)
 
     def some_reachable(self, list_id: ListId, limit: int) -> tuple[Address, ...]:
         """The first few addresses of `reachable`."""
@@ -134,6 +131,11 @@ def _row(list_id: ListId, subscriber: Subscriber) -> dict[str, object]:
     }
 
 
+def _unless_chosen(value: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+    """The config's value, or the present one where she has chosen herself."""
+    return sa.case((schema.subscribers.c.has_chosen, schema.subscribers.c[str(value.key)]), else_=value)
+
+
 def suppress(connection: sa.Connection, address: Address, reason: str, now: datetime) -> bool:
     """`Subscribers.suppress` inside somebody's transaction."""
     added = connection.execute(
@@ -152,7 +154,8 @@ def is_reachable() -> sa.ColumnElement[bool]:
         .where(schema.suppressions.c.address_key == table.c.address_key)
         .exists()
     )
-    return sa.and_(table.c.subscription == Subscription.CONFIRMED, table.c.listed, ~suppressed)
+    wanted = sa.or_(table.c.listed, table.c.signed_up)
+    return sa.and_(table.c.subscription == Subscription.CONFIRMED, wanted, ~suppressed)
 
 
 def reachable(list_id: ListId) -> sa.Select[tuple[object, ...]]:
@@ -164,3 +167,22 @@ def subscriber_of(row: sa.Row[Any]) -> Subscriber:
     """A row of `subscribers` as a value."""
     profile = decode(row.profile, Profile)
     return Subscriber(SubscriberId(row.id), Address(row.address), row.name, row.timezone, profile, row.language)
+
+
+def people_of(connection: sa.Connection, query: sa.Select[Any]) -> tuple[Subscriber, ...]:
+    """The rows of `subscribers` that a query finds, with their votes in their profiles."""
+    people = tuple(map(subscriber_of, connection.execute(query)))
+    table = schema.votes
+    cast: dict[int, list[sa.Row[Any]]] = {}
+    for some in in_groups([person.id for person in people]):
+        votes = sa.select(table).where(table.c.subscriber_id.in_(some)).order_by(table.c.cast_at.desc())
+        for row in connection.execute(votes):
+            cast.setdefault(row.subscriber_id, []).append(row)
+    return tuple(_with_votes(person, cast[person.id]) if person.id in cast else person for person in people)
+
+
+def _with_votes(person: Subscriber, rows: Sequence[sa.Row[Any]]) -> Subscriber:
+    liked = tuple(Vote(PaperId(row.paper_id), row.cast_at) for row in rows if row.ballot != Ballot.LESS)
+    disliked = tuple(Vote(PaperId(row.paper_id), row.cast_at) for row in rows if row.ballot == Ballot.LESS)
+    profile = replace(person.profile, liked=person.profile.liked + liked, disliked=person.profile.disliked + disliked)
+    return replace(person, profile=profile)

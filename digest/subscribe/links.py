@@ -7,6 +7,7 @@ none. The list's id is in every page's path: several lists may share one `base_u
     {base_url}/unsubscribe/{list}/{token}      for people, and for one click (RFC 8058)
     {base_url}/preferences/{list}/{token}
     {base_url}/vote/{list}/{token}/more/{paper}   or less, save
+    {base_url}/confirm/{list}/{token}
     {base_url}/archive/{list}
     mailto:{local}+vote@{domain}?subject={token}%20more%20{paper}   (RFC 6068)
 
@@ -37,6 +38,19 @@ def list_links(mailing_list: MailingList, tokens: Callable[[], Tokens], mailbox:
     if mailbox:
         return _messages(mailbox, tokens)
     return ListLinks()
+
+
+def confirmation_page(mailing_list: MailingList, token: str) -> str:
+    """The page that confirms an address; empty where the list has no pages."""
+    if not mailing_list.base_url:
+        return ""
+    return f"{_percent_encoded(mailing_list.base_url)}/confirm/{quote(mailing_list.id, safe='')}/{token}"
+
+
+def mail_to(mailbox: Address, what: str) -> Address:
+    """The mailbox's own address for a purpose: `digest+subscribe@example.org` (RFC 5233)."""
+    local, _, domain = mailbox.rpartition("@")
+    return Address(f"{local}+{what}@{domain}")
 
 
 def _pages(base: str, list_id: str, tokens: Callable[[], Tokens]) -> ListLinks:

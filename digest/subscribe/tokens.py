@@ -3,6 +3,7 @@
 A token is `ID.SIGNATURE`: the subscriber's id, and an HMAC-SHA256 of it (RFC 2104) cut to 144 bits, under a key that is
 derived from the list's secret, the purpose and the list's id. So one made for unsubscribing does not vote, and one of a
 list means nothing to another. It holds no time: an old email's link to unsubscribe works as long as the key is known.
+One that confirms is `ID.TIME.SIGNATURE`, and holds for 72 hours.
 
 Bounce tags do the same for a delivery, in the local part of an envelope sender, which servers may fold to one case and
 which has room for 64 octets (RFC 5321 sections 2.4 and 4.5.3.1.1).
@@ -16,6 +17,7 @@ from __future__ import annotations
 import hmac
 import re
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from itsdangerous import Signer
@@ -30,6 +32,10 @@ TAG_SIGNATURE_BYTES = 16
 TAG_LENGTH = 11 + 2 * TAG_SIGNATURE_BYTES
 """The longest tag of the first 17 million million deliveries, whose ids take eleven hexadecimal digits."""
 _TOKEN = re.compile(r"(0|[1-9][0-9]{0,18})\.[A-Za-z0-9_-]{24}")
+_TIMED = re.compile(r"(0|[1-9][0-9]{0,18})\.([1-9][0-9]{0,10})\.[A-Za-z0-9_-]{24}")
+CONFIRMED_WITHIN = timedelta(hours=72)
+MINUTE = 60.0
+"""Seconds by which two hosts' clocks may differ."""
 _TAG = re.compile(r"(0|[1-9a-f][0-9a-f]{0,15})[0-9a-f]{32}")
 
 
@@ -39,6 +45,8 @@ class Purpose(StrEnum):
     UNSUBSCRIBE = "unsubscribe"
     PREFERENCES = "preferences"
     VOTE = "vote"
+    CONFIRM = "confirm"
+    """That the address is hers, and that she wants the list. Alone in holding for a time only."""
 
 
 _BOUNCE = "bounce"
@@ -75,6 +83,22 @@ class Tokens:
         value, given = found[1].encode(), token.encode()
         matches = [hmac.compare_digest(signer.sign(value), given) for signer in self._signers[purpose]]
         return SubscriberId(int(value)) if any(matches) else None
+
+    def sign_confirmation(self, subscriber_id: SubscriberId, now: datetime) -> str:
+        """The token that confirms an address, if it comes back within 72 hours."""
+        value = b"%d.%d" % (subscriber_id, int(now.timestamp()))
+        return self._signers[Purpose.CONFIRM][0].sign(value).decode()
+
+    def confirmed(self, token: str, now: datetime) -> SubscriberId | None:
+        """Whose address a token confirms; None for one that is not ours, or too old."""
+        found = _TIMED.fullmatch(token)
+        if not found:
+            return None
+        value, given = f"{found[1]}.{found[2]}".encode(), token.encode()
+        matches = [hmac.compare_digest(signer.sign(value), given) for signer in self._signers[Purpose.CONFIRM]]
+        age = now.timestamp() - int(found[2])
+        in_time = -MINUTE <= age <= CONFIRMED_WITHIN.total_seconds()
+        return SubscriberId(int(found[1])) if any(matches) and in_time else None
 
     def bounce_tag(self, delivery_id: DeliveryId) -> str:
         """The delivery's tag: lower-case letters and digits."""

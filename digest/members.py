@@ -1,0 +1,96 @@
+"""Who is on a list, and what she has said of herself. Values alone; `store/members.py` keeps them.
+
+A member came by the config, by a sign-up or an import, or by both; they live side by side. What she has once chosen
+herself, by mail or on a page, wins over the config, and an unsubscribe wins over everything but her own confirmation.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from enum import StrEnum
+
+from digest.model import Address, Frequency, ListId, PaperId, Profile, Subscriber, SubscriberId
+
+
+class Subscription(StrEnum):
+    """The states of a subscription."""
+
+    UNCONFIRMED = "unconfirmed"
+    CONFIRMED = "confirmed"
+    UNSUBSCRIBED = "unsubscribed"
+
+
+class Ballot(StrEnum):
+    """What a vote says of a paper."""
+
+    MORE = "more"
+    LESS = "less"
+    SAVE = "save"
+    """Kept for later; to the ranking it is a `more`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Preferences:
+    """What a member may choose. None: as the list has it."""
+
+    name: str = ""
+    profile: Profile = field(default_factory=Profile)
+    """Without votes: those are kept apart."""
+    timezone: str | None = None
+    language: str | None = None
+    frequency: Frequency | None = None
+    hour: int | None = None
+    """The hour of her own day, 0 to 23, at which she wants it."""
+    paused_until: date | None = None
+    """The first day on which she gets an edition again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """Somebody of whom a list knows, whether or not anything is sent to her."""
+
+    id: SubscriberId
+    list_id: ListId
+    address: Address
+    preferences: Preferences
+    subscription: Subscription
+    listed: bool
+    """She is in the config, or in its CSV, now."""
+    signed_up: bool
+    """She has signed up herself, or was added or imported."""
+    has_chosen: bool
+    """Her preferences are her own: the config does not change them any more."""
+    created_at: datetime | None = None
+    """None: before this was kept."""
+    confirmed_at: datetime | None = None
+
+    @property
+    def is_active(self) -> bool:
+        """Whether she is to get editions, suppression and pause apart."""
+        return self.subscription is Subscription.CONFIRMED and (self.listed or self.signed_up)
+
+    def as_subscriber(self) -> Subscriber:
+        """The same as whoever ranks and renders knows her; without votes."""
+        chosen = self.preferences
+        return Subscriber(self.id, self.address, chosen.name, chosen.timezone, chosen.profile, chosen.language)
+
+
+@dataclass(frozen=True, slots=True)
+class CastVote:
+    """What a member said of a paper; the later one on a paper counts."""
+
+    paper_id: PaperId
+    ballot: Ballot
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A message to one person, waiting to be sent. `message` is in wire form."""
+
+    id: int
+    address: Address
+    message: bytes
+    written_at: datetime
+    attempts: int

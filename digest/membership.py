@@ -1,0 +1,184 @@
+"""The one set of rules by which people join a list, choose, vote and leave, by mail and by web alike.
+
+| what comes                       | proof                            | what it does                                 |
+|----------------------------------|----------------------------------|----------------------------------------------|
+| a request to subscribe           | none                             | a letter with a token, at most one an        |
+|                                  |                                  | address and hour; nothing else               |
+| the letter's token               | within 72 h: the address is hers | confirmed; ends suppression and erasure      |
+| unsubscribe, preferences, a vote | its token, or mail proved hers   | done at once; the same again changes nothing |
+| export, erase                    | her preferences' token           | done at once                                 |
+
+Whoever asks learns nothing of who is subscribed: the answer is the same, and what there is to say goes to the address.
+`subscribe/commands.py` and the pages read what was asked; they decide nothing. `app.py` sends the letters.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from functools import cached_property, partial
+from typing import Any
+
+from digest.members import Ballot, CastVote, Member, Preferences
+from digest.model import Address, PaperId, Profile, SubscriberId, Topic
+from digest.render.language import Language, language_of
+from digest.render.message import Sign, mailbox
+from digest.settings import ListConfig
+from digest.store import Database, Letters, Members, Secrets
+from digest.store.members import hash_of
+from digest.subscribe import letters
+from digest.subscribe.letters import Headers, Text
+from digest.subscribe.links import confirmation_page, list_links, mail_to
+from digest.subscribe.tokens import Purpose, Tokens
+
+ONE_LETTER_IN = timedelta(hours=1)
+"""How often an address is written to at the request of somebody who has proved nothing."""
+ERASURE_KEY = "erasure key"
+"""The secret under which the addresses of those who were erased are hashed."""
+_SIGN_UP, _WELCOME = "sign-up", "welcome"
+
+
+class Membership:
+    """One list's members, and the rules for them."""
+
+    def __init__(self, config: ListConfig, database: Database, now: Callable[[], datetime]):
+        self.list = config.mailing_list
+        self.topics = config.topics
+        self.members = Members(database, self.list.id)
+        self.letters = Letters(database, self.list.id)
+        self._config = config
+        self._now = now
+        self._secrets = Secrets(database, now)
+
+    @cached_property
+    def tokens(self) -> Tokens:
+        """The list's signatures."""
+        return Tokens(self._secrets.signing_keys(self._config.keys), self.list.id)
+
+    def language(self, preferences: Preferences) -> Language:
+        """Hers, or the list's."""
+        return language_of(preferences.language or self.list.language)
+
+    def ask(self, address: Address, preferences: Preferences, in_reply_to: str = "") -> bool:
+        """Somebody wants to be subscribed, or says so: the address is asked. Whether a letter was written.
+
+        Preferences without any interest mean all of the list's topics.
+        """
+        member = self.members.find(address)
+        if member is not None and member.is_active:
+            text = letters.subscribed_already(self.language(member.preferences), self.list, self.page(member))
+            return self.write(_SIGN_UP, member, text, in_reply_to=in_reply_to, every=ONE_LETTER_IN)
+        wanted = replace(preferences, profile=self._with_interests(preferences.profile))
+        member = self.members.add(address, wanted, self._now(), confirmed=False)
+        token = self.tokens.sign_confirmation(member.id, self._now())
+        page = confirmation_page(self.list, token)
+        topics = [topic.name for topic in wanted.profile.topics]
+        text = letters.confirmation(self.language(wanted), self.list, page, token, topics)
+        return self.write(_SIGN_UP, member, text, "confirm", in_reply_to=in_reply_to, every=ONE_LETTER_IN)
+
+    def confirm(self, token: str) -> Member | None:
+        """The address is hers, and she wants the list. None for a token that is not ours, or too old."""
+        member_id = self.tokens.confirmed(token, self._now())
+        before = self.members.get(member_id) if member_id is not None else None
+        if before is None:
+            return None
+        if before.is_active:
+            return before
+        member = self.members.confirm(before.id, self._now())
+        if member is None:
+            return None
+        self._forgive(member.address)
+        topics = [topic.name for topic in member.preferences.profile.topics]
+        text = letters.welcome(self.language(member.preferences), self.list, self.page(member), topics)
+        self.write(_WELCOME, member, text)
+        return member
+
+    def member(self, purpose: Purpose, token: str) -> Member | None:
+        """Whose token it is; None for everything that proves nothing, and for whoever was erased."""
+        member_id: SubscriberId | None = self.tokens.verify(purpose, token)
+        return self.members.get(member_id) if member_id is not None else None
+
+    def unsubscribe(self, member: Member) -> bool:
+        """Ends her subscription; False where it had ended."""
+        return self.members.unsubscribe(member.id)
+
+    def choose(self, member: Member, preferences: Preferences) -> Member | None:
+        """Her preferences from now on. Without any interest they mean all of the list's topics."""
+        profile = self._with_interests(preferences.profile)
+        return self.members.choose(member.id, replace(preferences, profile=profile))
+
+    def vote(self, member: Member, paper_id: PaperId, ballot: Ballot) -> bool:
+        """Her last word on a paper; False where she had said so."""
+        return self.members.vote(member.id, CastVote(paper_id, ballot, self._now()))
+
+    def held(self, member: Member) -> dict[str, Any]:
+        """Everything that is held about her, as plain JSON values."""
+        return self.members.held(member)
+
+    def erase(self, member: Member) -> None:
+        """Forgets her; the config and imports do not bring her back, she herself may come again."""
+        self.members.erase(member, self._secrets.get_or_create(ERASURE_KEY), self._now())
+
+    def was_erased(self) -> Callable[[Address], bool]:
+        """Tells of an address whether it was erased by now, and must be neither imported nor taken from the config."""
+        key, erased = self._secrets.get(ERASURE_KEY), self.members.erased()
+        return lambda address: key is not None and bool(erased) and hash_of(address, key) in erased
+
+    def page(self, member: Member) -> str:
+        """The address of her preferences; empty where the list has no pages."""
+        links = list_links(self.list, lambda: self.tokens, None)
+        return links.reader(member.as_subscriber()).preferences
+
+    def write(
+        self,
+        kind: str,
+        member: Member,
+        text: Text,
+        reply_to: str = "",
+        *,
+        in_reply_to: str = "",
+        every: timedelta | None = None,
+    ) -> bool:
+        """Puts a letter to her among those to be sent; `reply_to` is what the mailbox is to do with an answer.
+
+        With `every`, unless the address had one of this kind within that time. Whether it was put.
+        """
+        domain = mailbox(self.list.from_).domain
+        back = self._config.mailbox
+        headers = Headers(
+            member.address,
+            member.preferences.name,
+            f"<{secrets.token_hex(16)}@{domain}>",
+            self._now(),
+            mail_to(back, reply_to) if back and reply_to else back,
+            in_reply_to,
+        )
+        message = letters.wire_form(self.list, headers, text, self._sign)
+        return self.letters.put(kind, member.address, message, self._now(), every)
+
+    @cached_property
+    def _sign(self) -> Sign | None:
+        if not self._config.signing:
+            return None
+        from digest.send.dkim import sign
+
+        return partial(sign, self._config.signing)
+
+    def _with_interests(self, profile: Profile) -> Profile:
+        others = profile.topics or profile.authors or profile.categories or profile.examples
+        return profile if others else replace(profile, topics=self.topics)
+
+    def _forgive(self, address: Address) -> None:
+        if (key := self._secrets.get(ERASURE_KEY)) is not None:
+            self.members.forgive(address, key)
+
+
+def named_topics(topics: Sequence[Topic], wanted: Sequence[str]) -> tuple[Topic, ...]:
+    """What somebody follows who wrote these words: the list's topics by their names, all else as topics of her own."""
+    by_name = {topic.name.casefold(): topic for topic in topics}
+    words = [" ".join(each.split()) for each in wanted]
+    found = (by_name.get(each.casefold()) or by_name.get(each.casefold().replace(" ", "-")) or Topic(each, each)
+             for each in words if each)  # fmt: skip
+    return tuple(dict.fromkeys(found))

@@ -1,0 +1,294 @@
+"""What members do and choose: sign-ups, confirmations, preferences, votes, and their right to be told and forgotten.
+
+The rules of who may do what are `digest/membership.py`'s; here each method is one durable transaction. Who gets
+editions is `subscribers.py`'s.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.sqlite import insert
+
+from digest.members import Ballot, CastVote, Member, Preferences, Subscription
+from digest.model import Address, Frequency, ListId, PaperId, Profile, SubscriberId
+from digest.store import schema
+from digest.store.codec import decode, encode
+from digest.store.database import Database
+from digest.store.subscribers import address_key
+
+AT_ONCE = 500
+"""Members read in one statement."""
+
+table = schema.subscribers
+
+
+class Members:
+    """The members of one list."""
+
+    def __init__(self, database: Database, list_id: ListId):
+        self._database = database
+        self._list_id = list_id
+
+    def get(self, member_id: SubscriberId) -> Member | None:
+        """The member with this id; None where there is none, or she was erased."""
+        return self._one(table.c.id == member_id)
+
+    def find(self, address: Address) -> Member | None:
+        """The member with this address, however it is spelt."""
+        return self._one(table.c.address_key == address_key(address))
+
+    def all(self) -> Iterator[Member]:
+        """Everybody who was not erased, in the order in which they came."""
+        after = 0
+        while True:
+            query = sa.select(table).where(self._here(), table.c.id > after).order_by(table.c.id).limit(AT_ONCE)
+            with self._database.read() as connection:
+                rows = connection.execute(query).all()
+            if not rows:
+                return
+            yield from map(_member, rows)
+            after = rows[-1].id
+
+    def add(self, address: Address, preferences: Preferences, now: datetime, *, confirmed: bool) -> Member:
+        """Signs somebody up, `confirmed` where whoever runs the list answers for her consent.
+
+        Whoever is confirmed already is left as she is: that somebody asks in her name must change nothing. Else what
+        was said last counts, once she confirms.
+        """
+        state = Subscription.CONFIRMED if confirmed else Subscription.UNCONFIRMED
+        row = {
+            "list_id": self._list_id,
+            "address": address,
+            "address_key": address_key(address),
+            "subscription": state,
+            "listed": False,
+            "signed_up": True,
+            "has_chosen": True,
+            "created_at": now,
+            "confirmed_at": now if confirmed else None,
+            **_columns(preferences),
+        }
+        statement = insert(table).values(row)
+        again = statement.on_conflict_do_update(
+            index_elements=[table.c.list_id, table.c.address_key],
+            set_={**_columns(preferences), "has_chosen": True},
+            where=table.c.subscription != Subscription.CONFIRMED,
+        )
+        with self._database.write() as connection:
+            connection.execute(again)
+            found = connection.execute(
+                sa.select(table).where(self._here(), table.c.address_key == address_key(address))
+            )
+            member = _member(found.one())
+            if confirmed and member.subscription is Subscription.UNCONFIRMED:
+                member = _confirm(connection, member, now)
+        return member
+
+    def confirm(self, member_id: SubscriberId, now: datetime) -> Member | None:
+        """She has proved that the address is hers and that she wants it: whatever stood against it is over."""
+        with self._database.write() as connection:
+            row = connection.execute(sa.select(table).where(self._here(), table.c.id == member_id)).one_or_none()
+            return _confirm(connection, _member(row), now) if row else None
+
+    def unsubscribe(self, member_id: SubscriberId) -> bool:
+        """Ends a subscription for good; False where it had ended. What is queued for her becomes `cancelled`."""
+        with self._database.write() as connection:
+            ended = connection.execute(
+                sa.update(table)
+                .where(self._here(), table.c.id == member_id, table.c.subscription != Subscription.UNSUBSCRIBED)
+                .values(subscription=Subscription.UNSUBSCRIBED)
+            )
+            return ended.rowcount > 0
+
+    def choose(self, member_id: SubscriberId, preferences: Preferences) -> Member | None:
+        """Her own preferences, which the config does not change any more."""
+        with self._database.write() as connection:
+            connection.execute(
+                sa.update(table)
+                .where(self._here(), table.c.id == member_id)
+                .values(**_columns(preferences), has_chosen=True)
+            )
+        return self.get(member_id)
+
+    def vote(self, member_id: SubscriberId, vote: CastVote) -> bool:
+        """Keeps her last word on a paper; False where that is what she had said before."""
+        votes = schema.votes
+        row = {"subscriber_id": member_id, "paper_id": vote.paper_id, "ballot": vote.ballot, "cast_at": vote.at}
+        statement = insert(votes).values(row)
+        with self._database.write() as connection:
+            changed = connection.execute(
+                statement.on_conflict_do_update(
+                    index_elements=[votes.c.subscriber_id, votes.c.paper_id],
+                    set_={"ballot": vote.ballot, "cast_at": vote.at},
+                    where=votes.c.ballot != vote.ballot,
+                )
+            )
+            return changed.rowcount > 0
+
+    def votes(self, member_id: SubscriberId) -> tuple[CastVote, ...]:
+        """All her votes, newest first."""
+        votes = schema.votes
+        query = sa.select(votes).where(votes.c.subscriber_id == member_id).order_by(votes.c.cast_at.desc())
+        with self._database.read() as connection:
+            rows = connection.execute(query).all()
+        return tuple(CastVote(PaperId(row.paper_id), Ballot(row.ballot), row.cast_at) for row in rows)
+
+    def held(self, member: Member) -> dict[str, Any]:
+        """Everything that is held about her, as plain JSON values."""
+        deliveries, editions, bounces = schema.deliveries, schema.editions, schema.bounces
+        sent = (
+            sa.select(deliveries, editions.c.number, editions.c.due_on)
+            .join_from(deliveries, editions, deliveries.c.edition_id == editions.c.id)
+            .where(deliveries.c.subscriber_id == member.id)
+            .order_by(deliveries.c.id)
+        )
+        returned = (
+            sa.select(bounces)
+            .join_from(bounces, deliveries, bounces.c.delivery_id == deliveries.c.id)
+            .where(deliveries.c.subscriber_id == member.id)
+        )
+        gone, letters = schema.suppressions, schema.letters
+        written = sa.select(letters.c.kind, letters.c.written_at, letters.c.reply).where(
+            letters.c.list_id == self._list_id, letters.c.address_key == address_key(member.address)
+        )
+        with self._database.read() as connection:
+            row = connection.execute(sa.select(table).where(table.c.id == member.id)).one()
+            suppression = connection.execute(
+                sa.select(gone).where(gone.c.address_key == address_key(member.address))
+            ).one_or_none()
+            return {
+                "list": member.list_id,
+                "subscriber": _plain(row),
+                "votes": [
+                    {"paper": vote.paper_id, "vote": vote.ballot, "at": vote.at.isoformat()}
+                    for vote in self.votes(member.id)
+                ],
+                "suppression": _plain(suppression) if suppression else None,
+                "deliveries": [_plain(each) for each in connection.execute(sent)],
+                "bounces": [_plain(each) for each in connection.execute(returned)],
+                "letters": [_plain(each) for each in connection.execute(written)],
+            }
+
+    def erase(self, member: Member, key: bytes, now: datetime) -> None:
+        """Forgets her: all that is left is a keyed hash of the address, and that so many deliveries were made."""
+        deliveries, bounces = schema.deliveries, schema.bounces
+        hers = sa.select(deliveries.c.id).where(deliveries.c.subscriber_id == member.id)
+        nobody = f"erased-{member.id}"
+        with self._database.write() as connection:
+            for others, column in (
+                (schema.letters, schema.letters.c.address_key),
+                (schema.suppressions, schema.suppressions.c.address_key),
+            ):
+                connection.execute(sa.delete(others).where(column == address_key(member.address)))
+            connection.execute(sa.delete(schema.votes).where(schema.votes.c.subscriber_id == member.id))
+            connection.execute(sa.update(bounces).where(bounces.c.delivery_id.in_(hers)).values(diagnostic=""))
+            connection.execute(
+                sa.update(deliveries)
+                .where(deliveries.c.subscriber_id == member.id)
+                .values(address=nobody, picks="[]", beside="{}", reply="")
+            )
+            connection.execute(
+                sa.update(table)
+                .where(table.c.id == member.id)
+                .values(
+                    **_columns(Preferences()),
+                    address=nobody,
+                    address_key=nobody,
+                    subscription=Subscription.UNSUBSCRIBED,
+                    listed=False,
+                    signed_up=False,
+                    has_chosen=True,
+                    created_at=None,
+                    confirmed_at=None,
+                )
+            )
+            connection.execute(
+                insert(schema.erasures)
+                .values(address_hash=hash_of(member.address, key), erased_at=now)
+                .on_conflict_do_nothing()
+            )
+
+    def erased(self) -> frozenset[bytes]:
+        """The hashes (`hash_of`) of all who were erased from any list of the database."""
+        with self._database.read() as connection:
+            return frozenset(connection.execute(sa.select(schema.erasures.c.address_hash)).scalars())
+
+    def forgive(self, address: Address, key: bytes) -> None:
+        """She came again, by herself: nothing is left of the erasure."""
+        erasures = schema.erasures
+        with self._database.write() as connection:
+            connection.execute(sa.delete(erasures).where(erasures.c.address_hash == hash_of(address, key)))
+
+    def _here(self) -> sa.ColumnElement[bool]:
+        return sa.and_(table.c.list_id == self._list_id, ~table.c.address_key.startswith("erased-"))
+
+    def _one(self, condition: sa.ColumnElement[bool]) -> Member | None:
+        with self._database.read() as connection:
+            row = connection.execute(sa.select(table).where(self._here(), condition)).one_or_none()
+        return _member(row) if row else None
+
+
+def hash_of(address: Address, key: bytes) -> bytes:
+    """HMAC-SHA256 of the address as it is compared: without the key nobody can try addresses against it."""
+    return hmac.digest(key, address_key(address).encode(), "sha256")
+
+
+def _confirm(connection: sa.Connection, member: Member, now: datetime) -> Member:
+    connection.execute(
+        sa.update(table)
+        .where(table.c.id == member.id)
+        .values(subscription=Subscription.CONFIRMED, signed_up=True, confirmed_at=now)
+    )
+    gone = schema.suppressions.c.address_key == address_key(member.address)
+    connection.execute(sa.delete(schema.suppressions).where(gone))
+    return replace(member, subscription=Subscription.CONFIRMED, signed_up=True, confirmed_at=now)
+
+
+def _columns(preferences: Preferences) -> dict[str, Any]:
+    return {
+        "name": preferences.name,
+        "profile": encode(preferences.profile),
+        "timezone": preferences.timezone,
+        "language": preferences.language,
+        "frequency": preferences.frequency,
+        "hour": preferences.hour,
+        "paused_until": preferences.paused_until,
+    }
+
+
+def _member(row: sa.Row[Any]) -> Member:
+    preferences = Preferences(
+        row.name,
+        decode(row.profile, Profile),
+        row.timezone,
+        row.language,
+        Frequency(row.frequency) if row.frequency else None,
+        row.hour,
+        row.paused_until,
+    )
+    return Member(
+        SubscriberId(row.id),
+        ListId(row.list_id),
+        Address(row.address),
+        preferences,
+        Subscription(row.subscription),
+        row.listed,
+        row.signed_up,
+        row.has_chosen,
+        row.created_at,
+        row.confirmed_at,
+    )
+
+
+def _plain(row: sa.Row[*tuple[Any, ...]]) -> dict[str, Any]:
+    """A row as JSON has it."""
+    return {
+        name: value if value is None or isinstance(value, bool | int | float | str) else str(value)
+        for name, value in row._mapping.items()
+    }
