@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import gc
 import secrets
-from collections.abc import Callable, Collection, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from email.utils import parseaddr
@@ -300,7 +300,7 @@ class App:
         if paused := self.hold.pause():
             raise SendError(f"{self.list.id}: {paused}")
         stop = stop or asyncio.Event()
-        self.subscribers.synchronise(self.list.id, self._configured())
+        self.membership.synchronise()
         named = self._named(only)
         anybody = bool(named or self.subscribers.some_reachable(self.list.id, 1))
         day = due_on or life.due_on(self.list, self._now())
@@ -482,14 +482,6 @@ class App:
             for relay in self.config.relays
         )
 
-    def _configured(self) -> Iterator[Subscriber]:
-        was_erased = self.membership.was_erased()
-        return (
-            Subscriber(SubscriberId(0), s.address, s.name, s.timezone, s.profile, s.language)
-            for s in self.config.subscribers
-            if not was_erased(s.address)
-        )
-
     def _named(self, only: Collection[str]) -> tuple[Address, ...]:
         """The addresses that were asked for, as the store has them. Raises ConfigError for a stranger."""
         if not only:
@@ -504,7 +496,7 @@ class App:
         departed = self.subscribers.departed(self.list.id)
         people = tuple(
             replace(s, id=ids.get(s.address.casefold(), SubscriberId(0)))
-            for s in self._configured()
+            for s in self.membership.configured()
             if s.address.casefold() not in departed
         )
         return _named(people, only, self.config.path)

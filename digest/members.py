@@ -21,6 +21,33 @@ class Subscription(StrEnum):
     UNSUBSCRIBED = "unsubscribed"
 
 
+class Standing(StrEnum):
+    """How somebody stands with a list today: what alone decides whether anything is sent to her."""
+
+    CONFIRMED = "confirmed"
+    PAUSED = "paused"
+    UNCONFIRMED = "unconfirmed"
+    UNSUBSCRIBED = "unsubscribed"
+    SUPPRESSED = "suppressed"
+    UNLISTED = "unlisted"
+    """She was in the config, is not any more, and has never signed up."""
+
+
+class Admission(StrEnum):
+    """What becomes of somebody whom whoever runs the list puts on it."""
+
+    ADDED = "added"
+    MEMBER = "member"
+    """She is one: she is left as she is."""
+    UNSUBSCRIBED = "unsubscribed"
+    SUPPRESSED = "suppressed"
+    ERASED = "erased"
+    NOTED = "noted"
+    """She was unknown, and has unsubscribed elsewhere: that is kept, so that nobody adds her."""
+    LEFT_OUT = "left out"
+    """Where she comes from, nothing was sent to her either."""
+
+
 class Ballot(StrEnum):
     """What a vote says of a paper."""
 
@@ -64,16 +91,67 @@ class Member:
     created_at: datetime | None = None
     """None: before this was kept."""
     confirmed_at: datetime | None = None
+    suppressed: bool = False
+    """No list sends to her address."""
 
     @property
     def is_active(self) -> bool:
         """Whether she is to get editions, suppression and pause apart."""
         return self.subscription is Subscription.CONFIRMED and (self.listed or self.signed_up)
 
+    def standing(self, today: date) -> Standing:
+        """How she stands on that day; of several reasons to send nothing, the one that lasts longest."""
+        if self.subscription is Subscription.UNSUBSCRIBED:
+            return Standing.UNSUBSCRIBED
+        if self.suppressed:
+            return Standing.SUPPRESSED
+        if self.subscription is Subscription.UNCONFIRMED:
+            return Standing.UNCONFIRMED
+        if not self.is_active:
+            return Standing.UNLISTED
+        paused = self.preferences.paused_until is not None and today < self.preferences.paused_until
+        return Standing.PAUSED if paused else Standing.CONFIRMED
+
     def as_subscriber(self) -> Subscriber:
         """The same as whoever ranks and renders knows her; without votes."""
         chosen = self.preferences
         return Subscriber(self.id, self.address, chosen.name, chosen.timezone, chosen.profile, chosen.language)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """Somebody to be put on a list, as a file or a command names her."""
+
+    address: Address
+    preferences: Preferences
+    standing: Standing = Standing.CONFIRMED
+    """How she stood where she comes from."""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What a list knows of an address."""
+
+    subscription: Subscription | None = None
+    """None: it has never heard of it."""
+    is_active: bool = False
+    suppressed: bool = False
+    erased: bool = False
+
+
+def admission(standing: Standing, known: Known) -> Admission:
+    """Whether somebody may be put on a list by others than herself. An unsubscribe and an erasure always win."""
+    if known.erased:
+        return Admission.ERASED
+    if known.subscription is Subscription.UNSUBSCRIBED:
+        return Admission.UNSUBSCRIBED
+    if known.suppressed:
+        return Admission.SUPPRESSED
+    if known.is_active:
+        return Admission.MEMBER
+    if standing is Standing.UNSUBSCRIBED:
+        return Admission.NOTED
+    return Admission.ADDED if standing in (Standing.CONFIRMED, Standing.PAUSED) else Admission.LEFT_OUT
 
 
 @dataclass(frozen=True, slots=True)

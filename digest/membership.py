@@ -7,6 +7,8 @@
 | the letter's token               | within 72 h: the address is hers | confirmed; ends suppression and erasure      |
 | unsubscribe, preferences, a vote | its token, or mail proved hers   | done at once; the same again changes nothing |
 | export, erase                    | her preferences' token           | done at once                                 |
+| a name in the config, `digest    | whoever runs the list answers    | confirmed; but never who has unsubscribed,   |
+| subscribers add` or `import`     | for her consent                  | was erased, or whose address is suppressed   |
 
 Whoever asks learns nothing of who is subscribed: the answer is the same, and what there is to say goes to the address.
 `subscribe/commands.py` and the pages read what was asked; they decide nothing. `app.py` sends the letters.
@@ -15,18 +17,30 @@ Whoever asks learns nothing of who is subscribed: the answer is the same, and wh
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from functools import cached_property, partial
 from typing import Any
+from zoneinfo import ZoneInfo
 
-from digest.members import Ballot, CastVote, Member, Preferences
-from digest.model import Address, PaperId, Profile, SubscriberId, Topic
+from digest.members import (
+    Admission,
+    Ballot,
+    CastVote,
+    Entry,
+    Known,
+    Member,
+    Preferences,
+    Standing,
+    admission,
+)
+from digest.model import Address, Paper, PaperId, Profile, Subscriber, SubscriberId, Topic
 from digest.render.language import Language, language_of
 from digest.render.message import Sign, mailbox
 from digest.settings import ListConfig
-from digest.store import Database, Letters, Members, Secrets
+from digest.store import Database, Letters, Members, Papers, Secrets, Subscribers
 from digest.store.members import hash_of
 from digest.subscribe import letters
 from digest.subscribe.letters import Headers, Text
@@ -37,7 +51,8 @@ ONE_LETTER_IN = timedelta(hours=1)
 """How often an address is written to at the request of somebody who has proved nothing."""
 ERASURE_KEY = "erasure key"
 """The secret under which the addresses of those who were erased are hashed."""
-_SIGN_UP, _WELCOME = "sign-up", "welcome"
+ONCE = timedelta(days=36_500)
+_SIGN_UP, _WELCOME, _INVITATION = "sign-up", "welcome", "invitation"
 
 
 class Membership:
@@ -48,6 +63,8 @@ class Membership:
         self.topics = config.topics
         self.members = Members(database, self.list.id)
         self.letters = Letters(database, self.list.id)
+        self._subscribers = Subscribers(database)
+        self._papers = Papers(database)
         self._config = config
         self._now = now
         self._secrets = Secrets(database, now)
@@ -61,6 +78,43 @@ class Membership:
         """Hers, or the list's."""
         return language_of(preferences.language or self.list.language)
 
+    @property
+    def today(self) -> date:
+        """The day it is where the list is."""
+        return self._now().astimezone(ZoneInfo(self.list.timezone)).date()
+
+    def configured(self) -> Iterator[Subscriber]:
+        """The config's people, without those who were erased; their ids are the store's to give."""
+        was_erased = self.was_erased()
+        return (
+            Subscriber(SubscriberId(0), s.address, s.name, s.timezone, s.profile, s.language)
+            for s in self._config.subscribers
+            if not was_erased(s.address)
+        )
+
+    def synchronise(self) -> None:
+        """Makes the config's people the listed ones."""
+        self._subscribers.synchronise(self.list.id, self.configured())
+
+    def enrol(self, people: Iterable[Entry], *, keep: bool = True) -> Counter[Admission]:
+        """Puts people on the list for whose consent whoever runs it answers: all of them, or nobody if this raises.
+
+        Without `keep`, only tells what would become of them. Each address may be there once.
+        """
+        entries = (replace(each, preferences=self._interested(each.preferences)) for each in people)
+        return self.members.enrol(entries, self.was_erased(), self._now(), keep=keep)
+
+    def invite(self, address: Address, preferences: Preferences) -> Admission | None:
+        """Asks an address whether it wants the list, once and never again: for whoever runs the list.
+
+        None where a letter was written; else why not. She may have unsubscribed or been erased: it is hers to confirm.
+        """
+        member = self.members.find(address)
+        known = Known(is_active=member.is_active, suppressed=member.suppressed) if member else Known()
+        if known.is_active or known.suppressed:
+            return admission(Standing.CONFIRMED, known)
+        return None if self._ask(address, preferences, _INVITATION, ONCE) else Admission.LEFT_OUT
+
     def ask(self, address: Address, preferences: Preferences, in_reply_to: str = "") -> bool:
         """Somebody wants to be subscribed, or says so: the address is asked. Whether a letter was written.
 
@@ -70,13 +124,18 @@ class Membership:
         if member is not None and member.is_active:
             text = letters.subscribed_already(self.language(member.preferences), self.list, self.page(member))
             return self.write(_SIGN_UP, member, text, in_reply_to=in_reply_to, every=ONE_LETTER_IN)
-        wanted = replace(preferences, profile=self._with_interests(preferences.profile))
+        return self._ask(address, preferences, _SIGN_UP, ONE_LETTER_IN, in_reply_to)
+
+    def _ask(
+        self, address: Address, preferences: Preferences, kind: str, every: timedelta, in_reply_to: str = ""
+    ) -> bool:
+        wanted = self._interested(preferences)
         member = self.members.add(address, wanted, self._now(), confirmed=False)
         token = self.tokens.sign_confirmation(member.id, self._now())
         page = confirmation_page(self.list, token)
         topics = [topic.name for topic in wanted.profile.topics]
         text = letters.confirmation(self.language(wanted), self.list, page, token, topics)
-        return self.write(_SIGN_UP, member, text, "confirm", in_reply_to=in_reply_to, every=ONE_LETTER_IN)
+        return self.write(kind, member, text, "confirm", in_reply_to=in_reply_to, every=every)
 
     def confirm(self, token: str) -> Member | None:
         """The address is hers, and she wants the list. None for a token that is not ours, or too old."""
@@ -106,8 +165,15 @@ class Membership:
 
     def choose(self, member: Member, preferences: Preferences) -> Member | None:
         """Her preferences from now on. Without any interest they mean all of the list's topics."""
-        profile = self._with_interests(preferences.profile)
-        return self.members.choose(member.id, replace(preferences, profile=profile))
+        return self.members.choose(member.id, self._interested(preferences))
+
+    def learn_from(self, member: Member, papers: Sequence[Paper]) -> int:
+        """More like these, from now on: her examples, beside those that she has. How many are new."""
+        self._papers.keep(papers)
+        profile = member.preferences.profile
+        examples = tuple(dict.fromkeys((*profile.examples, *(paper.id for paper in papers))))
+        self.choose(member, replace(member.preferences, profile=replace(profile, examples=examples)))
+        return len(examples) - len(profile.examples)
 
     def vote(self, member: Member, paper_id: PaperId, ballot: Ballot) -> bool:
         """Her last word on a paper; False where she had said so."""
@@ -166,9 +232,11 @@ class Membership:
 
         return partial(sign, self._config.signing)
 
-    def _with_interests(self, profile: Profile) -> Profile:
-        others = profile.topics or profile.authors or profile.categories or profile.examples
-        return profile if others else replace(profile, topics=self.topics)
+    def _interested(self, preferences: Preferences) -> Preferences:
+        """With all of the list's topics, where no interest is named."""
+        if preferences.profile == Profile():
+            return replace(preferences, profile=Profile(self.topics))
+        return preferences
 
     def _forgive(self, address: Address) -> None:
         if (key := self._secrets.get(ERASURE_KEY)) is not None:

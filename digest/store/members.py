@@ -7,15 +7,19 @@ editions is `subscribers.py`'s.
 from __future__ import annotations
 
 import hmac
-from collections.abc import Iterator
+import json
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
-from datetime import datetime
+from datetime import date, datetime
+from itertools import islice
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert
 
-from digest.members import Ballot, CastVote, Member, Preferences, Subscription
+from digest.members import Admission, Ballot, CastVote, Entry, Known, Member, Preferences, Subscription, admission
 from digest.model import Address, Frequency, ListId, PaperId, Profile, SubscriberId
 from digest.store import schema
 from digest.store.codec import decode, encode
@@ -23,9 +27,13 @@ from digest.store.database import Database
 from digest.store.subscribers import address_key
 
 AT_ONCE = 500
-"""Members read in one statement."""
+"""Members read or written in one statement."""
 
 table = schema.subscribers
+suppressed = (
+    sa.select(schema.suppressions.c.address_key).where(schema.suppressions.c.address_key == table.c.address_key).exists()
+)
+everything = sa.select(table, suppressed.label("suppressed"))
 
 
 class Members:
@@ -47,7 +55,7 @@ class Members:
         """Everybody who was not erased, in the order in which they came."""
         after = 0
         while True:
-            query = sa.select(table).where(self._here(), table.c.id > after).order_by(table.c.id).limit(AT_ONCE)
+            query = everything.where(self._here(), table.c.id > after).order_by(table.c.id).limit(AT_ONCE)
             with self._database.read() as connection:
                 rows = connection.execute(query).all()
             if not rows:
@@ -82,18 +90,80 @@ class Members:
         )
         with self._database.write() as connection:
             connection.execute(again)
-            found = connection.execute(
-                sa.select(table).where(self._here(), table.c.address_key == address_key(address))
-            )
+            found = connection.execute(everything.where(self._here(), table.c.address_key == address_key(address)))
             member = _member(found.one())
             if confirmed and member.subscription is Subscription.UNCONFIRMED:
                 member = _confirm(connection, member, now)
         return member
 
+    def enrol(
+        self, people: Iterable[Entry], was_erased: Callable[[Address], bool], now: datetime, *, keep: bool = True
+    ) -> Counter[Admission]:
+        """Puts people on the list, each address once, in one transaction; what `admission` says of each is counted.
+
+        They are read to the end before the transaction begins: what their reader raises leaves nothing behind, and
+        nobody waits for it. Without `keep` nothing is written.
+        """
+        counts: Counter[Admission] = Counter()
+        with tempfile.TemporaryFile("w+", encoding="utf-8") as spool:
+            for person in people:
+                json.dump({**_as_row(person), "erased": was_erased(person.address)}, spool)
+                spool.write("\n")
+            spool.seek(0)
+            with self._database.write() if keep else self._database.read() as connection:
+                while some := [json.loads(line) for line in islice(spool, AT_ONCE)]:
+                    counts += self._enrol(connection, some, now, keep=keep)
+        return counts
+
+    def _enrol(
+        self, connection: sa.Connection, rows: list[dict[str, Any]], now: datetime, *, keep: bool
+    ) -> Counter[Admission]:
+        known = self._known(connection, [row["address_key"] for row in rows])
+        by_fate: dict[Admission, list[dict[str, Any]]] = {}
+        for row in rows:
+            what = replace(known.get(row["address_key"], Known()), erased=row.pop("erased"))
+            by_fate.setdefault(admission(row.pop("standing"), what), []).append(row)
+        if keep and (added := by_fate.get(Admission.ADDED)):
+            for row in added:
+                paused = row["paused_until"]
+                row["paused_until"] = date.fromisoformat(paused) if paused else None
+            arrival = {"subscription": Subscription.CONFIRMED, "signed_up": True, "has_chosen": True}
+            statement = insert(table).values(
+                list_id=self._list_id, listed=False, created_at=now, confirmed_at=now, **arrival
+            )
+            new = statement.excluded
+            changed = {name: new[name] for name in (*_columns(Preferences()), *arrival, "confirmed_at")}
+            again = statement.on_conflict_do_update(
+                index_elements=[table.c.list_id, table.c.address_key], set_=changed
+            )
+            connection.execute(again, added)
+        if keep and (noted := by_fate.get(Admission.NOTED)):
+            connection.execute(
+                insert(table)
+                .values(list_id=self._list_id, subscription=Subscription.UNSUBSCRIBED, listed=False, created_at=now)
+                .on_conflict_do_update(
+                    index_elements=[table.c.list_id, table.c.address_key],
+                    set_={"subscription": Subscription.UNSUBSCRIBED},
+                ),
+                [{name: row[name] for name in ("address", "address_key", "name", "profile")} for row in noted],
+            )
+        return Counter({fate: len(some) for fate, some in by_fate.items()})
+
+    def _known(self, connection: sa.Connection, keys: list[str]) -> dict[str, Known]:
+        gone = schema.suppressions.c.address_key
+        suppressed = set(connection.execute(sa.select(gone).where(gone.in_(keys))).scalars())
+        query = sa.select(table.c.address_key, table.c.subscription, table.c.listed, table.c.signed_up)
+        rows = connection.execute(query.where(self._here(), table.c.address_key.in_(keys)))
+        found = {key: Known(suppressed=True) for key in suppressed}
+        for row in rows:
+            active = row.subscription == Subscription.CONFIRMED and (row.listed or row.signed_up)
+            found[row.address_key] = Known(Subscription(row.subscription), active, row.address_key in suppressed)
+        return found
+
     def confirm(self, member_id: SubscriberId, now: datetime) -> Member | None:
         """She has proved that the address is hers and that she wants it: whatever stood against it is over."""
         with self._database.write() as connection:
-            row = connection.execute(sa.select(table).where(self._here(), table.c.id == member_id)).one_or_none()
+            row = connection.execute(everything.where(self._here(), table.c.id == member_id)).one_or_none()
             return _confirm(connection, _member(row), now) if row else None
 
     def unsubscribe(self, member_id: SubscriberId) -> bool:
@@ -230,7 +300,7 @@ class Members:
 
     def _one(self, condition: sa.ColumnElement[bool]) -> Member | None:
         with self._database.read() as connection:
-            row = connection.execute(sa.select(table).where(self._here(), condition)).one_or_none()
+            row = connection.execute(everything.where(self._here(), condition)).one_or_none()
         return _member(row) if row else None
 
 
@@ -247,7 +317,20 @@ def _confirm(connection: sa.Connection, member: Member, now: datetime) -> Member
     )
     gone = schema.suppressions.c.address_key == address_key(member.address)
     connection.execute(sa.delete(schema.suppressions).where(gone))
-    return replace(member, subscription=Subscription.CONFIRMED, signed_up=True, confirmed_at=now)
+    return replace(
+        member, subscription=Subscription.CONFIRMED, signed_up=True, confirmed_at=now, suppressed=False
+    )
+
+
+def _as_row(person: Entry) -> dict[str, Any]:
+    paused = person.preferences.paused_until
+    return {
+        "address": person.address,
+        "address_key": address_key(person.address),
+        "standing": person.standing,
+        **_columns(person.preferences),
+        "paused_until": paused.isoformat() if paused else None,
+    }
 
 
 def _columns(preferences: Preferences) -> dict[str, Any]:
@@ -283,6 +366,7 @@ def _member(row: sa.Row[Any]) -> Member:
         row.has_chosen,
         row.created_at,
         row.confirmed_at,
+        row.suppressed,
     )
 
 

@@ -7,7 +7,7 @@ Called by `app.py` (after a pull) and by `editions.py` (inside the transaction t
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
@@ -22,6 +22,9 @@ T = TypeVar("T")
 
 IN_A_STATEMENT = 500
 """Values bound in one IN list; SQLite's limit is 32,766, its planner likes them short."""
+
+LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
+"""When a paper was first seen that is no news: a whole library must not crowd the newest ones out of `background`."""
 
 AnnouncementKey = tuple[str, PaperId, AnnounceType, int]
 """source, paper, type, version: two announcements with the same key are one."""
@@ -43,6 +46,13 @@ class Papers:
         """Keeps what a pull gave; what was known already stays as it was."""
         with self._database.write() as connection:
             record(connection, list_id, reports, now)
+
+    def keep(self, papers: Collection[Paper]) -> None:
+        """Keeps papers that no source announced, such as those of a person's library; what was known stays."""
+        rows = [{"id": paper.id, "paper": encode(paper), "first_seen_at": LONG_AGO} for paper in papers]
+        if rows:
+            with self._database.write() as connection:
+                connection.execute(insert(schema.papers).on_conflict_do_nothing(), rows)
 
     def unseen(self, list_id: ListId, announcements: Iterable[Announcement]) -> tuple[Announcement, ...]:
         """Those that no earlier pull for this list recorded, each once."""

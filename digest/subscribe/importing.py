@@ -1,7 +1,7 @@
 """Files that people already have: a list's members as CSV, a person's library as BibTeX.
 
 Reads a file and returns values with every mistake found, each with its line; it never stops at the first and knows
-nothing of a list's topics or of the store. `digest.settings` calls it. CSV as RFC 4180 has it and as spreadsheets write
+nothing of a list's topics or of the store. `digest.settings` and `digest subscribers import` call it. CSV as RFC 4180 has it and as spreadsheets write
 it (byte-order mark, semicolons, `sep=;`); BibTeX as https://www.bibtex.com/format/ has it, with arXiv's
 `eprint`/`archivePrefix` (https://info.arxiv.org/help/hypertex/bibstyles/).
 """
@@ -9,18 +9,21 @@ it (byte-order mark, semicolons, `sep=;`); BibTeX as https://www.bibtex.com/form
 from __future__ import annotations
 
 import csv
-import io
 import logging
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from digest import ids
 from digest.errors import Problem
+from digest.members import Standing
 from digest.model import Address, Frequency, Link, LinkKind, Paper, PaperId
 from digest.subscribe import values
+from digest.subscribe.cells import split, unescaped
 from digest.subscribe.values import WrongValue, did_you_mean
 
 if TYPE_CHECKING:
@@ -51,9 +54,16 @@ class SubscriberRow:
     timezone: str | None = None
     language: str | None = None
     frequency: Frequency | None = None
+    interests: tuple[str, ...] = ()
+    hour: int | None = None
+    paused_until: date | None = None
+    state: Standing | None = None
 
 
 COLUMNS = ("email", "name", "topics", "authors", "categories", "examples", "timezone", "language", "frequency")
+"""What a config's `subscribers_file` may say."""
+MEMBERS_COLUMNS = (*COLUMNS, "interests", "hour", "paused_until", "state")
+"""What `digest subscribers export` writes and `import` reads."""
 
 
 def read_subscribers(path: Path) -> Imported[SubscriberRow]:
@@ -61,43 +71,77 @@ def read_subscribers(path: Path) -> Imported[SubscriberRow]:
 
     A row with a mistake is reported and left out; a file that cannot be read is one problem and no rows.
     """
+    found = list(subscriber_rows(path, COLUMNS))
+    return Imported(
+        tuple(item for item in found if isinstance(item, SubscriberRow)),
+        tuple(item for item in found if isinstance(item, Problem)),
+    )
+
+
+def subscriber_rows(path: Path, columns: Sequence[str]) -> Iterator[SubscriberRow | Problem]:
+    """The rows of a CSV of subscribers and the mistakes in them, in the order of lines, however long it is."""
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        if line := _not_utf8(path):
+            yield Problem(path, line, "", "is not UTF-8: in a spreadsheet, save it as “CSV UTF-8”")
+            return
+        with path.open(encoding="utf-8-sig", newline="") as lines:
+            yield from _CsvReader(path, columns).read(lines)
     except OSError as error:
-        return Imported((), (_unreadable(path, error),))
-    except UnicodeDecodeError as error:
-        line = error.object.count(b"\n", 0, error.start) + 1
-        return Imported((), (Problem(path, line, "", "is not UTF-8: in a spreadsheet, save it as “CSV UTF-8”"),))
-    return _CsvReader(path).read(text)
+        yield _unreadable(path, error)
+
+
+def _not_utf8(path: Path) -> int | None:
+    """The first line that is not UTF-8."""
+    with path.open("rb") as lines:
+        for number, line in enumerate(lines, 1):
+            try:
+                line.decode()
+            except UnicodeDecodeError:
+                return number
+    return None
 
 
 class _CsvReader:
-    def __init__(self, path: Path):
+    def __init__(self, path: Path, columns: Sequence[str]):
         self.path = path
+        self.known = columns
         self.problems: list[Problem] = []
 
-    def read(self, text: str) -> Imported[SubscriberRow]:
-        rows = self._cells(text)
+    def read(self, lines: Iterable[str]) -> Iterator[SubscriberRow | Problem]:
+        rows = self._cells(iter(lines))
         line, header = next(rows, (1, []))
         columns = self._columns(line, header)
-        items = [item for number, cells in rows if (item := self._row(number, columns, cells))] if columns else []
-        return Imported(tuple(items), tuple(self.problems))
+        yield from self._told()
+        for number, cells in rows if columns else ():
+            item = self._row(number, columns, cells)
+            yield from self._told()
+            if item:
+                yield item
+        yield from self._told()
+
+    def _told(self) -> list[Problem]:
+        told, self.problems = self.problems, []
+        return told
 
     def _problem(self, line: int, key: str, message: str) -> None:
         self.problems.append(Problem(self.path, line, key, values.printable(message)))
 
-    def _cells(self, text: str) -> Iterator[tuple[int, list[str]]]:
+    def _cells(self, lines: Iterator[str]) -> Iterator[tuple[int, list[str]]]:
         """Rows that are not blank, with the line on which each begins."""
-        offset = 0
-        if declared := re.match(r"sep=(.)\r?\n", text):  # Excel's own first line
-            text, offset = text[declared.end() :], 1
-        first = next((line for line in text.splitlines() if line.strip()), "")
+        offset, first = 1, next(lines, "")
+        if declared := re.fullmatch(r"sep=(.)\r?\n", first):  # Excel's own first line
+            first = next(lines, "")
+            offset += 1
+        while first.isspace():
+            first = next(lines, "")
+            offset += 1
         delimiter = declared[1] if declared else max(",;\t", key=first.count)
-        reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+        offset -= 1
+        reader = csv.reader(chain([first], lines), delimiter=delimiter, strict=True)
         line = offset + 1
         try:
             for cells in reader:
-                stripped = [cell.strip() for cell in cells]
+                stripped = [unescaped(cell.strip()) for cell in cells]
                 if any(stripped):
                     yield line, stripped
                 line = offset + reader.line_num + 1
@@ -110,8 +154,8 @@ class _CsvReader:
         for position, name in enumerate(columns):
             if name in columns[:position]:
                 self._problem(line, name, f"the column `{name}` is there twice")
-            elif name not in COLUMNS:
-                advice = did_you_mean(name, COLUMNS) or f"the columns are {', '.join(COLUMNS)}"
+            elif name not in self.known:
+                advice = did_you_mean(name, self.known) or f"the columns are {', '.join(self.known)}"
                 self._problem(line, name, f"`{name}` is not a column of subscribers; {advice}")
         if not self.problems and "email" not in columns:
             self._problem(line, "email", "the first line must be a header with the column `email`")
@@ -133,8 +177,7 @@ class _CsvReader:
             return self._value(line, column, row.get(column, ""), reader)
 
         def each(column: str, reader: Callable[[str], T]) -> tuple[T, ...]:
-            parts = (part.strip() for part in row.get(column, "").split(";"))
-            found = (self._value(line, column, part, reader) for part in parts)
+            found = (self._value(line, column, part, reader) for part in split(row.get(column, "")))
             return tuple(value for value in found if value is not None)
 
         item = SubscriberRow(
@@ -148,6 +191,10 @@ class _CsvReader:
             timezone=read("timezone", values.time_zone),
             language=read("language", values.language_tag),
             frequency=read("frequency", values.frequency),
+            interests=each("interests", values.one_line),
+            hour=read("hour", values.hour),
+            paused_until=read("paused_until", values.day),
+            state=read("state", values.standing),
         )
         return item if len(self.problems) == before else None
 

@@ -11,9 +11,11 @@ import json
 import re
 import unicodedata
 from collections.abc import Iterable
+from datetime import date
 from zoneinfo import ZoneInfo, available_timezones
 
 from digest import ids
+from digest.members import Standing
 from digest.model import Address, Frequency, PaperId
 
 
@@ -133,6 +135,26 @@ def one_of(value: str, allowed: Iterable[str]) -> str:
 def frequency(value: str) -> Frequency:
     """`daily`, `weekly` or `monthly`."""
     return Frequency(one_of(value, Frequency))
+
+
+def hour(value: str) -> int:
+    """An hour of the day, 0 to 23."""
+    if not re.fullmatch(r"0?\d|1\d|2[0-3]", value, re.ASCII):
+        raise WrongValue("must be an hour of the day from 0 to 23")
+    return int(value)
+
+
+def day(value: str) -> date:
+    """A day as ISO 8601 has it."""
+    try:
+        return date.fromisoformat(value)
+    except ValueError:
+        raise WrongValue("must be a day such as `2026-08-31`") from None
+
+
+def standing(value: str) -> Standing:
+    """How somebody stands with a list: `confirmed`, `unsubscribed` and so on."""
+    return Standing(one_of(value, Standing))
 
 
 # Four digits after the dot until 2014, five since: https://info.arxiv.org/help/arxiv_identifier.html
