@@ -78,17 +78,17 @@ class Terminal:
     def say(self, text: str = "", style: str | None = None) -> None:
         """One line for people."""
         if not self.as_json:
-            with self._reader_may_leave():
+            with self.reader_may_leave():
                 self._rich.print(text, style=style, markup=False)
 
     def emit(self, value: object) -> None:
         """One JSON line for programs."""
         if self.as_json:
-            with self._reader_may_leave():
+            with self.reader_may_leave():
                 sys.stdout.write(json.dumps(value, ensure_ascii=False, default=str) + "\n")
 
     @contextmanager
-    def _reader_may_leave(self) -> Iterator[None]:
+    def reader_may_leave(self) -> Iterator[None]:
         """A closed pipe or a full disk behind standard output must not break off a send: what follows goes nowhere."""
         try:
             yield
@@ -111,12 +111,16 @@ class Terminal:
         for row in rows:
             table.add_row(*row)
         width = self._rich.width if self._rich.is_terminal else 200
-        with self._reader_may_leave():
+        with self.reader_may_leave():
             self._rich.print(table, width=width, soft_wrap=False)
 
     def progress(self, total: int) -> SendProgress:
         """Shows how a send comes along."""
         return SendProgress(self, total)
+
+    def counting(self, what: str) -> CountProgress:
+        """Shows how many of a number of things that nobody knows yet are done."""
+        return CountProgress(self, what)
 
     def embedding(self) -> EmbedProgress:
         """Shows how the embedding of new texts comes along, if it takes a while."""
@@ -209,6 +213,36 @@ class EmbedProgress:
             self._task = self._bar.add_task("  embed  ")
         if self._task is not None:
             self._bar.update(self._task, completed=done, total=total)
+
+
+class CountProgress:
+    """A running count on a terminal, elsewhere a line every ten thousand."""
+
+    def __init__(self, terminal: Terminal, what: str):
+        self._terminal, self._what = terminal, what
+        self._bar: RichProgress | None = None
+
+    def __enter__(self) -> CountProgress:
+        if self._terminal.is_interactive:
+            from rich.progress import Progress, SpinnerColumn, TextColumn
+
+            columns = (SpinnerColumn(), TextColumn(f"{self._what} {{task.completed:,.0f}}"))
+            self._bar = Progress(*columns, transient=True)
+            self._bar.start()
+            self._bar.add_task(self._what, total=None)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar:
+            self._bar.stop()
+
+    def done(self, count: int) -> None:
+        """Tells how many there are by now."""
+        if self._bar:
+            if count % 100 == 0:
+                self._bar.update(self._bar.task_ids[0], completed=count)
+        elif count % 10_000 == 0:
+            self._terminal.say(f"  {self._what} {count:,}")
 
 
 # --- pull -----------------------------------------------------------------------------------------------------------

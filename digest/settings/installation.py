@@ -36,7 +36,7 @@ class ConfiguredSubscriber:
     frequency: Frequency | None
     profile: Profile
     library: tuple[Paper, ...]
-    """The papers of her BibTeX file; their ids are among `profile.examples`."""
+    """The papers of her `library`; their ids are among `profile.examples`."""
 
 
 @dataclass(frozen=True)

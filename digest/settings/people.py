@@ -1,4 +1,4 @@
-"""The people of one list: `[[subscribers]]`, the CSV of `subscribers_file`, their BibTeX libraries.
+"""The people of one list: `[[subscribers]]`, the CSV of `subscribers_file`, their libraries.
 
 Works on the raw, merged mapping, so that mistakes in a CSV show together with those of the TOML. Reads the files that
 the config names, through `digest.subscribe.importing`. `load` calls it; `build.py` uses what it gives.
@@ -15,13 +15,14 @@ from digest.errors import Problem
 from digest.model import Paper
 from digest.settings.contradictions import unknown_topic
 from digest.settings.explain import Places
-from digest.subscribe.importing import SubscriberRow, read_bibtex, read_subscribers
+from digest.subscribe.importing import SubscriberRow, read_subscribers
+from digest.subscribe.libraries import read_library
 from digest.subscribe.values import WrongValue, email_address, same_mailbox, show
 
 
 @dataclass
 class People:
-    """What the files about people gave. `libraries` has the papers of each BibTeX file by its name in the config."""
+    """What the files about people gave. `libraries` has the papers of each library by its name in the config."""
 
     rows: tuple[SubscriberRow, ...] = ()
     csv: Path | None = None
@@ -92,7 +93,7 @@ def _find_doubles(people: People, persons: list[Mapping[str, Any]], places: Plac
 
 def _read_library(people: People, name: str, number: int, places: Places) -> None:
     path = beside(places.document.path, name)
-    read = read_bibtex(path)
+    read = read_library(path)
     people.libraries[name] = read.items
     if read.items:
         people.warnings += [Problem(p.file, p.line, p.key, f"{p.message}: left out") for p in read.problems]

@@ -31,7 +31,9 @@ AT_ONCE = 500
 
 table = schema.subscribers
 suppressed = (
-    sa.select(schema.suppressions.c.address_key).where(schema.suppressions.c.address_key == table.c.address_key).exists()
+    sa.select(schema.suppressions.c.address_key)
+    .where(schema.suppressions.c.address_key == table.c.address_key)
+    .exists()
 )
 everything = sa.select(table, suppressed.label("suppressed"))
 
@@ -133,9 +135,7 @@ class Members:
             )
             new = statement.excluded
             changed = {name: new[name] for name in (*_columns(Preferences()), *arrival, "confirmed_at")}
-            again = statement.on_conflict_do_update(
-                index_elements=[table.c.list_id, table.c.address_key], set_=changed
-            )
+            again = statement.on_conflict_do_update(index_elements=[table.c.list_id, table.c.address_key], set_=changed)
             connection.execute(again, added)
         if keep and (noted := by_fate.get(Admission.NOTED)):
             connection.execute(
@@ -317,9 +317,7 @@ def _confirm(connection: sa.Connection, member: Member, now: datetime) -> Member
     )
     gone = schema.suppressions.c.address_key == address_key(member.address)
     connection.execute(sa.delete(schema.suppressions).where(gone))
-    return replace(
-        member, subscription=Subscription.CONFIRMED, signed_up=True, confirmed_at=now, suppressed=False
-    )
+    return replace(member, subscription=Subscription.CONFIRMED, signed_up=True, confirmed_at=now, suppressed=False)
 
 
 def _as_row(person: Entry) -> dict[str, Any]:
@@ -370,9 +368,17 @@ def _member(row: sa.Row[Any]) -> Member:
     )
 
 
+_KEPT_AS_JSON = ("profile", "picks", "beside")
+
+
 def _plain(row: sa.Row[*tuple[Any, ...]]) -> dict[str, Any]:
-    """A row as JSON has it."""
-    return {
-        name: value if value is None or isinstance(value, bool | int | float | str) else str(value)
-        for name, value in row._mapping.items()
-    }
+    """A row as JSON has it: what is kept as JSON is part of it, times are in ISO 8601."""
+    return {name: _plain_value(name, value) for name, value in row._mapping.items()}
+
+
+def _plain_value(name: str, value: Any) -> Any:
+    if name in _KEPT_AS_JSON:
+        return json.loads(value)
+    if isinstance(value, date):
+        return value.isoformat()
+    return value if value is None or isinstance(value, bool | int | float | str) else str(value)

@@ -10,6 +10,7 @@ import csv
 from collections.abc import Iterable, Sequence
 from datetime import date
 from typing import TextIO
+from unicodedata import category
 
 from digest.members import Member
 from digest.model import Topic
@@ -51,4 +52,4 @@ def _row(member: Member, names: set[str], today: date) -> dict[str, str]:
 
 def _line(text: str) -> str:
     """On one line: a text of the config may have several."""
-    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    return " ".join("".join(" " if category(c) == "Cc" else c for c in text).split())

@@ -1,9 +1,10 @@
 """Files that people already have: a list's members as CSV, a person's library as BibTeX.
 
 Reads a file and returns values with every mistake found, each with its line; it never stops at the first and knows
-nothing of a list's topics or of the store. `digest.settings` and `digest subscribers import` call it. CSV as RFC 4180 has it and as spreadsheets write
-it (byte-order mark, semicolons, `sep=;`); BibTeX as https://www.bibtex.com/format/ has it, with arXiv's
-`eprint`/`archivePrefix` (https://info.arxiv.org/help/hypertex/bibstyles/).
+nothing of a list's topics or of the store. `digest.settings`, `libraries.py` and `digest/people.py` call it. CSV as
+RFC 4180 has it and as spreadsheets write it (byte-order mark, semicolons, `sep=;`); BibTeX as
+https://www.bibtex.com/format/ has it, with arXiv's `eprint`/`archivePrefix`
+(https://info.arxiv.org/help/hypertex/bibstyles/).
 """
 
 from __future__ import annotations
@@ -87,7 +88,7 @@ def subscriber_rows(path: Path, columns: Sequence[str]) -> Iterator[SubscriberRo
         with path.open(encoding="utf-8-sig", newline="") as lines:
             yield from _CsvReader(path, columns).read(lines)
     except OSError as error:
-        yield _unreadable(path, error)
+        yield unreadable(path, error)
 
 
 def _not_utf8(path: Path) -> int | None:
@@ -220,7 +221,7 @@ def read_bibtex(path: Path) -> Imported[Paper]:
     try:
         raw = path.read_bytes()
     except OSError as error:
-        return Imported((), (_unreadable(path, error),))
+        return Imported((), (unreadable(path, error),))
     logging.getLogger("bibtexparser").setLevel(logging.CRITICAL)  # it would print what is reported below
     library = parse_string(_decode(raw))
     problems = [
@@ -244,7 +245,8 @@ def read_bibtex(path: Path) -> Imported[Paper]:
 _FAILED = "cannot be read: look for a missing comma, brace or quotation mark, or a field that is there twice"
 
 
-def _unreadable(path: Path, error: OSError) -> Problem:
+def unreadable(path: Path, error: OSError) -> Problem:
+    """What is said of a file that cannot be opened."""
     what = "no such file" if isinstance(error, FileNotFoundError) else f"cannot be read: {error.strerror}"
     return Problem(path, None, "", what)
 
@@ -265,10 +267,16 @@ def _entry_head(raw: str) -> str:
 def _paper(entry: Entry) -> Paper | None:
     """One entry as a paper; None without a title."""
     fields = {field.key.lower(): str(field.value) for field in entry.fields}
-    title = _readable(fields.get("title", ""))
+    readable = {key: _readable(fields.get(key, "")) for key in ("title", "abstract")}
+    journal = fields.get("journal") or fields.get("journaltitle") or fields.get("booktitle", "")
+    return paper_of(fields | readable, _authors(fields.get("author", "")), _readable(journal))
+
+
+def paper_of(fields: Mapping[str, str], authors: tuple[str, ...], journal: str) -> Paper | None:
+    """A paper of fields that go by BibTeX's names; title and abstract are readable. None without a title."""
+    title = fields["title"]
     if not title:
         return None
-    authors = _authors(fields.get("author", ""))
     arxiv, doi = _arxiv_id(fields), _doi(fields)
     links = [Link(LinkKind.ABS, f"https://arxiv.org/abs/{arxiv.removeprefix('arxiv:')}")] if arxiv else []
     if doi:
@@ -277,13 +285,12 @@ def _paper(entry: Entry) -> Paper | None:
     return Paper(
         id=arxiv or (ids.doi_id(doi) if doi else ids.title_id(title, authors[0] if authors else "")),
         title=title,
-        abstract=_readable(fields.get("abstract", "")),
+        abstract=fields["abstract"],
         authors=authors,
         categories=(category,) if category else (),
         primary_category=category or None,
         doi=doi,
-        journal_ref=_readable(fields.get("journal") or fields.get("journaltitle") or fields.get("booktitle", ""))
-        or None,
+        journal_ref=journal or None,
         links=tuple(links),
     )
 
