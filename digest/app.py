@@ -491,15 +491,18 @@ class App:
         return tuple(found.values())
 
     def _people(self, only: Collection[str]) -> tuple[Subscriber, ...]:
-        """The config's subscribers, with the ids of those whom the store knows; nothing is kept."""
-        ids = {s.address.casefold(): s.id for s in self.subscribers.reachable(self.list.id)}
+        """The config's subscribers, with the ids of those whom the store knows, and who signed up; nothing is kept."""
+        ids = {s.address.casefold(): s.id for s in self.subscribers.reachable(self.list.id, only)}
         departed = self.subscribers.departed(self.list.id)
-        people = tuple(
+        configured = tuple(
             replace(s, id=ids.get(s.address.casefold(), SubscriberId(0)))
             for s in self.membership.configured()
             if s.address.casefold() not in departed
         )
-        return _named(people, only, self.config.path)
+        listed = {s.address.casefold() for s in configured}
+        signed_up = self.subscribers.reachable(self.list.id, only, signed_up=True)
+        others = (s for s in signed_up if s.address.casefold() not in listed)
+        return _named((*configured, *others), only, self.config.path)
 
 
 def _nobody_gets_a_paper(overviews: Sequence[EditionOverview]) -> bool:

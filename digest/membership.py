@@ -30,7 +30,6 @@ from digest.members import (
     Ballot,
     CastVote,
     Entry,
-    Known,
     Member,
     Preferences,
     Standing,
@@ -109,8 +108,7 @@ class Membership:
 
         None where a letter was written; else why not. She may have unsubscribed or been erased: it is hers to confirm.
         """
-        member = self.members.find(address)
-        known = Known(is_active=member.is_active, suppressed=member.suppressed) if member else Known()
+        known = self.members.known(address)
         if known.is_active or known.suppressed:
             return admission(Standing.CONFIRMED, known)
         return None if self._ask(address, preferences, _INVITATION, ONCE) else Admission.LEFT_OUT

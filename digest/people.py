@@ -173,8 +173,9 @@ def erase(terminal: Terminal, configs: Sequence[ListConfig], now: Clock, address
     code = _for_each(terminal, configs, now, addresses, forget)
     gone = {same_mailbox(address) for address in addresses}
     for config in configs:
-        if any(same_mailbox(each.address) in gone for each in config.subscribers):
-            complain(f"{config.path}: they stand there still, or in its CSV: nothing is sent, but take them out, too")
+        for each in config.subscribers:
+            if same_mailbox(each.address) in gone:
+                complain(f"{config.path}: {each.address} stands there still, or in its CSV: take her out of it, too")
     return code
 
 

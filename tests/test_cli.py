@@ -32,7 +32,7 @@ from tests.servers.smtp import CollectingServer, rejects_rcpt_550
 
 COMMANDS = (
     *("init", "pull", "rank", "preview", "send", "status", "deliveries", "retry", "resolve", "run", "mailbox"),
-    *("pause", "resume", "suppressions", "demo"),
+    *("pause", "resume", "suppressions", "subscribers", "feeds", "demo"),
 )
 
 

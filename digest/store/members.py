@@ -19,7 +19,18 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert
 
-from digest.members import Admission, Ballot, CastVote, Entry, Known, Member, Preferences, Subscription, admission
+from digest.members import (
+    Admission,
+    Ballot,
+    CastVote,
+    Entry,
+    Known,
+    Member,
+    Preferences,
+    Standing,
+    Subscription,
+    admission,
+)
 from digest.model import Address, Frequency, ListId, PaperId, Profile, SubscriberId
 from digest.store import schema
 from digest.store.codec import decode, encode
@@ -35,6 +46,7 @@ suppressed = (
     .where(schema.suppressions.c.address_key == table.c.address_key)
     .exists()
 )
+NOT_ERASED = ~table.c.address_key.startswith("erased-")
 everything = sa.select(table, suppressed.label("suppressed"))
 
 
@@ -53,11 +65,19 @@ class Members:
         """The member with this address, however it is spelt."""
         return self._one(table.c.address_key == address_key(address))
 
+    def known(self, address: Address) -> Known:
+        """What the list knows of an address, but for its having been erased."""
+        key = address_key(address)
+        with self._database.read() as connection:
+            return self._known(connection, [key]).get(key, Known())
+
     def all(self) -> Iterator[Member]:
         """Everybody who was not erased, in the order in which they came."""
         after = 0
         while True:
-            query = everything.where(self._here(), table.c.id > after).order_by(table.c.id).limit(AT_ONCE)
+            # As an expression, the list's id has no index: SQLite would sort the whole list for each part of it.
+            here = sa.and_(sa.func.coalesce(table.c.list_id, "") == self._list_id, NOT_ERASED)
+            query = everything.where(here, table.c.id > after).order_by(table.c.id).limit(AT_ONCE)
             with self._database.read() as connection:
                 rows = connection.execute(query).all()
             if not rows:
@@ -109,8 +129,7 @@ class Members:
         counts: Counter[Admission] = Counter()
         with tempfile.TemporaryFile("w+", encoding="utf-8") as spool:
             for person in people:
-                json.dump({**_as_row(person), "erased": was_erased(person.address)}, spool)
-                spool.write("\n")
+                spool.write(json.dumps({**_as_row(person), "erased": was_erased(person.address)}) + "\n")
             spool.seek(0)
             with self._database.write() if keep else self._database.read() as connection:
                 while some := [json.loads(line) for line in islice(spool, AT_ONCE)]:
@@ -124,7 +143,7 @@ class Members:
         by_fate: dict[Admission, list[dict[str, Any]]] = {}
         for row in rows:
             what = replace(known.get(row["address_key"], Known()), erased=row.pop("erased"))
-            by_fate.setdefault(admission(row.pop("standing"), what), []).append(row)
+            by_fate.setdefault(admission(Standing(row.pop("standing")), what), []).append(row)
         if keep and (added := by_fate.get(Admission.ADDED)):
             for row in added:
                 paused = row["paused_until"]
@@ -296,7 +315,7 @@ class Members:
             connection.execute(sa.delete(erasures).where(erasures.c.address_hash == hash_of(address, key)))
 
     def _here(self) -> sa.ColumnElement[bool]:
-        return sa.and_(table.c.list_id == self._list_id, ~table.c.address_key.startswith("erased-"))
+        return sa.and_(table.c.list_id == self._list_id, NOT_ERASED)
 
     def _one(self, condition: sa.ColumnElement[bool]) -> Member | None:
         with self._database.read() as connection:

@@ -58,13 +58,21 @@ class Subscribers:
         )
         people = iter(configured)
         with self._database.write() as connection:
-            connection.execute(sa.update(table).where(table.c.list_id == list_id).values(listed=False))
+            gone = sa.update(table).where(table.c.list_id == list_id, table.c.listed)
+            connection.execute(gone.values(listed=False))
             while some := [_row(list_id, subscriber) for subscriber in islice(people, AT_ONCE)]:
                 connection.execute(upsert, some)
 
-    def reachable(self, list_id: ListId, only: Collection[str] = ()) -> tuple[Subscriber, ...]:
-        """Confirmed, listed and not suppressed, in the order in which they came; of these addresses, or all."""
+    def reachable(
+        self, list_id: ListId, only: Collection[str] = (), *, signed_up: bool = False
+    ) -> tuple[Subscriber, ...]:
+        """Who may be sent to, in the order in which they came; of these addresses, or all.
+
+        With `signed_up`, only those who are there whatever the config says.
+        """
         query = reachable(list_id).order_by(schema.subscribers.c.id)
+        if signed_up:
+            query = query.where(schema.subscribers.c.signed_up)
         if only:
             query = query.where(schema.subscribers.c.address_key.in_([address_key(Address(a)) for a in only]))
         with self._database.read() as connection:

@@ -9,6 +9,7 @@ import csv
 import io
 import re
 from collections.abc import Iterable
+from contextlib import suppress
 
 # What opens a formula: https://owasp.org/www-community/attacks/CSV_Injection, also as East Asian keyboards write it.
 _FORMULA = re.compile(r"'*[=+\-@\t\r\n＝＋－＠]")
@@ -26,15 +27,18 @@ def unescaped(cell: str) -> str:
 
 def joined(values: Iterable[str]) -> str:
     """Several values in one cell, `;` between them; one that holds a `;` stands in quotation marks."""
+    values = list(values)
+    if not any(sign in value for value in values for sign in '";\r\n'):
+        return ";".join(values)
     line = io.StringIO()
-    csv.writer(line, delimiter=";", lineterminator="").writerow(list(values))
+    csv.writer(line, delimiter=";", lineterminator="").writerow(values)
     return line.getvalue()
 
 
 def split(cell: str) -> list[str]:
     """The values of a cell, without spaces around them; what is empty is left out."""
-    try:
-        row = next(csv.reader([cell], delimiter=";", skipinitialspace=True), [])
-    except csv.Error:  # a line break: whoever reads the value says what is wrong with it
-        row = [cell]
+    row = cell.split(";")
+    if '"' in cell:
+        with suppress(csv.Error):  # a line break: whoever reads the value says what is wrong with it
+            row = next(csv.reader([cell], delimiter=";", skipinitialspace=True))
     return [value for each in row if (value := each.strip())]
