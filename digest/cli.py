@@ -602,7 +602,7 @@ def suppressions_remove(email: AddressesArgument, config: ConfigOption = None, j
 
 
 subscribers = typer.Typer(
-    help="Show and change who gets a list: add, import, export, forget.",
+    help="Show and change who gets a list.",
     no_args_is_help=True,
     rich_markup_mode=None,
     epilog="Example: digest subscribers import members.csv --dry-run",
@@ -822,7 +822,7 @@ def feeds(
     file: Annotated[Path, typer.Argument(metavar="FILE.opml", help="As feed readers export it.")],
     json: JsonOption = False,
 ) -> None:
-    """Print the feeds of an OPML file as `[[sources]]` tables for a config."""
+    """Print the feeds of an OPML file as `[[sources]]`."""
     from digest.subscribe.opml import as_toml, read_opml
 
     terminal, found = _terminal(json), read_opml(file)

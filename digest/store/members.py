@@ -270,6 +270,7 @@ class Members:
         hers = sa.select(deliveries.c.id).where(deliveries.c.subscriber_id == member.id)
         nobody = f"erased-{member.id}"
         with self._database.write() as connection:
+            connection.exec_driver_sql("PRAGMA secure_delete=ON")  # else what is deleted stays in the file's free pages
             for others, column in (
                 (schema.letters, schema.letters.c.address_key),
                 (schema.suppressions, schema.suppressions.c.address_key),
