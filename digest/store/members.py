@@ -75,9 +75,7 @@ class Members:
         """Everybody who was not erased, in the order in which they came."""
         after = 0
         while True:
-            # As an expression, the list's id has no index: SQLite would sort the whole list for each part of it.
-            here = sa.and_(sa.func.coalesce(table.c.list_id, "") == self._list_id, NOT_ERASED)
-            query = everything.where(here, table.c.id > after).order_by(table.c.id).limit(AT_ONCE)
+            query = everything.where(self._here(), table.c.id > after).order_by(table.c.id).limit(AT_ONCE)
             with self._database.read() as connection:
                 rows = connection.execute(query).all()
             if not rows:

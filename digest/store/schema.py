@@ -192,6 +192,8 @@ subscribers = Table(
     Column("created_at", UtcTime),
     Column("confirmed_at", UtcTime),
     UniqueConstraint("list_id", "address_key"),
+    # A list is read in parts, in the order of ids: without it each part would sort the whole list.
+    Index("ix_subscribers_list_id_id", "list_id", "id"),
 )
 
 # What a subscriber said of a paper: the last word on each counts.

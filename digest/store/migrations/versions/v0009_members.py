@@ -16,6 +16,7 @@ def upgrade() -> None:
     op.add_column("subscribers", sa.Column("paused_until", sa.Date()))
     op.add_column("subscribers", sa.Column("created_at", sa.String(32)))
     op.add_column("subscribers", sa.Column("confirmed_at", sa.String(32)))
+    op.create_index("ix_subscribers_list_id_id", "subscribers", ["list_id", "id"])
     op.create_table(
         "votes",
         sa.Column("subscriber_id", sa.Integer(), nullable=False),
