@@ -102,6 +102,7 @@ def test_every_optional_key_can_be_taken_in(folder: Path) -> None:
     assert bob.address == "bob@example.org"
     assert [len(key) for key in config.keys] == [35, 36]
     assert (config.mailing_list.bounces, config.mailbox) == ("bounces@example.org", "digest@example.org")
+    assert config.authserv_id == "mx.example.org"
     assert [re.split(r": | has no effect| only | is not read", w)[1] for w in config.warnings] == [
         "`base_url` of [list]", "`timezone` of [[subscribers]]",
         "`frequency` of [[subscribers]]", "[web]",

@@ -63,6 +63,8 @@ def test_with_pages_everything_is_a_page(base_url: str, before: str) -> None:
     lab = mailing_list(base_url=base_url)
     links = links_of(lab, "digest@example.org")
     reader = links.reader(ADA)
+    assert reader.unsubscribe_by_mail.startswith("mailto:digest%2Bunsubscribe@example.org?subject=")
+    assert verified(lab, Purpose.UNSUBSCRIBE, reader.unsubscribe_by_mail.rpartition("=")[2]) == ADA.id
     for url, purpose in (
         (reader.unsubscribe, Purpose.UNSUBSCRIBE),
         (reader.preferences, Purpose.PREFERENCES),
@@ -98,12 +100,18 @@ def test_lists_behind_one_address_are_told_apart() -> None:
         ("jörg@bücher.example", "jörg+vote@xn--bcher-kva.example"),
     ],
 )
-def test_with_a_mailbox_alone_votes_are_messages(mailbox: str, to: str) -> None:
-    """A message whose subject is token, word and paper; the list's mailto stays the way to leave it."""
+def test_with_a_mailbox_alone_everything_is_a_message(mailbox: str, to: str) -> None:
+    """A vote's subject is token, word and paper, that of leaving a token alone; there is no page."""
     lab = mailing_list()
     links = links_of(lab, mailbox)
     reader = links.reader(ADA)
-    assert (reader.unsubscribe, reader.preferences, links.archive) == ("", "", "")
+    assert links.archive == ""
+    start, _, token = reader.unsubscribe.partition("?subject=")
+    assert unquote(start) == f"mailto:{to.replace('+vote@', '+unsubscribe@')}"
+    assert verified(lab, Purpose.UNSUBSCRIBE, token) == ADA.id
+    assert reader.unsubscribe_by_mail == reader.unsubscribe
+    assert unquote(reader.preferences) == f"mailto:{to.replace('+vote@', '+topics@')}?subject=topics lab"
+    assert unquote(links.help) == f"mailto:{to.replace('+vote@', '+help@')}?subject=help lab"
     assert links.votes
     for word, said in zip(
         (links.votes.more, links.votes.less, links.votes.save), ("more", "less", "save"), strict=True
@@ -255,11 +263,18 @@ def test_a_new_list_signs_its_pages_without_a_key_in_its_config(tmp_path: Path) 
 
 
 def test_with_a_mailbox_the_email_offers_votes(tmp_path: Path) -> None:
-    """Votes by mail, and leaving the list by mail as before."""
+    """Votes, leaving the list and changing what one gets, all by mail: each reader leaves by her own token."""
     first, _ = sent(tmp_path, extra='[mailbox]\nhost = "imap.example.org"\nusername = "digest@example.org"\n')
     read_back = read(first.data)
     assert "List-Unsubscribe-Post" not in read_back
-    assert read_back["List-Unsubscribe"] == "<mailto:digest@example.org?subject=unsubscribe%20lab>"
+    assert read_back["List-Help"] == "<mailto:digest%2Bhelp@example.org?subject=help%20lab>"
+    leave = re.fullmatch(r"<(mailto:digest%2Bunsubscribe@example\.org\?subject=(\S+))>", read_back["List-Unsubscribe"])
+    assert leave
+    key = kept_key(tmp_path)
+    assert key is not None
+    assert Tokens([key], LAB).verify(Purpose.UNSUBSCRIBE, leave[2]) == ids_of(tmp_path)[first.recipients[0]][0]
+    assert leave[1] in body(read_back, "html")
+    assert leave[1] in body(read_back, "plain")
     assert "mailto:digest%2Bvote@example.org?subject=" in body(read_back, "html")
 
 

@@ -213,7 +213,7 @@ def _quoted(text: str) -> str:
 
 
 LACKS = "15: [mailbox] is not read: it lacks "
-VOTES = "15: [mailbox]: votes by mail wait there: this version does not read them"
+UNNAMED = "15: [mailbox]: without an `address`, commands and votes by mail are neither offered nor read"
 UNREADABLE = (
     '18: `security = "none"` of [mailbox] would send the password readable for everyone on the way: '
     "it is not sent, and nothing comes through"
@@ -228,20 +228,21 @@ UNREADABLE = (
         (
             "base_url = 'https://x.org'",
             "host = 'x'\nusername = 'u'\npassword = 'p'",
-            [],
+            [UNNAMED],
         ),
         (
             "papers = 5",
-            "host = 'x'\nusername = 'u@x.org'\npassword = 'p'",
-            ["15: [mailbox] is read for bounces, which prove nothing without `bounces` of [list]", VOTES],
+            "host = 'x'\nusername = 'u'\npassword = 'p'",
+            [UNNAMED, "15: [mailbox] is read for bounces, which prove nothing without `bounces` of [list]"],
         ),
-        ("bounces = 'b@x.org'", "host = 'x'\nusername = 'u@x.org'\npassword = 'p'", [VOTES]),
+        ("bounces = 'b@x.org'", "host = 'x'\nusername = 'u@x.org'\npassword = 'p'", []),
+        ("papers = 5", "host = 'x'\nusername = 'u@x.org'\npassword = 'p'", []),
         (
             "bounces = 'b@x.org'",
             "host = 'x'\nusername = 'u'\nsecurity = 'none'\npassword = 'p'",
-            ["15: [mailbox]: without an `address` no votes are offered", UNREADABLE],
+            [UNNAMED, UNREADABLE],
         ),
-        ("bounces = 'b@x.org'", "host = 'localhost'\nusername = 'u@x.org'\nsecurity = 'none'\npassword = 'p'", [VOTES]),
+        ("bounces = 'b@x.org'", "host = 'localhost'\nusername = 'u@x.org'\nsecurity = 'none'\npassword = 'p'", []),
     ],
 )
 def test_what_a_mailbox_is_good_for_is_said(config: Path, of_list: str, mailbox: str, remarks: list[str]) -> None:

@@ -17,10 +17,12 @@ class ReaderLinks:
     """One reader's own addresses; empty where the list has none."""
 
     unsubscribe: str = ""
-    """https: for people and, posted to, for one click (RFC 8058)."""
+    """https: for people and, posted to, for one click (RFC 8058). A list without pages has a mailto here."""
     preferences: str = ""
     vote: str = ""
     """What every vote's address begins with; a `VoteWords` and the paper's id, quoted, follow."""
+    unsubscribe_by_mail: str = ""
+    """mailto: a message to it is all that is needed (RFC 2369 section 3.2)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,3 +43,5 @@ class ListLinks:
     """None: votes lead nowhere, so none are offered."""
     archive: str = ""
     """The page of the list's editions."""
+    help: str = ""
+    """mailto: what it takes to be told which commands there are."""

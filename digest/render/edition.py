@@ -108,7 +108,7 @@ class EditionRenderer:
         Raises TemplateError if a template is broken, ConfigError if the list has no usable `from`.
         """
         self._list, self._edition, self._links, self._sign = mailing_list, edition, links, sign
-        self._letterhead = Letterhead(mailing_list, edition.number, links.archive)
+        self._letterhead = Letterhead(mailing_list, edition.number, links.archive, links.help)
         self._candidates, self._sources = candidates, sources
         self._made: dict[Language, _InLanguage] = {}
         self._by_tag: dict[str | None, _InLanguage] = {}
@@ -146,13 +146,15 @@ class EditionRenderer:
         selection = delivery.selection
         if recipient.address != delivery.address:
             recipient = replace(recipient, address=delivery.address)
-        words, text, html = edition.bodies(recipient, selection, self._links.reader(recipient))
+        links = self._links.reader(recipient)
+        words, text, html = edition.bodies(recipient, selection, links)
         head = self._letterhead.head(
             to=Mailbox(recipient.name, wire_address(delivery.address)),
             subject=edition.subject(selection),
             date=delivery.queued_at or self._edition.cutoff,
             message_id=delivery.message_id,
-            unsubscribe=words["unsubscribe"],
+            unsubscribe=links.unsubscribe,
+            by_mail=links.unsubscribe_by_mail,
         )
         return assemble(head, delivery.message_id, text=text, html=html, sign=self._sign)
 
@@ -175,8 +177,8 @@ class _InLanguage:
         self._by_topic = mailing_list.theme is Theme.WEEKLY
         self._by_mail = mailto(mailing_list, "unsubscribe")
         self._templates = Templates(mailing_list.theme, mailing_list.templates, language)
-        has_pages = bool(links.reader(_NOBODY).unsubscribe)
-        self._masthead = masthead_of(language, mailing_list, edition, len(candidates), sources, links, has_pages)
+        has_own = bool(links.reader(_NOBODY).unsubscribe)
+        self._masthead = masthead_of(language, mailing_list, edition, len(candidates), sources, links, has_own)
         self._window = lru_cache(maxsize=1024)(lambda zone: wording.window(language, edition, zone))
         self._nonce = secrets.token_hex(8)
         self._marks = Marks(self._nonce)

@@ -51,7 +51,7 @@ class Masthead:
     """Whether `slot.preferences` leads somewhere."""
     archive: str
     one_click: bool
-    """Whether `slot.unsubscribe` is a page; else it writes an email."""
+    """Whether `slot.unsubscribe` is the reader's own; else it writes to those who answer for the list."""
     unsubscribe_subject: str
     contact: str
     postal_address: str
@@ -64,9 +64,9 @@ def masthead_of(
     announced: int,
     sources: Sequence[SourceSummary],
     links: ListLinks,
-    has_pages: bool,
+    has_own_links: bool,
 ) -> Masthead:
-    """What is said of the edition to everyone. `has_pages`: readers have pages of their own.
+    """What is said of the edition to everyone. `has_own_links`: readers have addresses of their own.
 
     Raises ConfigError if the list has no usable address.
     """
@@ -88,9 +88,9 @@ def masthead_of(
         ),
         more_sources=max(0, len(sources) - SOURCES_SHOWN),
         votes=links.votes,
-        preferences=has_pages,
+        preferences=has_own_links,
         archive=links.archive,
-        one_click=has_pages,
+        one_click=has_own_links,
         unsubscribe_subject=f"unsubscribe {plain(mailing_list.id)}",
         contact=mailbox(mailing_list.reply_to or mailing_list.from_).address,
         postal_address=clip(", ".join(filter(None, map(plain, (mailing_list.postal_address or "").splitlines()))), 300),

@@ -104,8 +104,8 @@ class Letterhead:
     Each field occurs once, and all stand before the body's, so that a DKIM signature can cover every one of them.
     """
 
-    def __init__(self, mailing_list: MailingList, edition: int = 0, archive: str = ""):
-        """`edition` is its number, `archive` the page of the list's editions.
+    def __init__(self, mailing_list: MailingList, edition: int = 0, archive: str = "", helping: str = ""):
+        """`edition` is its number, `archive` the page of the list's editions, `helping` a mailto if one is read.
 
         Raises ConfigError if `from` or `reply_to` is not a mailbox.
         """
@@ -117,16 +117,19 @@ class Letterhead:
             self._from += _field("Reply-To", _mailbox_words(mailbox(mailing_list.reply_to)))
         self._list_id = _field("List-Id", [*_phrase(mailing_list.name), f"<{list_id}.{sender.domain}>"])
         self._by_mail = f"<{mailto(mailing_list, 'unsubscribe')}>"
-        page = _web_address(archive)
+        page = _address(archive, "https://", "http://")
+        helped = _address(helping, "mailto:") or mailto(mailing_list, "help")
         self._list = (
             (_field("List-Archive", [f"<{page}>"]) if page else "")
-            + _field("List-Help", [f"<{mailto(mailing_list, 'help')}>"])
+            + _field("List-Help", [f"<{helped}>"])
             + _field("Feedback-ID", [_feedback_id(edition, list_id, sender.domain)])
             + "Auto-Submitted: auto-generated\r\nPrecedence: bulk\r\nMIME-Version: 1.0\r\n"
         )
 
-    def head(self, to: Mailbox, subject: str, date: datetime, message_id: str, unsubscribe: str = "") -> bytes:
-        """All header fields but Content-Type. `unsubscribe` is the reader's own page for it, if there is one."""
+    def head(
+        self, to: Mailbox, subject: str, date: datetime, message_id: str, unsubscribe: str = "", by_mail: str = ""
+    ) -> bytes:
+        """All header fields but Content-Type. `unsubscribe` and `by_mail` are the reader's own page and mailto for it."""
         return "".join(
             [
                 self._from,
@@ -135,21 +138,22 @@ class Letterhead:
                 _date(date, self._zone),
                 f"Message-ID: {re.sub(r'[^!-~]', '', message_id)}\r\n",
                 self._list_id,
-                self._unsubscribe(unsubscribe),
+                self._unsubscribe(unsubscribe, by_mail),
                 self._list,
             ]
         ).encode()
 
-    def _unsubscribe(self, address: str) -> str:
+    def _unsubscribe(self, address: str, by_mail: str) -> str:
         """The page comes first, as programs take the first that they can use; the mailto is for those without a web.
 
         One click is promised of https only, and in exactly these words (RFC 8058 sections 3.1 and 3.2).
         """
-        page = _web_address(address)
+        page, own = _address(address, "https://", "http://"), _address(by_mail, "mailto:")
+        by_mail = f"<{own}>" if own else self._by_mail
         if not page:
-            return _field("List-Unsubscribe", [self._by_mail])
+            return _field("List-Unsubscribe", [by_mail])
         one_click = "List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n" if page.startswith("https:") else ""
-        return _field("List-Unsubscribe", [f"<{page}>,", self._by_mail]) + one_click
+        return _field("List-Unsubscribe", [f"<{page}>,", by_mail]) + one_click
 
 
 @lru_cache(maxsize=64)
@@ -183,10 +187,10 @@ def assemble(
     return b"".join([sign(head, body) if sign else b"", head, b"\r\n", body])
 
 
-def _web_address(address: str) -> str:
-    """The address if it is a page's, fit for angle brackets: it is encoded already, so nothing else is in it."""
+def _address(address: str, *schemes: str) -> str:
+    """The address if it has one of the schemes, fit for angle brackets: it is encoded, so nothing else is in it."""
     clean = re.sub(r"[^!-~]|[<>]", "", address)
-    return clean if clean.startswith(("https://", "http://")) and len(clean) <= ADDRESS_LENGTH else ""
+    return clean if clean.startswith(schemes) and len(clean) <= ADDRESS_LENGTH else ""
 
 
 def _feedback_id(edition: int, list_id: str, domain: str) -> str:

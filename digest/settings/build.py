@@ -92,6 +92,7 @@ def list_config(
         keys=tuple(key.encode() for key in checks.keys_in(secret.get_secret_value())) if secret else (),
         mailbox=_mailbox(settings.mailbox) if settings.mailbox else None,
         inbox=_inbox(settings.mailbox, folder) if settings.mailbox else None,
+        authserv_id=(settings.mailbox.authserv_id if settings.mailbox else None) or "",
     )
 
 

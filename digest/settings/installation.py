@@ -82,6 +82,8 @@ class ListConfig:
     """The address that `[mailbox]` receives."""
     inbox: Inbox | None = None
     """How it is read; None: there is nothing to log in with."""
+    authserv_id: str = ""
+    """Whose Authentication-Results (RFC 8601) are believed in the mail that comes there; empty: nobody's."""
 
 
 @dataclass(frozen=True)

@@ -238,6 +238,7 @@ class MailboxTable(Table):
     password_file: Text | None = None
     security: Protection = Security.TLS
     ca_file: Text | None = None
+    authserv_id: Host | None = None
 
 
 class DkimTable(Table):

@@ -91,12 +91,10 @@ def _about_mailbox(mailbox: Mapping[str, Any], of_list: Mapping[str, Any]) -> It
     ]
     if missing:
         yield ("mailbox",), f"[mailbox] is not read: it lacks {' and '.join(missing)}"
-    elif "bounces" not in of_list and "base_url" not in of_list:
-        yield ("mailbox",), "[mailbox] is read for bounces, which prove nothing without `bounces` of [list]"
-    if "base_url" not in of_list:
-        has_address = "address" in mailbox or "@" in str(mailbox.get("username"))
-        votes = "votes by mail wait there: this version does not read them"
-        yield ("mailbox",), f"[mailbox]: {votes if has_address else 'without an `address` no votes are offered'}"
+    elif not ("address" in mailbox or "@" in str(mailbox.get("username"))):
+        yield ("mailbox",), "[mailbox]: without an `address`, commands and votes by mail are neither offered nor read"
+        if "bounces" not in of_list and "base_url" not in of_list:
+            yield ("mailbox",), "[mailbox] is read for bounces, which prove nothing without `bounces` of [list]"
     if mailbox.get("security") == "none" and mailbox.get("host") not in _THIS_MACHINE:
         yield ("mailbox", "security"), f'`security = "none"` of [mailbox] {_READABLE}'
 

@@ -1,8 +1,8 @@
 """The addresses that an email leads to, made of the list, its tokens and where it can be answered.
 
-Three cases. With a `base_url`, everything is a page under it. Without, but with a mailbox that is read, votes are
-messages to it. With neither there is nothing to click but the list's mailto: a link that leads nowhere is worse than
-none. The list's id is in every page's path: several lists may share one `base_url`, and a token holds for one list.
+Three cases. With a `base_url`, everything is a page under it. Without, but with a mailbox that is read, everything is a
+message to it; with both, a message is the other way to leave. With neither there is nothing to click but the list's
+mailto: a link that leads nowhere is worse than none. The list's id is in every page's path: several lists may share one `base_url`, and a token holds for one list.
 
     {base_url}/unsubscribe/{list}/{token}      for people, and for one click (RFC 8058)
     {base_url}/preferences/{list}/{token}
@@ -10,6 +10,9 @@ none. The list's id is in every page's path: several lists may share one `base_u
     {base_url}/confirm/{list}/{token}
     {base_url}/archive/{list}
     mailto:{local}+vote@{domain}?subject={token}%20more%20{paper}   (RFC 6068)
+    mailto:{local}+unsubscribe@{domain}?subject={token}             for people, and for mail programs (RFC 2369)
+    mailto:{local}+topics@{domain}?subject=topics%20{list}
+    mailto:{local}+help@{domain}?subject=help%20{list}
 
 Pure, but for the key: it is asked for when the first link is signed. `app.py` calls this; `digest.render` shows it.
 """
@@ -27,16 +30,15 @@ from digest.subscribe.tokens import Purpose, Tokens
 
 PAGES = VoteWords("more/", "less/", "save/")
 MESSAGES = VoteWords("more%20", "less%20", "save%20")
-VOTE = "vote"
-"""What is added to the mailbox's local part, after a plus (RFC 5233), for votes."""
 
 
 def list_links(mailing_list: MailingList, tokens: Callable[[], Tokens], mailbox: Address | None) -> ListLinks:
     """What the list's emails link to. `mailbox` is an address that is read, if there is one."""
+    list_id = quote(mailing_list.id, safe="")
     if mailing_list.base_url:
-        return _pages(_percent_encoded(mailing_list.base_url), quote(mailing_list.id, safe=""), tokens)
+        return _pages(_percent_encoded(mailing_list.base_url), list_id, tokens, mailbox)
     if mailbox:
-        return _messages(mailbox, tokens)
+        return _messages(mailbox, list_id, tokens)
     return ListLinks()
 
 
@@ -53,27 +55,38 @@ def mail_to(mailbox: Address, what: str) -> Address:
     return Address(f"{local}+{what}@{domain}")
 
 
-def _pages(base: str, list_id: str, tokens: Callable[[], Tokens]) -> ListLinks:
+def _pages(base: str, list_id: str, tokens: Callable[[], Tokens], mailbox: Address | None) -> ListLinks:
     def links(reader: SubscriberId) -> ReaderLinks:
         sign = tokens().sign
         return ReaderLinks(
-            unsubscribe=f"{base}/unsubscribe/{list_id}/{sign(Purpose.UNSUBSCRIBE, reader)}",
+            unsubscribe=f"{base}/unsubscribe/{list_id}/{(leave := sign(Purpose.UNSUBSCRIBE, reader))}",
+            unsubscribe_by_mail=_mailto(mailbox, "unsubscribe", leave) if mailbox else "",
             preferences=f"{base}/preferences/{list_id}/{sign(Purpose.PREFERENCES, reader)}",
             vote=f"{base}/vote/{list_id}/{sign(Purpose.VOTE, reader)}/",
         )
 
-    return ListLinks(_once(links), PAGES, f"{base}/archive/{list_id}")
+    helping = _mailto(mailbox, "help", f"help%20{list_id}") if mailbox else ""
+    return ListLinks(_once(links), PAGES, f"{base}/archive/{list_id}", helping)
 
 
-def _messages(mailbox: Address, tokens: Callable[[], Tokens]) -> ListLinks:
-    local, _, domain = wire_address(mailbox).rpartition("@")
-    # The plus is encoded as well: as it stands, some programs read it as a space.
-    to = f"{quote(f'{local}+{VOTE}', safe='')}@{domain}"
-
+def _messages(mailbox: Address, list_id: str, tokens: Callable[[], Tokens]) -> ListLinks:
     def links(reader: SubscriberId) -> ReaderLinks:
-        return ReaderLinks(vote=f"mailto:{to}?subject={tokens().sign(Purpose.VOTE, reader)}%20")
+        sign = tokens().sign
+        leave = _mailto(mailbox, "unsubscribe", sign(Purpose.UNSUBSCRIBE, reader))
+        return ReaderLinks(
+            unsubscribe=leave,
+            unsubscribe_by_mail=leave,
+            preferences=_mailto(mailbox, "topics", f"topics%20{list_id}"),
+            vote=_mailto(mailbox, "vote", f"{sign(Purpose.VOTE, reader)}%20"),
+        )
 
-    return ListLinks(_once(links), MESSAGES)
+    return ListLinks(_once(links), MESSAGES, help=_mailto(mailbox, "help", f"help%20{list_id}"))
+
+
+def _mailto(mailbox: Address, what: str, subject: str) -> str:
+    local, _, domain = wire_address(mail_to(mailbox, what)).rpartition("@")
+    # The plus is encoded as well: as it stands, some programs read it as a space.
+    return f"mailto:{quote(local, safe='')}@{domain}?subject={subject}"
 
 
 def _once(links: Callable[[SubscriberId], ReaderLinks]) -> Callable[[Subscriber], ReaderLinks]:
