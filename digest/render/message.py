@@ -224,6 +224,11 @@ def _quoted(text: str) -> str:
     return '"' + re.sub(r'(["\\])', r"\\\1", text) + '"'
 
 
+def subject_field(subject: str) -> bytes:
+    """A Subject in wire form. The email package loses spaces between encoded words where it folds (gh-92081)."""
+    return _field("Subject", _unstructured(clip(plain(subject), SUBJECT_LENGTH))).encode()
+
+
 def _unstructured(text: str) -> list[str]:
     words = text.split(" ")
     if text.isascii() and "=?" not in text and max(map(len, words)) < LINE - 2:

@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 
 from digest.model import Address, MailingList
 from digest.render.language import Language
-from digest.render.message import Sign, mailbox
+from digest.render.message import Sign, mailbox, subject_field
 from digest.render.text import plain, wrap
 
 
@@ -49,7 +49,6 @@ def wire_form(mailing_list: MailingList, headers: Headers, text: Text, sign: Sig
     sender = mailbox(mailing_list.from_)
     message["From"] = MailAddress(plain(sender.name), addr_spec=sender.address)
     message["To"] = MailAddress(plain(headers.name), addr_spec=headers.to)
-    message["Subject"] = plain(text.subject)
     message["Date"] = format_datetime(headers.at.astimezone(ZoneInfo(mailing_list.timezone)))
     message["Message-ID"] = headers.message_id
     if headers.reply_to:
@@ -60,7 +59,7 @@ def wire_form(mailing_list: MailingList, headers: Headers, text: Text, sign: Sig
     message["X-Auto-Response-Suppress"] = "All"
     message.set_content("\n\n".join(map(_set, text.paragraphs)) + "\n", cte="quoted-printable")
     head, _, body = message.as_bytes().partition(b"\r\n\r\n")
-    head += b"\r\n"
+    head = b"".join([subject_field(text.subject), head, b"\r\n"])
     return b"".join([sign(head, body) if sign else b"", head, b"\r\n", body])
 
 
