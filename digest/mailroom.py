@@ -1,12 +1,12 @@
 """Wires the mailbox together: what comes back is read, offered to its consumers, and done with. `app.py`'s counterpart.
 
-    read a batch → each message to the first consumer that takes it → mark those that were ours → move the position
+    read a batch → each message to the first that takes it → mark those that were ours → move the position
 
-A consumer's effect and its record are one transaction of the store. So a crash between any two of these steps, or a
-second process at the same time, repeats messages, and a repeated message changes nothing. Nothing is answered: a
-bounce's sender would answer back, and an automatic reply's writer is not there.
+What takes a message does so again without effect, or with the same. So a crash between any two of these steps, or a
+second process at the same time, repeats messages, and a repeated message changes nothing. Only commands are answered:
+a bounce's sender would answer back, and an automatic reply's writer is not there.
 
-Lists that name the same mailbox share it: it is read once for all of them. Bounces are the one consumer so far.
+Lists that name the same mailbox share it: it is read once for all of them. `answering.py` takes commands and votes.
 `receiving.py` and `scheduler.py` call this; it prints nothing.
 """
 
@@ -16,11 +16,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import StrEnum
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Self
 
-from digest.model import Address, Bounce, DeliveryId, Inbox, ListId, Position
+from digest.answering import Answering
+from digest.answering import Desk as CommandDesk
+from digest.handled import Fate, Handled, Take
+from digest.model import Bounce, DeliveryId, Inbox, ListId, Position
 from digest.send.bounces import Evidence, Reading, Sort, detectors, is_worn_out, read
 from digest.settings import ListConfig
 from digest.store import Bounces, Mailboxes, Secrets, open_database
@@ -40,49 +42,6 @@ def shared(configs: Iterable[ListConfig]) -> tuple[tuple[ListConfig, ...], ...]:
     return tuple(map(tuple, groups.values()))
 
 
-class Fate(StrEnum):
-    """What became of a message."""
-
-    COUNTED = "counted"
-    REPEATED = "repeated"
-    """A bounce that was counted before."""
-    UNPROVED = "unproved"
-    """A bounce or complaint without anything that only we can have written: forged, or of mail without our tag."""
-    DELAYED = "delayed"
-    DELIVERED = "delivered"
-    NOTICE = "notice"
-    """About one of our deliveries, and nothing that we know what to do with."""
-    AUTO_REPLY = "auto-reply"
-    NOT_OURS = "not ours"
-    UNREADABLE = "unreadable"
-    """The server could not give it."""
-
-    @property
-    def is_done(self) -> bool:
-        """Whether nobody has to look at the message any more."""
-        return self in (Fate.COUNTED, Fate.REPEATED, Fate.DELAYED, Fate.DELIVERED)
-
-
-@dataclass(frozen=True, slots=True)
-class Handled:
-    """One message and what became of it. The last four are set where it was counted, now or before."""
-
-    uid: int
-    fate: Fate
-    reading: Reading | None = None
-    list_id: ListId | None = None
-    bounce: Bounce | None = None
-    address: Address | None = None
-    suppressed: bool = False
-
-
-class Consumer(Protocol):
-    """Takes the messages that it knows."""
-
-    def take(self, uid: int, raw: bytes) -> Handled | None:
-        """What became of the message; None: it is somebody else's."""
-
-
 class Mailroom:
     """One mailbox of one list or several, ready to be read. Use as a context manager: it holds their stores open."""
 
@@ -93,6 +52,7 @@ class Mailroom:
         self._now = now
         self._positions: list[Mailboxes] = []
         desks: list[Desk] = []
+        for_commands: list[CommandDesk] = []
         with ExitStack() as opened:
             for config in configs:
                 database = open_database(config.store_url)
@@ -101,8 +61,11 @@ class Mailroom:
                 keys = Secrets(database, now, keep=False).signing_keys(config.keys)
                 self._positions.append(Mailboxes(database, list_id))
                 desks.append(Desk(list_id, Bounces(database, list_id), Tokens(keys, list_id)))
+                if desk := CommandDesk.of(config, database, now):
+                    for_commands.append(desk)
             self._opened = opened.pop_all()
-        self._consumers: Sequence[Consumer] = (BounceConsumer(desks, now),)
+        answering = Answering(for_commands, now)
+        self._takers: Sequence[Take] = (answering.leave, BounceConsumer(desks, now).take, answering.take)
 
     def __enter__(self) -> Self:
         return self
@@ -117,7 +80,7 @@ class Mailroom:
         since = (self._now() - FIRST_READ).date()
         with Mailbox(self._inbox) as mailbox:
             for behind, batch in mailbox.read(self._position(), since):
-                handled = [self._dispatch(mail) for mail in batch]
+                handled = [self._dispatch(mail, behind.uid_validity) for mail in batch]
                 mailbox.mark([each.uid for each in handled if each.fate.is_done])
                 for mailboxes in self._positions:
                     mailboxes.move(self._inbox.name, behind, self._now())
@@ -133,10 +96,10 @@ class Mailroom:
             return None
         return min(known, key=lambda position: position.uid)
 
-    def _dispatch(self, mail: Mail) -> Handled:
+    def _dispatch(self, mail: Mail, uid_validity: int) -> Handled:
         if mail.raw is None:
             return Handled(mail.uid, Fate.UNREADABLE)
-        taken = (consumer.take(mail.uid, mail.raw) for consumer in self._consumers)
+        taken = (take(Position(uid_validity, mail.uid), mail.raw) for take in self._takers)
         return next((handled for handled in taken if handled), Handled(mail.uid, Fate.NOT_OURS))
 
 
@@ -172,15 +135,15 @@ class BounceConsumer:
         self._desks = desks
         self._now = now
 
-    def take(self, uid: int, raw: bytes) -> Handled | None:
+    def take(self, at: Position, raw: bytes) -> Handled | None:
         """What became of a bounce, a complaint or an automatic reply; None for everything else. Raises StoreError."""
         reading = read(raw)
         if reading.sort is Sort.AUTO_REPLY:
-            return Handled(uid, Fate.AUTO_REPLY, reading)
+            return Handled(at.uid, Fate.AUTO_REPLY, reading)
         for desk in self._desks:
             if (delivery_id := desk.delivery(reading.evidence)) is not None:
-                return self._at(desk, uid, reading, delivery_id)
-        return Handled(uid, Fate.UNPROVED, reading) if reading.kind else None
+                return self._at(desk, at.uid, reading, delivery_id)
+        return Handled(at.uid, Fate.UNPROVED, reading) if reading.kind else None
 
     def _at(self, desk: Desk, uid: int, reading: Reading, delivery_id: DeliveryId) -> Handled | None:
         if reading.kind is None:

@@ -1,19 +1,22 @@
-"""`digest mailbox` and `digest suppressions`: what came back, and who gets nothing any more.
+"""`digest mailbox` and `digest suppressions`: what came in and came back, and who gets nothing any more.
 
 Each function shows what it does and returns the exit code. Called by `cli.py` and `scheduler.py`.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
+from digest.app import App
 from digest.console import Terminal, complain
 from digest.errors import DigestError
-from digest.mailroom import Fate, Handled, Mailroom
+from digest.handled import Fate, Handled
+from digest.mailroom import Mailroom
 from digest.model import Address, BounceKind, ListId
 from digest.send.outcome import plain
 from digest.settings import Installation, ListConfig
@@ -32,8 +35,9 @@ def mailbox(terminal: Terminal, configs: Sequence[ListConfig], now: Callable[[],
     terminal.say(", ".join(f"{c.mailing_list.name} ({c.mailing_list.id})" for c in configs), style="bold")
     lists = [config.mailing_list.id for config in configs]
     handled: list[Handled] = []
+    troubles: list[str] = []
     try:
-        with Mailroom(configs, now) as mailroom:
+        with _posted(configs, now, troubles), Mailroom(configs, now) as mailroom:
             for each in mailroom.read():
                 handled.append(each)
                 if line := _line(each):
@@ -45,7 +49,21 @@ def mailbox(terminal: Terminal, configs: Sequence[ListConfig], now: Callable[[],
             _tell_all(terminal, lists, handled)
         raise
     _tell_all(terminal, lists, handled)
-    return PARTLY if any(each.fate is Fate.UNREADABLE for each in handled) else DONE
+    for trouble in troubles:
+        complain(trouble)
+    return PARTLY if troubles or any(each.fate is Fate.UNREADABLE for each in handled) else DONE
+
+
+@contextmanager
+def _posted(configs: Sequence[ListConfig], now: Callable[[], datetime], troubles: list[str]) -> Iterator[None]:
+    """Sends the letters that are due at the end of the block, however it ends."""
+    try:
+        yield
+    finally:
+        for config in configs:
+            with App(config, now) as app:
+                if trouble := asyncio.run(app.post()).trouble:
+                    troubles.append(f"{config.mailing_list.id}: letters wait: {trouble}")
 
 
 def _tell_all(terminal: Terminal, lists: Sequence[ListId], handled: Sequence[Handled]) -> None:
@@ -64,6 +82,9 @@ def summary(handled: Sequence[Handled]) -> str:
         parts.append(f"{_plural(bounces, 'bounce')}: {', '.join(told)}")
     if complaints := kinds[BounceKind.COMPLAINT]:
         parts.append(f"{_plural(complaints, 'complaint')}{_suppressed(handled, BounceKind.COMPLAINT)}")
+    if asked := sum(fates[fate] for fate in fates if fate.is_a_commands):
+        told = [f"{fates[fate]} {words}" for fate, words in _COMMANDS.items() if fates[fate]]
+        parts.append(f"{_plural(asked, 'command')}: {', '.join(told)}")
     parts += [f"{fates[fate]} {words}" for fate, words in _COUNTED_ALONE.items() if fates[fate]]
     if notices := fates[Fate.NOTICE]:
         parts.append(f"{_plural(notices, 'notice')} left")
@@ -75,10 +96,16 @@ def summary(handled: Sequence[Handled]) -> str:
 
 
 _BOUNCES = (BounceKind.HARD, BounceKind.SOFT, BounceKind.POLICY)
+_COMMANDS = {
+    Fate.DONE: "done",
+    Fate.ASKED: "to be confirmed",
+    Fate.ANSWERED: "answered",
+    Fate.LIMITED: "too many",
+}
 _COUNTED_ALONE = {
     Fate.DELAYED: "delayed",
     Fate.DELIVERED: "delivered",
-    Fate.REPEATED: "counted before",
+    Fate.REPEATED: "dealt with before",
     Fate.UNPROVED: "without proof left",
     Fate.UNREADABLE: "unreadable",
 }
@@ -98,6 +125,8 @@ def _line(handled: Handled) -> str | None:
     if handled.bounce:
         also = ", suppressed" if handled.suppressed else ", counted before" if handled.fate is Fate.REPEATED else ""
         return f"{handled.bounce.kind:<9} {handled.address}{also}: {handled.bounce.diagnostic}"
+    if handled.told:
+        return handled.told
     if handled.reading and _matters(handled):
         return f"{handled.fate:<9} message {handled.uid}: {handled.reading.diagnostic}"
     return None
@@ -116,6 +145,7 @@ def _json(handled: Handled) -> dict[str, Any]:
         "enhanced_code": reading.enhanced_code if reading else "",
         "diagnostic": reading.diagnostic if reading else "",
         "suppressed": handled.suppressed,
+        "told": handled.told,
     }
 
 

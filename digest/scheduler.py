@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING
 from digest.app import App
 from digest.console import Terminal, complain, complain_of_sources, counts_line, explained
 from digest.errors import ConfigError, DigestError
-from digest.mailroom import Handled, Mailroom, shared
+from digest.handled import Handled
+from digest.mailroom import Mailroom, shared
 from digest.model import MailingList
 from digest.receiving import summary
 from digest.schedule import read_schedule

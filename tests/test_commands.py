@@ -22,7 +22,9 @@ UNTIMED = "7.AbCdEfGhIjKlMnOpQrStUv-_"
 TIMED = "7.1781071200.AbCdEfGhIjKlMnOpQrStUv-_"
 
 
-def message(subject: str = "", body: str = "", to: str = BOX, sender: str = "Ada <ada@example.net>", **more: str) -> bytes:
+def message(
+    subject: str = "", body: str = "", to: str = BOX, sender: str = "Ada <ada@example.net>", **more: str
+) -> bytes:
     made = EmailMessage()
     made["From"], made["To"], made["Subject"], made["Message-ID"] = sender, to, subject, "<1@example.net>"
     for name, value in more.items():
@@ -98,7 +100,7 @@ def test_a_command_in_the_subject(subject: str, wanted: Request | None) -> None:
         ("unsubscribe", UNTIMED, "", Request(Command.UNSUBSCRIBE)),
         ("topics", "topics lab", "Sent from my telephone", Request(Command.TOPICS, list_id=LAB)),
         ("topics", "whatever", "video\nknots", Request(Command.TOPICS)),
-        ("topics", f"Re: Topics [{TIMED}]", "video\n- knot theory\n\nAda", Request(Command.TOPICS, ("video", "knot theory"))),
+        ("topics", f"Re: Topics [{TIMED}]", "video\n- knots\n\nAda", Request(Command.TOPICS, ("video", "knots"))),
         ("topics", f"Re: Topics [{TIMED}]", "> video\nknots", Request(Command.TOPICS)),
         ("topics", f"Re: Topics [{TIMED}]", "On Monday, Lab wrote:\n> video", Request(Command.TOPICS)),
         ("topics", f"Re: Topics [{TIMED}]", "Sent from my telephone", Request(Command.TOPICS)),
@@ -147,7 +149,7 @@ def test_a_page_is_read_for_its_words() -> None:
     """Mail without plain text; what it quotes is not said."""
     made = EmailMessage()
     made["From"], made["To"] = "ada@example.net", BOX
-    page = "<html><head><title>x</title></head><body><blockquote>weekly</blockquote><div>unsub&#115;cribe</div><p>Ada</p>"
+    page = "<html><head><title>x</title></head><body><blockquote>weekly</blockquote><div>unsub&#115;cribe"
     made.set_content(page, subtype="html")
     found = asked(made.as_bytes())
     assert found is not None

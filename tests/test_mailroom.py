@@ -22,7 +22,8 @@ import sqlalchemy as sa
 
 from digest import scheduler
 from digest.console import Terminal
-from digest.mailroom import Fate, Mailroom
+from digest.handled import Fate
+from digest.mailroom import Mailroom
 from digest.model import DeliveryId, ListId, SubscriberId
 from digest.receiving import summary
 from digest.scheduler import MailboxRunner, run_until_stopped
@@ -191,6 +192,7 @@ def test_json_has_every_message_that_mattered(make: Callable[..., World]) -> Non
         "delivery": 1,
         "enhanced_code": "5.1.1",
         "suppressed": True,
+        "told": "",
     }
 
 
@@ -371,7 +373,7 @@ def test_a_list_that_is_new_to_a_mailbox_reads_what_came_before(make: Callable[.
     second = world.folder / "second.toml"
     second.write_text(world.config.read_text().replace('id = "lab"', 'id = "second"'))
     answer = world.digest("mailbox", "--config", str(second))
-    assert "  1 counted before" in answer.stdout
+    assert "  1 dealt with before" in answer.stdout
     assert "nothing new" in world.digest("mailbox", "--config", str(second)).stdout
 
 
@@ -399,7 +401,7 @@ def test_a_summary_names_a_few_and_counts_the_rest(make: Callable[..., World]) -
     world.server.add(*(world.message("qmail-qsbmf", n) for n in range(5)), world.message("qmail-qsbmf", 0))
     assert (
         "5 bounces: 5 hard (reader0@example.org, reader1@example.org, reader2@example.org and 2 more suppressed); "
-        "1 counted before"
+        "1 dealt with before"
     ) in world.digest("mailbox").stdout
     assert summary(()) == "nothing new"
 

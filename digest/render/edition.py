@@ -147,7 +147,7 @@ class EditionRenderer:
         if recipient.address != delivery.address:
             recipient = replace(recipient, address=delivery.address)
         links = self._links.reader(recipient)
-        words, text, html = edition.bodies(recipient, selection, links)
+        _, text, html = edition.bodies(recipient, selection, links)
         head = self._letterhead.head(
             to=Mailbox(recipient.name, wire_address(delivery.address)),
             subject=edition.subject(selection),

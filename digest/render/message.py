@@ -129,7 +129,7 @@ class Letterhead:
     def head(
         self, to: Mailbox, subject: str, date: datetime, message_id: str, unsubscribe: str = "", by_mail: str = ""
     ) -> bytes:
-        """All header fields but Content-Type. `unsubscribe` and `by_mail` are the reader's own page and mailto for it."""
+        """All header fields but Content-Type. `unsubscribe` and `by_mail`: the reader's own page and mailto for it."""
         return "".join(
             [
                 self._from,

@@ -49,6 +49,14 @@ class Letters:
             )
         return True
 
+    def written(self, address: Address, since: datetime, kind: str | None = None) -> int:
+        """How many letters, of one kind or of all, were put for the address after a moment."""
+        to = sa.and_(table.c.list_id == self._list_id, table.c.address_key == address_key(address))
+        of_kind = table.c.kind == kind if kind is not None else sa.true()
+        query = sa.select(sa.func.count()).select_from(table).where(to, of_kind, table.c.written_at > since)
+        with self._database.read() as connection:
+            return connection.execute(query).scalar_one()
+
     def claim(self, now: datetime, limit: int = 100) -> Sequence[Letter]:
         """Letters that are due, oldest first; they are not due again before `LEASE` is over."""
         due = sa.and_(table.c.list_id == self._list_id, table.c.next_attempt_at <= now)

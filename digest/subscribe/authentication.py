@@ -51,7 +51,7 @@ def _is_near(received: str, authserv_id: str) -> bool:
     by = _BY.search(_bare(received) or "")
     host, home = by[1].lower() if by else "", authserv_id.partition(".")[2]
     home = home if "." in home else authserv_id
-    return not by or host == authserv_id or host == home or host.endswith(f".{home}")
+    return not by or host in (authserv_id, home) or host.endswith(f".{home}")
 
 
 def _dmarc(groups: Sequence[str]) -> Iterator[tuple[str, str]]:

@@ -170,9 +170,7 @@ class _Grammar:
         named = self._named(name)
         return (word, named) if word in _PLACES and (named or not name) else None
 
-    def request(
-        self, place: str | None, subject: str, written: Sequence[str], tokens: Sequence[str]
-    ) -> Request | None:
+    def request(self, place: str | None, subject: str, written: Sequence[str], tokens: Sequence[str]) -> Request | None:
         """What is asked for, by the place, the subject without tokens, and the lines that were written."""
         subject = _PREFIX.sub("", subject.strip(), count=1).strip()
         if tokens:

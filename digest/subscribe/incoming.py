@@ -6,6 +6,7 @@ What is quoted, signed or attached is left out. `is_a_programs` tells what must 
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Collection, Iterator
 from email.header import decode_header, make_header
@@ -35,10 +36,8 @@ def field(message: Message, name: str) -> str:
     """A header field's text, decoded; empty where there is none. Of several, the first."""
     raw = next((str(value) for key, value in message.raw_items() if key.lower() == name.lower()), "")
     text = raw[:_FIELD_LENGTH].encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-    try:
+    with contextlib.suppress(LookupError, ValueError):  # a HeaderParseError is one
         text = str(make_header(decode_header(text)))
-    except (LookupError, ValueError):
-        pass
     return " ".join(text.split())
 
 
@@ -86,7 +85,8 @@ def is_a_programs(message: Message, address: Address, own: Collection[str]) -> b
 
 
 _SIGNED = re.compile(
-    r"--\s*|_{5,}|-{3,}.*-{3,}|(?:sent (?:from|with|via)|get outlook|gesendet (?:von|mit)|envoyé (?:de|avec|depuis))\b.*",
+    r"--\s*|_{5,}|-{3,}.*-{3,}"
+    r"|(?:sent (?:from|with|via)|get outlook|gesendet (?:von|mit)|envoyé (?:de|avec|depuis))\b.*",
     re.I,
 )
 """Where a signature, or what an answer repeats, begins."""

@@ -2,7 +2,8 @@
 
 Three cases. With a `base_url`, everything is a page under it. Without, but with a mailbox that is read, everything is a
 message to it; with both, a message is the other way to leave. With neither there is nothing to click but the list's
-mailto: a link that leads nowhere is worse than none. The list's id is in every page's path: several lists may share one `base_url`, and a token holds for one list.
+mailto: a link that leads nowhere is worse than none. The list's id is in every page's path: several lists may share
+one `base_url`, and a token holds for one list.
 
     {base_url}/unsubscribe/{list}/{token}      for people, and for one click (RFC 8058)
     {base_url}/preferences/{list}/{token}

@@ -58,7 +58,9 @@ class Naive:
         self._papers = {key: candidate.paper for key, candidate in candidates.items()}
         self._cards = {key: card_of(ENGLISH, candidate) for key, candidate in candidates.items()}
         self._templates = Templates(mailing_list.theme, mailing_list.templates, ENGLISH)
-        self._masthead = masthead_of(ENGLISH, mailing_list, edition, len(candidates), sources, links, has_own_links=True)
+        self._masthead = masthead_of(
+            ENGLISH, mailing_list, edition, len(candidates), sources, links, has_own_links=True
+        )
 
     def compose(self, recipient: Subscriber, delivery: Delivery) -> bytes:
         """The delivery's message in wire form."""
