@@ -5,13 +5,15 @@ made (`misfire_grace_time=None`). A run is owed from the moment it is due until 
 while the program was down is made at the start, one whose sources all failed is tried again, later and later. Between
 runs, deferred deliveries are tried when they are due; a relay that refuses everybody is left alone for a while. A list
 that is paused pulls when a run is due, and makes the edition when it is resumed; one whose hours are over, or whose
-relays are full for the day, goes on by itself. Beside all that, mailboxes are read every few minutes; trouble there is
-told, and stops nothing. The config is read again for every piece of work.
+relays are full for the day, goes on by itself. Beside all that, mailboxes are read when they tell of new mail and every
+few minutes, and letters to single people are sent; trouble there is told, and stops nothing. The config is read again
+for every piece of work.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import date, datetime, timedelta
@@ -22,12 +24,13 @@ from digest.console import Terminal, complain, complain_of_sources, counts_line,
 from digest.errors import ConfigError, DigestError
 from digest.handled import Handled
 from digest.mailroom import Mailroom, shared
-from digest.model import MailingList
+from digest.model import Inbox, MailingList
 from digest.receiving import summary
 from digest.schedule import read_schedule
 from digest.send.outbox import DrainReport, next_attempt
 from digest.settings import ListConfig, load
 from digest.stopping import stop_on_signals
+from digest.subscribe.watch import Watch
 
 if TYPE_CHECKING:
     from apscheduler.triggers.base import BaseTrigger
@@ -38,7 +41,7 @@ TEND_EVERY = timedelta(minutes=1)
 """How often it is looked whether anything is owed or deferred; each has its own time at which it is due."""
 
 READ_EVERY = timedelta(minutes=5)
-"""How often a mailbox is read."""
+"""How often a mailbox is read that does not say when there is new mail."""
 
 
 def trigger(mailing_list: MailingList) -> BaseTrigger:
@@ -180,7 +183,7 @@ class ListRunner:
 
 
 class MailboxRunner:
-    """Reads the lists' mailboxes; never twice at a time."""
+    """Reads the lists' mailboxes and sends their letters; neither twice at a time."""
 
     def __init__(
         self, configs: Sequence[ListConfig], now: Callable[[], datetime], stop: asyncio.Event, terminal: Terminal
@@ -190,7 +193,65 @@ class MailboxRunner:
         self._stop = stop
         self._terminal = terminal
         self._busy = asyncio.Lock()
+        self._posting = asyncio.Lock()
         self._troubles: dict[str, str] = {}
+        self._watches: dict[Inbox, Watch] = {}
+
+    async def listen(self) -> None:
+        """Reads when there is news of a mailbox, until stopped."""
+        news, loop = asyncio.Event(), asyncio.get_running_loop()
+
+        def tell() -> None:
+            with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile
+                loop.call_soon_threadsafe(news.set)
+
+        stopped = asyncio.create_task(self._stop.wait())
+        while not self._stop.is_set():
+            self._watch(tell)
+            told = asyncio.create_task(news.wait())
+            await asyncio.wait((told, stopped), return_when=asyncio.FIRST_COMPLETED, timeout=READ_EVERY.total_seconds())
+            told.cancel()
+            if news.is_set():
+                news.clear()
+                await self.read()
+        for watch in self._watches.values():
+            watch.close()
+
+    def _watch(self, tell: Callable[[], None]) -> None:
+        """Watches the mailboxes that the config names now, and no others."""
+        named = {config.inbox for config in self._configs if config.inbox}
+        for inbox in self._watches.keys() - named:
+            self._watches.pop(inbox).close()
+        for inbox in named - self._watches.keys():
+            self._watches[inbox] = Watch(inbox, tell)
+
+    async def post(self) -> None:
+        """Sends the letters that are due, whatever else a list is doing."""
+        async with self._posting:
+            for config in self._configs:
+                if not self._stop.is_set():
+                    await self._post_of(config)
+
+    async def _post_of(self, config: ListConfig) -> None:
+        list_id, trouble = config.mailing_list.id, ""
+        try:
+            with App(config, self._now) as app:
+                posted = await app.post()
+            trouble = posted.trouble or ""
+            if posted.counts:
+                told = ", ".join(f"{count} {status}" for status, count in posted.counts.items())
+                self._terminal.say(f"{self._now():%Y-%m-%d %H:%M:%S} UTC  {list_id}: letters: {told}")
+        except DigestError as error:
+            trouble = explained(error)
+        except Exception as error:  # one list's trouble must not end the others'
+            log.exception("%s: letters failed", list_id)
+            trouble = repr(error)
+        self._complain_once(f"{list_id}: letters", trouble)
+
+    def _complain_once(self, what: str, trouble: str) -> None:
+        if trouble and trouble != self._troubles.get(what):
+            complain(f"{what}: {trouble}; it is tried again every few minutes")
+        self._troubles[what] = trouble
 
     async def read(self) -> None:
         """Reads what is new, each mailbox in a thread. Trouble is told once, as long as it stays the same."""
@@ -200,10 +261,11 @@ class MailboxRunner:
             except Exception:  # a config that cannot even be reported on must not end anything
                 log.exception("the config could not be read again")
             await asyncio.gather(*(self._read_one(group) for group in shared(self._configs)))
+        await self.post()
 
     async def finished(self) -> None:
-        """Returns when no mailbox is being read."""
-        async with self._busy:
+        """Returns when no mailbox is being read and no letter sent."""
+        async with self._busy, self._posting:
             pass
 
     async def _read_one(self, configs: Sequence[ListConfig]) -> None:
@@ -219,9 +281,7 @@ class MailboxRunner:
             trouble = repr(error)
         if handled:  # also where trouble came half-way: what was read before it counts
             self._terminal.say(f"{self._now():%Y-%m-%d %H:%M:%S} UTC  {lists}: mailbox: {summary(handled)}")
-        if trouble and trouble != self._troubles.get(lists):
-            complain(f"{lists}: mailbox: {trouble}; it is tried again every {READ_EVERY.seconds // 60} minutes")
-        self._troubles[lists] = trouble
+        self._complain_once(f"{lists}: mailbox", trouble)
 
     def _handle(self, configs: Sequence[ListConfig], handled: list[Handled]) -> None:
         if not self._stop.is_set():
@@ -257,9 +317,10 @@ async def run_until_stopped(configs: Sequence[ListConfig], now: Callable[[], dat
                 f"{next_run(config.mailing_list, now()) or 'never'}"
             )
         scheduler.add_job(mailboxes.read, IntervalTrigger(seconds=int(READ_EVERY.total_seconds())))
+        scheduler.add_job(mailboxes.post, IntervalTrigger(seconds=int(TEND_EVERY.total_seconds())))
         scheduler.start()
         catching_up = [asyncio.create_task(runner.catch_up()) for runner in runners]
-        catching_up.append(asyncio.create_task(mailboxes.read()))
+        catching_up += [asyncio.create_task(mailboxes.read()), asyncio.create_task(mailboxes.listen())]
         await stop.wait()
         scheduler.pause()
         await asyncio.gather(*catching_up)

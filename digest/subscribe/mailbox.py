@@ -5,7 +5,7 @@
 
 What a message means is not known here; `digest.mailroom` asks for the messages behind a position and says when they are
 done with. Every command may be given twice, so a lost connection is opened again once and the command repeated.
-Sources: RFC 3501 (IMAP4rev1), RFC 4616 (PLAIN), RFC 8314 (TLS).
+Sources: RFC 3501 (IMAP4rev1), RFC 2177 (IDLE), RFC 4616 (PLAIN), RFC 8314 (TLS).
 """
 
 from __future__ import annotations
@@ -36,6 +36,8 @@ TIMEOUT = 30.0
 _WINDOW = 50_000
 """UIDs in one search: its answer is one line, and imaplib takes no line of over a million characters."""
 _UID = re.compile(rb"\bUID (\d+)")
+_IDLE = b"WAIT IDLE\r\n"
+_ARRIVED = re.compile(rb"\* \d+ EXISTS\b", re.I)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +97,30 @@ class Mailbox:
         if uids:
             numbers = ",".join(map(str, uids))
             self._again(lambda client: _ok(client.uid("STORE", numbers, "+FLAGS.SILENT", r"(\Seen)")))
+
+    def wait(self, seconds: float, on_news: Callable[[], None]) -> bool:
+        """Waits for so long at most, and calls `on_news` at the start and for new mail; False where it is not offered.
+
+        Another thread may `interrupt` it. The connection is good for nothing else afterwards.
+        """
+        client = self._client
+        with self._explained():
+            if b"IDLE" not in b" ".join(_ok(client.capability())).upper().split():
+                return False
+            client.send(_IDLE)
+            client.socket().settimeout(seconds)
+            with contextlib.suppress(TimeoutError):
+                while line := client.readline():
+                    if line.startswith(_IDLE[:4]):  # refused
+                        return False
+                    if line.startswith(b"+") or _ARRIVED.match(line):
+                        on_news()
+        return True
+
+    def interrupt(self) -> None:
+        """Ends a `wait` of another thread. The thread that waits closes: it holds the lock that closing takes."""
+        with contextlib.suppress(OSError):
+            self._client.socket().shutdown(socket.SHUT_RDWR)
 
     def _search(self, start: int, end: int, condition: str) -> list[int]:
         found = self._again(lambda client: _ok(client.uid("SEARCH", f"UID {start}:{end} {condition}".rstrip())))

@@ -1,12 +1,14 @@
 """A small IMAP server on loopback whose misbehaviours have names; what it was asked is kept. A real one is Dovecot.
 
-It knows what `digest.subscribe.mailbox` says: AUTHENTICATE PLAIN, LOGIN, STARTTLS, SELECT, UID SEARCH, FETCH and STORE.
+It knows what `digest.subscribe.mailbox` says: AUTHENTICATE PLAIN, LOGIN, STARTTLS, SELECT, UID SEARCH, FETCH and STORE,
+and IDLE if its capabilities say so.
 Anything else is answered with BAD, so that a test sees it.
 """
 
 from __future__ import annotations
 
 import base64
+import contextlib
 import re
 import socket
 import tempfile
@@ -39,11 +41,15 @@ class Behaviour:
     uid_behind: bool = False
     """The UID stands behind the message, as RFC 3501 allows."""
     says_nothing_of_uids: bool = False
+    ends_idle: bool = False
+    """It hangs up as soon as a client waits."""
 
 
 well_behaved = Behaviour()
 drops_the_second_fetch = Behaviour(drops_fetch=frozenset({2}))
 drops_every_fetch = Behaviour(drops_fetch=frozenset(range(1, 99)))
+offers_idle = Behaviour("IMAP4rev1 AUTH=PLAIN IDLE")
+hangs_up_on_idle = Behaviour("IMAP4rev1 AUTH=PLAIN IDLE", ends_idle=True)
 has_no_plain = Behaviour("IMAP4rev1")
 refuses_logins = Behaviour("IMAP4rev1 LOGINDISABLED")
 
@@ -176,12 +182,29 @@ class _Conversation:
                 self._select()
             case "UID":
                 end = self._uid(tag, rest, end)
+            case "IDLE":
+                self._idle()
             case "LOGOUT":
                 self._send("* BYE")
             case _:
                 end = f"{tag} BAD unknown"
         self._send(end)
         return word.upper() != "LOGOUT"
+
+    def _idle(self) -> None:
+        """Tells of new messages until the client says that it is done, or hangs up."""
+        self._send("+ idling")
+        self._connection.settimeout(0.02)
+        known = len(self._server.messages)
+        while not (self._server.behaviour.ends_idle or self._server.stopping().is_set()):
+            with contextlib.suppress(TimeoutError):
+                if self._connection.recv(100):
+                    return
+                break
+            if (now := len(self._server.messages)) != known:
+                self._send(f"* {now} EXISTS")
+                known = now
+        raise _LostError
 
     def _select(self) -> None:
         self._send(f"* {len(self._server.messages)} EXISTS")
