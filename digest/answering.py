@@ -30,7 +30,7 @@ from zoneinfo import ZoneInfo
 
 from digest.handled import Fate, Handled
 from digest.members import Ballot, Member, Preferences, Subscription
-from digest.membership import ONE_LETTER_IN, Membership, named_topics
+from digest.membership import ONE_LETTER_IN, SIGN_UP, WELCOME, Membership, named_topics
 from digest.model import Address, Frequency, ListId, Position, Profile, SubscriberId
 from digest.render.message import mailbox
 from digest.send.bounces import Sort
@@ -42,14 +42,16 @@ from digest.subscribe.authentication import is_authentic
 from digest.subscribe.commands import VOTES, Asked, Command, Request
 from digest.subscribe.incoming import without_plus
 from digest.subscribe.letters import Text
-from digest.subscribe.tokens import Purpose
+from digest.subscribe.tokens import Purpose, signed_at
 
 MOST_AN_HOUR = 10
 """Letters to one address, whatever it proves: two programs that answer each other come to an end."""
 ANSWERED_FOR = timedelta(days=31)
 """How long an answer is remembered: longer than a mailbox is read back."""
-_SIGN_UP, _COMMAND = "sign-up", "command"
-"""Kinds of letters to those who have proved nothing: to strangers, as `Membership.ask` has it, and to members."""
+SECOND = timedelta(seconds=1)
+"""Tokens know whole seconds."""
+COMMAND = "command"
+"""The kind of letters to members who have proved nothing; those to strangers are of the kind of `Membership.ask`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,26 +208,31 @@ class _Case:
         if command is Command.CONFIRM and member and member.subscription is Subscription.UNCONFIRMED:
             return self._asked_to_join(member.preferences)  # her token is too old: here is another
         if not member or not member.is_active:
-            return self._told(self._stranger(), _SIGN_UP, ONE_LETTER_IN)
+            return self._told(self._stranger(), SIGN_UP, ONE_LETTER_IN)
         is_hers = is_authentic(message, self.desk.authserv_id, sender.rpartition("@")[2])
         if is_hers and command is not Command.CONFIRM:
             return self.proved(member)
         if not request or command in _TELLING or _only_asks(request):
-            return self._told(member, _COMMAND, ONE_LETTER_IN)
+            return self._told(member, COMMAND, ONE_LETTER_IN)
         return self._asked_to_confirm(member, request)
 
     def told_of(self, lists: Sequence[Membership]) -> Handled:
         """It may be for any of several lists: says how to name one."""
-        return self._told(self._stranger(), _SIGN_UP, ONE_LETTER_IN, lists)
+        return self._told(self._stranger(), SIGN_UP, ONE_LETTER_IN, lists)
 
     def repeated(self) -> Handled:
         """It was dealt with before."""
         return Handled(self.at.uid, Fate.REPEATED, list_id=self.desk.list_id)
 
     def _confirmed(self, member: Member) -> Handled:
-        was_active = member.is_active
-        self.desk.people.confirm(self.asked.tokens[0])
-        return self.repeated() if was_active else self._done(member)
+        """Each token counts once: read again after she has left, it must not bring her back."""
+        people, token = self.desk.people, self.asked.tokens[0]
+        if member.is_active:
+            return self.repeated()
+        if people.letters.written(member.address, signed_at(token) - SECOND, WELCOME):
+            return self._asked_to_join(member.preferences)
+        people.confirm(token)
+        return self._done(member)
 
     def _unsubscribed(self, member: Member) -> Handled:
         people = self.desk.people
@@ -244,7 +251,7 @@ class _Case:
         people, sender = self.desk.people, self.asked.sender
         token = people.tokens.sign_confirmation(member.id, self.now)
         text = replies.confirm(people.language(member.preferences), people.list, str(request), token)
-        if not self._write(_COMMAND, member, text, ONE_LETTER_IN, request.command):
+        if not self._write(COMMAND, member, text, ONE_LETTER_IN, request.command):
             return self._handled(Fate.LIMITED, sender, _LIMITED)
         return self._handled(Fate.ASKED, sender, f"asked {sender} to confirm")
 

@@ -51,7 +51,8 @@ ONE_LETTER_IN = timedelta(hours=1)
 ERASURE_KEY = "erasure key"
 """The secret under which the addresses of those who were erased are hashed."""
 ONCE = timedelta(days=36_500)
-_SIGN_UP, _WELCOME, _INVITATION = "sign-up", "welcome", "invitation"
+SIGN_UP, WELCOME, INVITATION = "sign-up", "welcome", "invitation"
+"""Kinds of letters."""
 
 
 class Membership:
@@ -111,7 +112,7 @@ class Membership:
         known = self.members.known(address)
         if known.is_active or known.suppressed:
             return admission(Standing.CONFIRMED, known)
-        return None if self._ask(address, preferences, _INVITATION, ONCE) else Admission.LEFT_OUT
+        return None if self._ask(address, preferences, INVITATION, ONCE) else Admission.LEFT_OUT
 
     def ask(self, address: Address, preferences: Preferences, in_reply_to: str = "") -> bool:
         """Somebody wants to be subscribed, or says so: the address is asked. Whether a letter was written.
@@ -121,8 +122,8 @@ class Membership:
         member = self.members.find(address)
         if member is not None and member.is_active:
             text = letters.subscribed_already(self.language(member.preferences), self.list, self.page(member))
-            return self.write(_SIGN_UP, member, text, in_reply_to=in_reply_to, every=ONE_LETTER_IN)
-        return self._ask(address, preferences, _SIGN_UP, ONE_LETTER_IN, in_reply_to)
+            return self.write(SIGN_UP, member, text, in_reply_to=in_reply_to, every=ONE_LETTER_IN)
+        return self._ask(address, preferences, SIGN_UP, ONE_LETTER_IN, in_reply_to)
 
     def _ask(
         self, address: Address, preferences: Preferences, kind: str, every: timedelta, in_reply_to: str = ""
@@ -149,7 +150,7 @@ class Membership:
         self._forgive(member.address)
         topics = [topic.name for topic in member.preferences.profile.topics]
         text = letters.welcome(self.language(member.preferences), self.list, self.page(member), topics)
-        self.write(_WELCOME, member, text)
+        self.write(WELCOME, member, text)
         return member
 
     def member(self, purpose: Purpose, token: str) -> Member | None:

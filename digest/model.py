@@ -655,7 +655,7 @@ class Pause:
 
 @dataclass(frozen=True, slots=True)
 class Inbox:
-    """The `[mailbox]` table: the IMAP mailbox to which bounces come back."""
+    """The `[mailbox]` table: the IMAP mailbox that takes commands and votes, and to which bounces come back."""
 
     host: str
     port: int

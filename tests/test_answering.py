@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import date, datetime, timedelta
 from email.message import EmailMessage
 from pathlib import Path
+from unittest import mock
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -17,7 +18,7 @@ from digest.members import Member, Preferences, Subscription
 from digest.membership import Membership
 from digest.model import Address, Frequency, PaperId, Position, SubscriberId
 from digest.settings import load
-from digest.store import Database, Mailboxes, open_database
+from digest.store import Database, Letters, Mailboxes, open_database
 from digest.subscribe.tokens import Purpose
 from tests.factories import NOW
 from tests.lists import write_list
@@ -253,6 +254,58 @@ def test_the_same_message_is_dealt_with_once(world: World) -> None:
     assert fate(world.reads(raw, uid=900)) is Fate.REPEATED
     assert world.ada().preferences.frequency is Frequency.DAILY
     assert len(world.letters()) == 2
+
+
+def test_read_again_who_has_left_stays_away(world: World) -> None:
+    """A batch with both her confirmation and her farewell, met again after a crash: the former is used up."""
+    world.comes("subscribe video")
+    letter = world.letter()
+    confirms = world.message(f"Re: {letter['Subject']}", to=letter["Reply-To"])
+    assert fate(world.reads(confirms)) is Fate.DONE
+    token = world.people.tokens.sign(Purpose.UNSUBSCRIBE, world.ada().id)
+    leaves = world.message(token, to="lab+unsubscribe@example.org")
+    assert fate(world.reads(leaves)) is Fate.DONE
+    assert [fate(world.reads(raw)) for raw in (confirms, leaves)] == [Fate.LIMITED, Fate.REPEATED]
+    assert world.ada().subscription is Subscription.UNSUBSCRIBED
+    assert len(world.letters()) == 2, "welcome and goodbye"
+
+
+def test_a_crash_before_the_letter_loses_none(world: World) -> None:
+    """What was done is done again without effect, and then told."""
+    world.joins()
+    raw = world.message("weekly", results=PASSED)
+    with mock.patch.object(Letters, "put", side_effect=ZeroDivisionError), pytest.raises(ZeroDivisionError):
+        world.reads(raw)
+    assert fate(world.reads(raw)) is Fate.DONE
+    assert world.letter()["Subject"] == "Done: weekly"
+
+
+@pytest.mark.parametrize(
+    "sender",
+    [
+        "jörg@bücher.example",
+        "o'brien+x@example.net",
+        "Ünal <用户@例子.example>",
+        f"{'x' * 64}@example.net",
+        '"Quill, Ada \\" <x>" <q@example.net>',
+        "=?utf-8?b?w7w=?= <q@example.net>",
+    ],
+)
+def test_every_sender_can_be_written_to(world: World, sender: str) -> None:
+    """Whatever address or name: a letter that could not be written would hold up all mail behind it."""
+    raw = f"From: {sender}\r\nTo: lab+subscribe@example.org\r\nSubject: subscribe 視頻\r\n\r\n".encode()
+    assert fate(world.reads(raw, uid=1)) is Fate.ASKED
+    assert "視頻" in world.letter().get_content()
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.binary(max_size=300))
+def test_no_bytes_hold_up_a_mailbox(world: World, raw: bytes) -> None:
+    """Whatever comes, the mail behind it is read."""
+    world.reads(raw, uid=1)
+    world.reads(
+        b"From: Ada <ada@example.net>\r\nMessage-ID: <1@x>\r\nTo: lab+help@example.org\r\nSubject: " + raw, uid=1
+    )
 
 
 def test_what_the_list_has_read_is_not_read_again(world: World) -> None:

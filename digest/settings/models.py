@@ -228,7 +228,7 @@ class SignalsTable(Table):
 
 
 class MailboxTable(Table):
-    """`[mailbox]`: IMAP, for what comes back. Emails name its address."""
+    """`[mailbox]`: IMAP, for commands, votes and what comes back. Emails name its address."""
 
     address: Email | None = None
     host: Host | None = None

@@ -17,7 +17,7 @@ from __future__ import annotations
 import hmac
 import re
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 from itsdangerous import Signer
@@ -112,6 +112,11 @@ class Tokens:
             return None
         matches = [hmac.compare_digest(_tag(key, found[1]), given) for key in self._bounce_keys]
         return DeliveryId(int(found[1], 16)) if any(matches) else None
+
+
+def signed_at(confirmation: str) -> datetime:
+    """When a token that confirms was made; it must have been verified."""
+    return datetime.fromtimestamp(int(confirmation.split(".")[1]), UTC)
 
 
 class _HmacSha256(SigningAlgorithm):
