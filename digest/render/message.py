@@ -224,6 +224,11 @@ def _quoted(text: str) -> str:
     return '"' + re.sub(r'(["\\])', r"\\\1", text) + '"'
 
 
+def mailbox_field(name: str, box: Mailbox) -> bytes:
+    """A field with one mailbox in wire form, also one beyond ASCII (RFC 6532), which the email package refuses."""
+    return _field(name, _mailbox_words(box)).encode()
+
+
 def subject_field(subject: str) -> bytes:
     """A Subject in wire form. The email package loses spaces between encoded words where it folds (gh-92081)."""
     return _field("Subject", _unstructured(clip(plain(subject), SUBJECT_LENGTH))).encode()

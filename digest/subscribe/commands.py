@@ -143,7 +143,7 @@ def _read(
     request = grammar.request(place, _TOKEN.sub(" ", subject), incoming.lines(message), tokens)
     if not request and not place:
         return None
-    identity = re.fullmatch(r"<[^<>\s]{1,250}>", incoming.field(message, "Message-ID"))
+    identity = re.fullmatch(r"<[!-;=?-~]{1,250}>", incoming.field(message, "Message-ID"))
     shown = clip(_harmless(name) or "", NAME_LENGTH)
     addressed = frozenset(base for base, _ in to)
     return message, Asked(address, shown, identity[0] if identity else "", request, tokens, list_id, addressed)

@@ -34,19 +34,25 @@ _PROGRAMS_NAME = re.compile(
 
 def field(message: Message, name: str) -> str:
     """A header field's text, decoded; empty where there is none. Of several, the first."""
-    raw = next((str(value) for key, value in message.raw_items() if key.lower() == name.lower()), "")
-    text = raw[:_FIELD_LENGTH].encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    text = next(_raw(message, name), "")
     with contextlib.suppress(LookupError, ValueError):  # a HeaderParseError is one
         text = str(make_header(decode_header(text)))
     return " ".join(text.split())
 
 
+def _raw(message: Message, name: str) -> Iterator[str]:
+    """The texts of all fields of a name, as they stand there; what is not ASCII is UTF-8 (RFC 6532)."""
+    for key, value in message.raw_items():
+        if key.lower() == name.lower():
+            yield str(value)[:_FIELD_LENGTH].encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
 def sender(message: Message) -> tuple[str, Address] | None:
     """The name and the one address in From; None where there is none, more than one, or one that is not sound."""
-    written = [str(value) for key, value in message.raw_items() if key.lower() == "from"]
+    written = list(_raw(message, "From"))
     if len(written) != 1:
         return None
-    found = getaddresses([written[0][:_FIELD_LENGTH]])
+    found = getaddresses(written)
     try:
         ((_, address),) = found
         sound = email_address(address)
@@ -59,8 +65,7 @@ def sender(message: Message) -> tuple[str, Address] | None:
 def recipients(message: Message) -> Iterator[str]:
     """Every address to which it was written or delivered, as it stands there."""
     for name in _RECIPIENTS:
-        values = [str(value)[:_FIELD_LENGTH] for key, value in message.raw_items() if key.lower() == name.lower()]
-        yield from (address for _, address in getaddresses(values) if "@" in address)
+        yield from (address for _, address in getaddresses(list(_raw(message, name))) if "@" in address)
 
 
 def without_plus(address: str) -> tuple[str, str]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from email.headerregistry import Address as MailAddress
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime
@@ -17,8 +16,8 @@ from zoneinfo import ZoneInfo
 
 from digest.model import Address, MailingList
 from digest.render.language import Language
-from digest.render.message import Sign, mailbox, subject_field
-from digest.render.text import plain, wrap
+from digest.render.message import Mailbox, Sign, mailbox, mailbox_field, subject_field, wire_address
+from digest.render.text import wrap
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,21 +44,23 @@ class Headers:
 
 def wire_form(mailing_list: MailingList, headers: Headers, text: Text, sign: Sign | None = None) -> bytes:
     """The letter as it goes over the wire, signed if there is a key."""
+    fields = [
+        mailbox_field("From", mailbox(mailing_list.from_)),
+        mailbox_field("To", Mailbox(headers.name, wire_address(headers.to))),
+        subject_field(text.subject),
+    ]
+    if headers.reply_to:
+        fields.append(mailbox_field("Reply-To", Mailbox("", wire_address(headers.reply_to))))
     message = EmailMessage(policy=SMTP)
-    sender = mailbox(mailing_list.from_)
-    message["From"] = MailAddress(plain(sender.name), addr_spec=sender.address)
-    message["To"] = MailAddress(plain(headers.name), addr_spec=headers.to)
     message["Date"] = format_datetime(headers.at.astimezone(ZoneInfo(mailing_list.timezone)))
     message["Message-ID"] = headers.message_id
-    if headers.reply_to:
-        message["Reply-To"] = headers.reply_to
     if headers.in_reply_to:
         message["In-Reply-To"] = message["References"] = headers.in_reply_to
     message["Auto-Submitted"] = "auto-replied" if headers.in_reply_to else "auto-generated"
     message["X-Auto-Response-Suppress"] = "All"
     message.set_content("\n\n".join(map(_set, text.paragraphs)) + "\n", cte="quoted-printable")
-    head, _, body = message.as_bytes().partition(b"\r\n\r\n")
-    head = b"".join([subject_field(text.subject), head, b"\r\n"])
+    rest, _, body = message.as_bytes().partition(b"\r\n\r\n")
+    head = b"".join([*fields, rest, b"\r\n"])
     return b"".join([sign(head, body) if sign else b"", head, b"\r\n", body])
 
 
