@@ -519,7 +519,8 @@ def resume(
 def run(config: ConfigOption = None, now: NowOption = None, verbose: VerboseOption = False) -> None:
     """Send every list by its schedule, until stopped.
 
-    Ctrl-C and SIGTERM end it tidily: conversations that are open are finished first.
+    Mailboxes are read, and commands in them answered, as mail comes. Ctrl-C and SIGTERM end it tidily: conversations
+    that are open are finished first.
     """
     from digest.scheduler import run_until_stopped
 

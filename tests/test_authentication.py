@@ -26,6 +26,7 @@ def judged(head: str) -> bool:
     [
         LOCAL + OURS + PASS + THEIRS,
         LOCAL + PASS + OURS + THEIRS,
+        LOCAL.replace("imap.example.org", "3f2a9c") + LOCAL.replace("imap.example.org", "a.internal") + OURS + PASS,
         PASS,
         OURS + PASS.replace("mx.example.org;", "MX.example.org 1;"),
         OURS + "Authentication-Results: mx.example.org; dkim=pass header.d=example.net\n" + PASS,

@@ -6,12 +6,14 @@ import asyncio
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -24,7 +26,9 @@ from digest import scheduler
 from digest.console import Terminal
 from digest.handled import Fate
 from digest.mailroom import Mailroom
-from digest.model import DeliveryId, ListId, SubscriberId
+from digest.members import Preferences
+from digest.membership import Membership
+from digest.model import Address, DeliveryId, ListId, Relay, Security, SubscriberId
 from digest.receiving import summary
 from digest.scheduler import MailboxRunner, run_until_stopped
 from digest.settings import load
@@ -162,6 +166,66 @@ def test_a_mailbox_is_read_and_told_of(make: Callable[..., World]) -> None:
     assert world.suppressed == ["reader0@example.org", "reader2@example.org"]
     assert world.server.seen == {1, 2, 3, 6, 7, 8}
     assert world.digest("mailbox").stdout.splitlines()[1:] == ["  nothing new"]
+
+
+def test_commands_are_done_answered_and_told(make: Callable[..., World]) -> None:
+    """Each in one line, and its letter sent; what was dealt with is marked, what is no command stays as it was."""
+    world = make(2)
+    text = world.config.read_text()
+    world.config.write_text(
+        text.replace('username = "digest"', 'username = "digest"\naddress = "lab@lists.example.org"')
+    )
+    leave = world.tokens.sign(Purpose.UNSUBSCRIBE, SubscriberId(1))
+    world.server.add(
+        mail("lab+subscribe@lists.example.org", "subscribe: video, knots"),
+        mail("lab+unsubscribe@lists.example.org", leave, "Auto-Submitted: auto-generated\r\n"),
+        mail("lab@lists.example.org", f"Re: Confirm: weekly [{leave}]", "Auto-Submitted: auto-replied\r\n"),
+        mail("lab@lists.example.org", "Lunch?"),
+        world.message("qmail-qsbmf", 1),
+    )
+    answer = world.digest("mailbox")
+    assert answer.returncode == 0, answer.stderr
+    commands = "2 commands: 1 done, 1 to be confirmed"
+    assert [line.partition(", suppressed:")[0] for line in answer.stdout.splitlines()[1:]] == [
+        "  subscribe: video, knots: asked ada@example.net to confirm",
+        "  unsubscribe: reader0@example.org",
+        "  hard      reader1@example.org",
+        f"  1 bounce: 1 hard (reader1@example.org suppressed); {commands}; 1 auto-reply left; 1 not ours",
+    ]
+    assert world.server.seen == {1, 2, 5}
+    sent = [path.read_text() for path in (world.folder / "outbox" / "new").iterdir()]
+    letters = sorted(text for text in sent if "X-Auto-Response-Suppress" in text)
+    assert [re.findall(r"^To: .*", text, re.M) for text in letters] == [
+        ["To: ada@example.net"],
+        ["To: reader0@example.org"],
+    ]
+    assert world.digest("mailbox").stdout.splitlines()[1:] == ["  nothing new"]
+
+
+def mail(to: str, subject: str, more: str = "") -> bytes:
+    return f"From: ada@example.net\r\nTo: {to}\r\nSubject: {subject}\r\n{more}\r\n".encode()
+
+
+def test_letters_are_sent_without_a_mailbox(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`digest run` sends what is due, also what the pages have written; trouble with the relay is told once."""
+    (config,) = load([write_list(tmp_path, extra='\n[mailbox]\naddress = "lab@example.org"\n')]).lists
+    database = open_database(config.store_url)
+    people = Membership(config, database, lambda: NOW)
+    people.ask(Address("ada@example.net"), Preferences())
+    nowhere = replace(config, relays=(Relay("127.0.0.1", 1, Security.NONE),))
+
+    async def work() -> None:
+        runner = MailboxRunner([config], lambda: NOW, asyncio.Event(), Terminal())
+        for each in (nowhere, nowhere, config, config):
+            runner._configs = [each]
+            await runner.post()
+
+    asyncio.run(work())
+    database.close()
+    assert len(list((tmp_path / "outbox" / "new").iterdir())) == 1
+    told = capsys.readouterr()
+    assert told.out.count("lab: letters: 1 sent") == 1
+    assert told.err.count("lab: letters: ") == 1
 
 
 def test_who_is_suppressed_gets_no_more(make: Callable[..., World]) -> None:

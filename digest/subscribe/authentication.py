@@ -9,6 +9,8 @@ before it is sent, so three things are asked of it:
 - DMARC passed there (RFC 7489), for the domain in From, and no other result of it says otherwise. SPF or DKIM alone are
   not asked: whether they fit the domain in From is what DMARC finds out, with the list of public suffixes.
 
+It vouches for the domain, and leaves who may write as whom within it to the domain's own servers.
+
 Pure. `digest/answering.py` calls this.
 """
 
@@ -21,6 +23,8 @@ from email.message import Message
 _RESULTS, _RECEIVED = "authentication-results", "received"
 _BY = re.compile(r"\bby\s+([A-Za-z0-9._-]*[A-Za-z][A-Za-z0-9_-]*)(?![\w.:-])", re.I)
 """The host that wrote a Received; addresses in its place are a server's own network, as at Gmail."""
+_INSIDE = (".internal", ".local", ".localdomain", ".lan")
+"""Names that no other network has, like those without a dot."""
 
 
 def is_authentic(message: Message, authserv_id: str, domain: str) -> bool:
@@ -51,7 +55,8 @@ def _is_near(received: str, authserv_id: str) -> bool:
     by = _BY.search(_bare(received) or "")
     host, home = by[1].lower() if by else "", authserv_id.partition(".")[2]
     home = home if "." in home else authserv_id
-    return not by or host in (authserv_id, home) or host.endswith(f".{home}")
+    is_inside = "." not in host or host.endswith(_INSIDE)
+    return is_inside or host in (authserv_id, home) or host.endswith(f".{home}")
 
 
 def _dmarc(groups: Sequence[str]) -> Iterator[tuple[str, str]]:

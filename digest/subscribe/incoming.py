@@ -49,12 +49,8 @@ def _raw(message: Message, name: str) -> Iterator[str]:
 
 def sender(message: Message) -> tuple[str, Address] | None:
     """The name and the one address in From; None where there is none, more than one, or one that is not sound."""
-    written = list(_raw(message, "From"))
-    if len(written) != 1:
-        return None
-    found = getaddresses(written)
     try:
-        ((_, address),) = found
+        ((_, address),) = getaddresses(list(_raw(message, "From")))
         sound = email_address(address)
     except (ValueError, WrongValue):
         return None

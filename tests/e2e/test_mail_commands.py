@@ -47,9 +47,16 @@ port = {box.tls_port}
 ca_file = "{box.ca_file}"
 address = "lab@lists.example"
 password = "{box.password}"
-authserv_id = "mx.lists.example"
+authserv_id = "postfix.test"
 """
-ROUTES = "virtual_mailbox_domains = example.org\ntransport_maps = inline:{{lists.example=lmtp:inet:127.0.0.1:{port}}}\n"
+MAIN_CF = """\
+virtual_mailbox_domains = example.org
+transport_maps = inline:{{lists.example=lmtp:inet:127.0.0.1:{port}}}
+smtpd_sender_restrictions = check_sender_access regexp:{{
+ {{/^ada@example.org$$/ PREPEND Authentication-Results: postfix.test; dmarc=pass header.from=example.org}}
+ {{/./ PREPEND Authentication-Results: postfix.test; dmarc=fail header.from=example.org}} }}
+"""
+"""Mail to the list goes to Dovecot. Who has Ada's envelope is Ada: the stand-in for DMARC."""
 
 
 class World:
@@ -66,7 +73,9 @@ class World:
         assert answer.returncode == 0, answer.stdout + answer.stderr
         return answer
 
-    def writes(self, to: str, subject: str, body: str = "", sender: str = f"Ada <{ADA}>", **more: str) -> None:
+    def writes(
+        self, to: str, subject: str, body: str = "", sender: str = f"Ada <{ADA}>", envelope: str = ADA, **more: str
+    ) -> None:
         """Somebody sends a message; returns when it is in the list's mailbox."""
         message = EmailMessage()
         message["From"], message["To"], message["Subject"] = sender, to, subject
@@ -77,7 +86,7 @@ class World:
         with smtplib.SMTP(self.server.host, self.server.port) as client:
             client.starttls(context=ssl.create_default_context(cafile=self.server.ca_file))
             client.login(self.server.username, self.server.password)
-            client.send_message(message)
+            client.send_message(message, from_addr=envelope)
         self._written += 1
         deadline = time.monotonic() + PATIENCE
         while len([p for name in ("new", "cur") for p in (self.box.inboxes / BOX / name).glob("*")]) < self._written:
@@ -112,7 +121,7 @@ def world(tmp_path: Path) -> Iterator[World]:
         pytest.skip(reason)
     inboxes = Path(tempfile.mkdtemp(prefix="digest-boxes-"))  # not pytest's own folder: Dovecot drops root
     shutil.chown(inboxes, "nobody")
-    with Dovecot(inboxes) as box, Postfix([ADA, BOB], main_cf=ROUTES.format(port=box.lmtp_port)) as server:
+    with Dovecot(inboxes) as box, Postfix([ADA, BOB], main_cf=MAIN_CF.format(port=box.lmtp_port)) as server:
         yield World(tmp_path, server, box)
     shutil.rmtree(inboxes)
 
@@ -171,13 +180,28 @@ def test_the_whole_way_by_mail(world: World) -> None:
     assert "nothing new" in world.digest("mailbox", DAY_THREE).stdout
 
 
+def test_what_her_own_server_vouches_for_is_done_at_once(world: World) -> None:
+    """A member's command needs no second message; the letter says what she gets now."""
+    world.writes(BOX, "subscribe video")
+    world.digest("mailbox")
+    world.replies(world.gets("Confirm your subscription", 1))
+    world.writes(BOX, "topics: proteins, knot theory")
+    told = world.digest("mailbox").stdout
+    assert f"topics: proteins, knot theory: {ADA}" in told
+    assert "2 commands: 2 done" in told
+    assert "knot theory" in str(world.gets("Done: topics: proteins", 3).get_payload())
+
+
 def test_forged_mail_changes_nothing(world: World) -> None:
-    """In a reader's name, with a word that our server did not write: one question, and editions as before."""
+    """In a reader's name, with a claim that our server did not make: one question, and editions as before."""
     world.digest("send")
-    claim = {"Authentication_Results": "mx.lists.example; dmarc=pass header.from=example.org"}
+    claim = {
+        "Authentication_Results": "postfix.test; dmarc=pass header.from=example.org",
+        "envelope": "eve@example.org",
+    }
     for place, said in (("lab", "unsubscribe"), ("lab+topics", "topics: spam"), ("lab", "pause until 2027-01-01")):
         world.writes(f"{place}@lists.example", said, sender=BOB, **claim)
-    world.writes("lab+unsubscribe@lists.example", "1.AbCdEfGhIjKlMnOpQrStUv-_", sender=BOB)
+    world.writes("lab+unsubscribe@lists.example", "1.AbCdEfGhIjKlMnOpQrStUv-_", sender=BOB, **claim)
     world.writes("lab+vote@lists.example", "1.AbCdEfGhIjKlMnOpQrStUv-_ less arxiv:2606.00001", sender="eve@example.org")
     world.writes("lab@lists.example", "help", sender="MAILER-DAEMON@example.org")
     world.writes("lab@lists.example", "help", Auto_Submitted="auto-replied")
