@@ -12,8 +12,9 @@
 | topics, help, no sense          | none needed                          | a letter to the address in From         |
 | anything else from a stranger   | none                                 | a letter: the address does not get it   |
 
-Without a proof, an address is written to once an hour at most; with one, ten times. What has been read before does
-nothing: neither behind the list's position, nor where the mailbox was numbered anew and a letter has answered it.
+Without a proof, an address is written to once an hour at most, and a hundred strangers; with one, ten times. What has
+been read before does nothing: neither behind the list's position, nor where the mailbox was numbered anew and a letter
+has answered it.
 
 `mailroom.py` calls this with every message that is no report and no automatic reply. The rules of membership are
 `membership.py`'s, how commands are written `subscribe/commands.py`'s.
@@ -36,7 +37,7 @@ from digest.render.message import mailbox
 from digest.send.bounces import Sort
 from digest.send.bounces import read as read_report
 from digest.settings import ListConfig
-from digest.store import Database, Mailboxes
+from digest.store import Database, Mailboxes, Subscribers
 from digest.subscribe import commands, replies
 from digest.subscribe.authentication import is_authentic
 from digest.subscribe.commands import VOTES, Asked, Command, Request
@@ -46,6 +47,8 @@ from digest.subscribe.tokens import Purpose, signed_at
 
 MOST_AN_HOUR = 10
 """Letters to one address, whatever it proves: two programs that answer each other come to an end."""
+MOST_STRANGERS_AN_HOUR = 100
+"""Letters of a list to all who have proved nothing and are no members: anybody can write in thousands of names."""
 ANSWERED_FOR = timedelta(days=31)
 """How long an answer is remembered: longer than a mailbox is read back."""
 SECOND = timedelta(seconds=1)
@@ -74,7 +77,7 @@ class Desk:
 
     @classmethod
     def of(cls, config: ListConfig, database: Database, now: Callable[[], datetime]) -> Desk | None:
-        """The list's, if its mailbox has an address."""
+        """The list's, if its mailbox has an address. Its members are those of the config as well."""
         if not (config.mailbox and config.inbox):
             return None
         mailing_list, name = config.mailing_list, config.inbox.name
@@ -84,10 +87,13 @@ class Desk:
             known = mailboxes.position(name)
             return known is not None and known.uid_validity == at.uid_validity and at.uid <= known.uid
 
+        people = Membership(config, database, now)
+        # Who is in the config and has never been sent to is a member all the same, and may leave.
+        Subscribers(database).synchronise(mailing_list.id, people.configured())
         written = [mailing_list.from_, *([mailing_list.reply_to] if mailing_list.reply_to else [])]
         own = [Address(mailbox(each).address) for each in written]
         own += [mailing_list.bounces] if mailing_list.bounces else []
-        return cls(Membership(config, database, now), config.mailbox, config.authserv_id, tuple(own), has_read)
+        return cls(people, config.mailbox, config.authserv_id, tuple(own), has_read)
 
 
 class Answering:
@@ -229,7 +235,7 @@ class _Case:
         people, token = self.desk.people, self.asked.tokens[0]
         if member.is_active:
             return self.repeated()
-        if people.letters.written(member.address, signed_at(token) - SECOND, WELCOME):
+        if people.letters.written(signed_at(token) - SECOND, member.address, WELCOME):
             return self._asked_to_join(member.preferences)
         people.confirm(token)
         return self._done(member)
@@ -243,7 +249,7 @@ class _Case:
 
     def _asked_to_join(self, preferences: Preferences) -> Handled:
         sender = self.asked.sender
-        if self._is_flooded(sender) or not self.desk.people.ask(sender, preferences, self.asked.message_id):
+        if self._is_flooded(sender, SIGN_UP) or not self.desk.people.ask(sender, preferences, self.asked.message_id):
             return self._handled(Fate.LIMITED, sender, _LIMITED)
         return self._handled(Fate.ASKED, sender, f"asked {sender} to confirm")
 
@@ -274,15 +280,18 @@ class _Case:
     def _write(self, kind: str, to: Member, text: Text, every: timedelta, reply_to: str = "") -> bool:
         """A letter to her; False where she had one, or too many."""
         answered = self.asked.message_id if self.asked.sender == to.address else ""
-        return not self._is_flooded(to.address) and self.desk.people.write(
+        return not self._is_flooded(to.address, kind) and self.desk.people.write(
             kind, to, text, reply_to, in_reply_to=answered, every=every
         )
 
-    def _is_flooded(self, address: Address) -> bool:
-        return self.desk.people.letters.written(address, self.now - timedelta(hours=1)) >= MOST_AN_HOUR
+    def _is_flooded(self, address: Address, kind: str) -> bool:
+        letters, since = self.desk.people.letters, self.now - timedelta(hours=1)
+        if letters.written(since, address) >= MOST_AN_HOUR:
+            return True
+        return kind == SIGN_UP and letters.written(since, kind=SIGN_UP) >= MOST_STRANGERS_AN_HOUR
 
     def _is_answered(self, member: Member) -> bool:
-        return self.desk.people.letters.written(member.address, self.now - ANSWERED_FOR, self.kind) > 0
+        return self.desk.people.letters.written(self.now - ANSWERED_FOR, member.address, self.kind) > 0
 
     def _stranger(self) -> Member:
         """The sender, of whom the list knows nothing but the address."""
@@ -301,7 +310,7 @@ class _Case:
 
 _TELLING = frozenset({Command.HELP, Command.SUBSCRIBE, Command.CONFIRM})
 """What a member is told the commands for: she is subscribed."""
-_LIMITED = "not written to, as it was within the hour"
+_LIMITED = "not written to: too many letters within the hour"
 
 
 def _only_asks(request: Request) -> bool:

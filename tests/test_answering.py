@@ -236,6 +236,18 @@ def test_an_address_is_written_to_once_an_hour_without_a_proof(world: World) -> 
     assert len(world.letters()) == 2
 
 
+def test_thousands_of_names_are_not_written_to(world: World) -> None:
+    """Who writes in the names of strangers makes us write to so many of them, and no more; members are answered."""
+    world.joins()
+    with mock.patch("digest.answering.MOST_STRANGERS_AN_HOUR", 20):
+        for number in range(200):
+            world.comes("subscribe" if number % 2 else "help", sender=f"victim{number}@example.com")
+        assert len(world.letters()) == 19, "Ada was one of them"
+        assert fate(world.comes("weekly")) is Fate.ASKED
+        world.now += HOUR
+        assert fate(world.comes("subscribe", sender="bob@example.com")) is Fate.ASKED
+
+
 def test_letters_come_to_an_end(world: World) -> None:
     """However well it is proved: what is asked is done, and not told any more."""
     world.joins()
@@ -325,6 +337,20 @@ def test_what_makes_no_sense_is_said_to_make_none(world: World) -> None:
     assert "was not understood" in world.letter().get_content()
     assert world.comes("pause until some day") is None
     assert world.comes("Lunch?", "At one.") is None
+
+
+def test_who_is_in_the_config_is_a_member_from_the_start(tmp_path: Path) -> None:
+    """Before the first edition is sent, she can say that she wants none."""
+    (config,) = load([write_list(tmp_path, readers=1, extra=MAILBOX)]).lists
+    database = open_database(config.store_url)
+    desk = Desk.of(config, database, lambda: NOW)
+    assert desk
+    raw = "From: reader0@example.org\nAuthentication-Results: mx.example.org; dmarc=pass\nSubject: unsubscribe\n\n"
+    assert fate(Answering([desk], lambda: NOW).take(Position(1, 1), raw.encode())) is Fate.DONE
+    assert Desk.of(config, database, lambda: NOW)
+    (member,) = desk.people.members.all()
+    assert member.subscription is Subscription.UNSUBSCRIBED
+    database.close()
 
 
 def test_lists_that_share_a_mailbox_are_named(tmp_path: Path) -> None:

@@ -49,11 +49,14 @@ class Letters:
             )
         return True
 
-    def written(self, address: Address, since: datetime, kind: str | None = None) -> int:
-        """How many letters, of one kind or of all, were put for the address after a moment."""
-        to = sa.and_(table.c.list_id == self._list_id, table.c.address_key == address_key(address))
-        of_kind = table.c.kind == kind if kind is not None else sa.true()
-        query = sa.select(sa.func.count()).select_from(table).where(to, of_kind, table.c.written_at > since)
+    def written(self, since: datetime, address: Address | None = None, kind: str | None = None) -> int:
+        """How many letters were put after a moment: for one address, of one kind, or all."""
+        query = sa.select(sa.func.count()).select_from(table)
+        query = query.where(table.c.list_id == self._list_id, table.c.written_at > since)
+        if address is not None:
+            query = query.where(table.c.address_key == address_key(address))
+        if kind is not None:
+            query = query.where(table.c.kind == kind)
         with self._database.read() as connection:
             return connection.execute(query).scalar_one()
 
