@@ -85,6 +85,16 @@ def test_what_may_be_ours_is_found(name: str) -> None:
         assert evidence.tags == (TAG,)
 
 
+def test_a_list_without_pages_has_its_proof_too() -> None:
+    """The reader's token in the mailto of List-Unsubscribe, beside the Message-ID."""
+    raw = sample("arf-microsoft").decode()
+    page = re.search(r"<https://lists\.example\.org/unsubscribe/lab/[^>]+>", raw)
+    assert page
+    mailto = f"<mailto:lab%2Bunsubscribe@lists.example.org?subject={TOKEN}>"
+    assert read(raw.replace(page[0], mailto).encode()).evidence.tokens == (TOKEN,)
+    assert read(raw.replace(page[0], mailto.replace("unsubscribe@", "vote@")).encode()).evidence.tokens == ()
+
+
 @pytest.mark.parametrize(
     ("old", "new"),
     [

@@ -12,7 +12,15 @@ import pytest
 from digest.subscribe import watch as watch_module
 from digest.subscribe.watch import Watch
 from tests.servers import certificates
-from tests.servers.imap import Behaviour, ImapServer, hangs_up_on_idle, offers_idle, refuses_logins, well_behaved
+from tests.servers.imap import (
+    Behaviour,
+    ImapServer,
+    chats_while_idle,
+    hangs_up_on_idle,
+    offers_idle,
+    refuses_logins,
+    well_behaved,
+)
 from tests.test_mailbox import inbox, message
 
 PATIENCE = 10.0
@@ -60,7 +68,7 @@ def test_a_server_without_idle_is_left_alone(behaviour: Behaviour) -> None:
 def test_a_wait_is_renewed_and_a_lost_connection_opened_again() -> None:
     """Before a server or a router ends it, and after one did; each time what came meanwhile is told."""
     news = News()
-    for behaviour, renewed in ((offers_idle, 0.05), (hangs_up_on_idle, 600.0)):
+    for behaviour, renewed in ((offers_idle, 0.05), (chats_while_idle, 0.05), (hangs_up_on_idle, 600.0)):
         with (
             mock.patch.object(watch_module, "RENEWED_AFTER", renewed),
             mock.patch.object(watch_module, "PAUSE", 0.01),

@@ -15,6 +15,7 @@ import imaplib
 import re
 import socket
 import ssl
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -109,8 +110,9 @@ class Mailbox:
                 return False
             client.send(_IDLE)
             client.socket().settimeout(seconds)
+            until = time.monotonic() + seconds  # some servers say every few minutes that they are there
             with contextlib.suppress(TimeoutError):
-                while line := client.readline():
+                while time.monotonic() < until and (line := client.readline()):
                     if line.startswith(_IDLE[:4]):  # refused
                         return False
                     if line.startswith(b"+") or _ARRIVED.match(line):

@@ -41,6 +41,8 @@ class Behaviour:
     uid_behind: bool = False
     """The UID stands behind the message, as RFC 3501 allows."""
     says_nothing_of_uids: bool = False
+    chats: bool = False
+    """Whoever waits is told all the time that it is still there."""
     ends_idle: bool = False
     """It hangs up as soon as a client waits."""
 
@@ -49,6 +51,7 @@ well_behaved = Behaviour()
 drops_the_second_fetch = Behaviour(drops_fetch=frozenset({2}))
 drops_every_fetch = Behaviour(drops_fetch=frozenset(range(1, 99)))
 offers_idle = Behaviour("IMAP4rev1 AUTH=PLAIN IDLE")
+chats_while_idle = Behaviour("IMAP4rev1 AUTH=PLAIN IDLE", chats=True)
 hangs_up_on_idle = Behaviour("IMAP4rev1 AUTH=PLAIN IDLE", ends_idle=True)
 has_no_plain = Behaviour("IMAP4rev1")
 refuses_logins = Behaviour("IMAP4rev1 LOGINDISABLED")
@@ -201,6 +204,8 @@ class _Conversation:
                 if self._connection.recv(100):
                     return
                 break
+            if self._server.behaviour.chats:
+                self._send("* OK Still here")
             if (now := len(self._server.messages)) != known:
                 self._send(f"* {now} EXISTS")
                 known = now
