@@ -533,7 +533,7 @@ def run(config: ConfigOption = None, now: NowOption = None, verbose: VerboseOpti
 def mailbox(
     config: ConfigOption = None, now: NowOption = None, json: JsonOption = False, verbose: VerboseOption = False
 ) -> None:
-    """Read the mailbox once: commands, votes, bounces and complaints.
+    """Read the mailbox once: commands, votes and bounces.
 
     Does what was asked by mail, where it is proved who asks, and answers. Suppresses addresses that are gone, and those
     of people who complain. Nothing is deleted; what was dealt with is marked as seen.
