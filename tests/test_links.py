@@ -196,12 +196,16 @@ def test_a_key_is_never_shown(config: Path) -> None:
         ("[mailbox]\nhost = 'imap.example.org'\nusername = 'lab'", None),
         ("[mailbox]\nhost = 'imap.example.org'\nusername = 'lab@'", None),
         ("[mailbox]\naddress = 'lab@example.org'", None),
-        ("[mailbox]\nhost = 'imap.example.org'\nusername = 'lab@example.org'", "lab@example.org"),
-        ("[mailbox]\nhost = 'imap.example.org'\nusername = 'x@y.org'\naddress = 'lab@example.org'", "lab@example.org"),
+        ("[mailbox]\nhost = 'imap.example.org'\nusername = 'lab@example.org'", None),
+        ("[mailbox]\nhost = 'x.org'\npassword = 'p'\nusername = 'lab@example.org'", "lab@example.org"),
+        (
+            "[mailbox]\nhost = 'x.org'\npassword = 'p'\nusername = 'x@y.org'\naddress = 'lab@example.org'",
+            "lab@example.org",
+        ),
     ],
 )
 def test_a_mailbox_is_an_address_that_is_read(config: Path, table: str, address: str | None) -> None:
-    """It needs a server to be read from, and an address: its own key, or the user name if that is one."""
+    """It needs a server, a password, and an address: its own key, or the user name if that is one."""
     assert loaded(config, BASE + table + "\n").mailbox == address
 
 
@@ -264,7 +268,9 @@ def test_a_new_list_signs_its_pages_without_a_key_in_its_config(tmp_path: Path) 
 
 def test_with_a_mailbox_the_email_offers_votes(tmp_path: Path) -> None:
     """Votes, leaving the list and changing what one gets, all by mail: each reader leaves by her own token."""
-    first, _ = sent(tmp_path, extra='[mailbox]\nhost = "imap.example.org"\nusername = "digest@example.org"\n')
+    first, _ = sent(
+        tmp_path, extra='[mailbox]\nhost = "imap.example.org"\nusername = "digest@example.org"\npassword = "x"\n'
+    )
     read_back = read(first.data)
     assert "List-Unsubscribe-Post" not in read_back
     assert read_back["List-Help"] == "<mailto:digest%2Bhelp@example.org?subject=help%20lab>"

@@ -122,8 +122,11 @@ def _mailing_list(table: ListTable, folder: Path) -> MailingList:
 
 
 def _mailbox(table: MailboxTable) -> Address | None:
-    """The address that the mailbox receives, if a server to read it from is named; many log in by their address."""
-    if not table.host:
+    """The address that the mailbox receives, if it can be read: what nobody reads must not be named in emails.
+
+    Many log in by their address.
+    """
+    if not (table.host and table.password):
         return None
     try:
         return Address(table.address) if table.address else values.email_address(table.username or "")
