@@ -37,7 +37,7 @@ from digest.render.message import mailbox
 from digest.send.bounces import Sort
 from digest.send.bounces import read as read_report
 from digest.settings import ListConfig
-from digest.store import Database, Mailboxes, Subscribers
+from digest.store import Database, Mailboxes
 from digest.subscribe import commands, replies
 from digest.subscribe.authentication import is_authentic
 from digest.subscribe.commands import VOTES, Asked, Command, Request
@@ -89,7 +89,7 @@ class Desk:
 
         people = Membership(config, database, now)
         # Who is in the config and has never been sent to is a member all the same, and may leave.
-        Subscribers(database).synchronise(mailing_list.id, people.configured())
+        people.synchronise()
         written = [mailing_list.from_, *([mailing_list.reply_to] if mailing_list.reply_to else [])]
         own = [Address(mailbox(each).address) for each in written]
         own += [mailing_list.bounces] if mailing_list.bounces else []

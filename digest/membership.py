@@ -191,15 +191,6 @@ class Membership:
         key, erased = self._secrets.get(ERASURE_KEY), self.members.erased()
         return lambda address: key is not None and bool(erased) and hash_of(address, key) in erased
 
-    def configured(self) -> Iterator[Subscriber]:
-        """Those whom the config names, but for those who were erased. They have no ids of their own."""
-        was_erased = self.was_erased()
-        return (
-            Subscriber(SubscriberId(0), s.address, s.name, s.timezone, s.profile, s.language)
-            for s in self._config.subscribers
-            if not was_erased(s.address)
-        )
-
     def page(self, member: Member) -> str:
         """The address of her preferences; empty where the list has no pages."""
         links = list_links(self.list, lambda: self.tokens, None)
