@@ -3,8 +3,8 @@
     python tests/bench/whole.py                                  20,000 subscribers, in some ten minutes
     python tests/bench/whole.py --subscribers 2000 20000 100000  time and memory as the list grows
 
-Needs the Debian package postfix: smtp-sink receives. Subscribers come from a CSV; each follows three of thirty topics
-and an author. The papers are those of `render_data.py`, as arXiv's feed would have them.
+Needs the Debian package postfix: smtp-sink receives. Subscribers are imported before; each follows three of thirty
+topics and an author. The papers are those of `render_data.py`, as arXiv's feed would have them.
 
     digest send    the command, in a process of its own: config, pull, ranking, composing, ledger, SMTP
     smtp-source    as many messages, as long, over as many connections
@@ -70,8 +70,6 @@ FEED = """\
 {items}</channel></rss>
 """
 CONFIG = """\
-subscribers_file = "subscribers.csv"
-
 [list]
 id = "gazette"
 name = "The Invented Gazette"
@@ -131,7 +129,7 @@ def feed(papers: Sequence[Paper]) -> str:
 
 
 def write_list(folder: Path, subscribers: int, port: int, connections: int) -> Path:
-    """A list with so many subscribers, no two alike."""
+    """A list with so many subscribers, no two alike, all in its store."""
     papers = [candidate.paper for candidate in candidates().values()]
     (folder / "feed.xml").write_text(feed(papers), encoding="utf-8")
     draw = random.Random(3)
@@ -146,6 +144,8 @@ def write_list(folder: Path, subscribers: int, port: int, connections: int) -> P
     topics = (f'\n[topics."{topic.name}"]\ntext = "{" ".join(draw.sample(words, 20))}"\n' for topic in TOPICS)
     path = folder / "list.toml"
     path.write_text(CONFIG.format(host=HOST, port=port, connections=connections) + "".join(topics), encoding="utf-8")
+    command = [sys.executable, "-m", "digest", "subscribers", "import", "--config", str(path)]
+    subprocess.run([*command, str(folder / "subscribers.csv")], check=True, stdout=subprocess.DEVNULL)
     return path
 
 
