@@ -43,6 +43,7 @@ from digest.model import (
     Paper,
     PaperId,
     Pick,
+    Profile,
     Selection,
     Signal,
     SourceReport,
@@ -57,6 +58,7 @@ from digest.rank import Ranker
 from digest.rank.embedding import Embed, Embedder, available
 from digest.render import EditionRenderer, Rendered, message_id
 from digest.render.message import Sign
+from digest.sampling import Borrowed, Sampler
 from digest.send.drain import drain
 from digest.send.letters import Posted, post
 from digest.send.maildir import MaildirTransport
@@ -66,6 +68,7 @@ from digest.send.routes import Allowance, Route, is_limited
 from digest.send.smtp import transports
 from digest.settings import ListConfig
 from digest.store import (
+    Archive,
     Bounces,
     Decisions,
     DeliveryLedger,
@@ -173,12 +176,13 @@ class App:
         self.config = config
         self.semantic = available() if config.semantic is None else config.semantic
         self.list = config.mailing_list
-        self._now = now
+        self.now = self._now = now
         in_memory = not keep and not database_exists(config.store_url)
         self._database = open_database("sqlite://" if in_memory else config.store_url)
         self.papers = Papers(self._database)
         self.editions = Editions(self._database)
         self.bounces = Bounces(self._database, self.list.id)
+        self.archive = Archive(self._database, self.list.id)
         self.sources = Sources(self._database)
         self._fetches = Fetches(self._database, now, keep=keep)
         self._vectors = Vectors(self._database, now)
@@ -380,6 +384,15 @@ class App:
     async def post(self) -> Posted:
         """Sends the letters to single people that are due, whatever the list's pause or hours."""
         return await post(self.membership.letters, self._routes(), self._now)
+
+    def sampler(self, edition: Edition, candidates: Sequence[Candidate]) -> Sampler:
+        """What a frozen edition would have brought others; nothing is kept. Takes seconds."""
+        memory = Borrowed(self._vectors)
+        embed = CachedEmbed(Embedder().embed, memory) if self.semantic else None
+        made = Sampler(self.list, edition, candidates, self.papers, embed)
+        made.picks(Profile(self.config.topics))  # what is asked first is slow: it is asked now
+        memory.return_it()
+        return made
 
     def _ledger(self, only: Collection[Address] = ()) -> DeliveryLedger:
         # A Maildir knows its own copy of a message again, so there is never a doubt to hold.

@@ -25,12 +25,16 @@ from digest.members import Standing
 from digest.model import DeliveryStatus, Frequency
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from digest.app import App
     from digest.console import Terminal
     from digest.model import Address
     from digest.settings import Installation, ListConfig
     from digest.subscribe.importing import SubscriberRow
+    from digest.web.serving import Pages
 
+WEB_INSTALL = "`pip install 'papers-digest[web]'`"
 DONE, PARTLY, USAGE, NOTHING = 0, 1, 2, 3
 
 cli = typer.Typer(
@@ -103,6 +107,12 @@ def _clock(now: str | None) -> Callable[[], datetime]:
     if not 1970 <= fixed.year <= 9000:
         raise ConfigError(f"--now {now}: that is not a time of papers; write it as 2026-06-09T07:00Z")
     return lambda: fixed
+
+
+def _running_clock(now: str | None) -> Callable[[], datetime]:
+    """The time, for what runs on: it begins at `now` and goes its way."""
+    offset = _clock(now)() - datetime.now(UTC) if now else timedelta()
+    return lambda: datetime.now(UTC) + offset
 
 
 def _load(config: list[Path] | None, verbose: bool) -> Installation:
@@ -515,8 +525,13 @@ def resume(
     _each(_load(config, verbose), None, work, only=list_id)
 
 
-@cli.command(epilog="Example: digest run --config lists/")
-def run(config: ConfigOption = None, now: NowOption = None, verbose: VerboseOption = False) -> None:
+@cli.command(epilog="Example: digest run --config lists/ --web")
+def run(
+    config: ConfigOption = None,
+    web_: Annotated[bool, typer.Option("--web", help="Serve the pages as well, as `digest web` does.")] = False,
+    now: NowOption = None,
+    verbose: VerboseOption = False,
+) -> None:
     """Send every list by its schedule, until stopped.
 
     Mailboxes are read, and commands in them answered, as mail comes. Ctrl-C and SIGTERM end it tidily: conversations
@@ -525,8 +540,39 @@ def run(config: ConfigOption = None, now: NowOption = None, verbose: VerboseOpti
     from digest.scheduler import run_until_stopped
 
     installation = _load(config, verbose)
-    offset = _clock(now)() - datetime.now(UTC) if now else timedelta()
-    asyncio.run(run_until_stopped(installation.lists, lambda: datetime.now(UTC) + offset))
+    clock = _running_clock(now)
+    if not web_:
+        asyncio.run(run_until_stopped(installation.lists, clock))
+        return
+    with _pages(installation, clock, None, None) as pages:
+        asyncio.run(run_until_stopped(installation.lists, clock, pages.serve))
+
+
+@cli.command(epilog="Example: digest web --config lists/ --port 8080")
+def web(
+    config: ConfigOption = None,
+    host: Annotated[str | None, typer.Option(help="Where to listen. Default: `host` of [web], else 127.0.0.1.")] = None,
+    port: Annotated[int | None, typer.Option(min=1, max=65535, help="Default: `port` of [web], else 8000.")] = None,
+    now: NowOption = None,
+    verbose: VerboseOption = False,
+) -> None:
+    """Serve the pages: papers, sign-up, preferences, votes.
+
+    They belong behind a server that speaks https, at the `base_url` of [list]. Needs the extra `web`.
+    """
+    installation = _load(config, verbose)
+    with _pages(installation, _running_clock(now), host, port) as pages:
+        asyncio.run(pages.serve_until_stopped())
+
+
+def _pages(
+    installation: Installation, clock: Callable[[], datetime], host: str | None, port: int | None
+) -> AbstractContextManager[Pages]:
+    try:
+        from digest.web.serving import opened
+    except ModuleNotFoundError as error:
+        raise ConfigError(f"the pages need an extra that is not installed ({error.name}): {WEB_INSTALL}") from None
+    return opened(installation.lists, clock, _terminal(False), host, port)
 
 
 @cli.command(epilog="Example: digest mailbox --config lists/ --json")

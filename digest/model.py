@@ -645,6 +645,22 @@ class Relay:
 
 
 @dataclass(frozen=True, slots=True)
+class Pages:
+    """How the pages are served. The limits hold for each process."""
+
+    host: str = "127.0.0.1"
+    port: int = 8000
+    trusted_proxies: tuple[str, ...] = ("127.0.0.1", "::1")
+    """Networks whose word on who asks (X-Forwarded-For) is taken."""
+    sign_ups: Rate = Rate(10, 3600.0)
+    """Of one client."""
+    sign_ups_in_all: Rate = Rate(300, 3600.0)
+    """Of all clients together, for one list: nobody can have strangers written to without end."""
+    looks: Rate = Rate(120, 60.0)
+    """Previews and searches of one client."""
+
+
+@dataclass(frozen=True, slots=True)
 class Pause:
     """Why a list sends nothing, since when, and by whose order."""
 

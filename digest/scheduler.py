@@ -15,9 +15,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from datetime import date, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from digest.app import App
 from digest.console import Terminal, complain, complain_of_sources, counts_line, explained
@@ -298,8 +298,15 @@ def _read_again(config: ListConfig) -> ListConfig:
         return config
 
 
-async def run_until_stopped(configs: Sequence[ListConfig], now: Callable[[], datetime]) -> None:
-    """Schedules every list and returns after a signal, when the conversations that were open have ended."""
+async def run_until_stopped(
+    configs: Sequence[ListConfig],
+    now: Callable[[], datetime],
+    beside: Callable[[asyncio.Event], Coroutine[Any, Any, None]] | None = None,
+) -> None:
+    """Schedules every list and returns after a signal, when the conversations that were open have ended.
+
+    `beside` is what else runs, until the event that it is given is set: the pages.
+    """
     from apscheduler.schedulers.asyncio import AsyncIOScheduler
     from apscheduler.triggers.interval import IntervalTrigger
 
@@ -321,6 +328,8 @@ async def run_until_stopped(configs: Sequence[ListConfig], now: Callable[[], dat
         scheduler.start()
         catching_up = [asyncio.create_task(runner.catch_up()) for runner in runners]
         catching_up += [asyncio.create_task(mailboxes.read()), asyncio.create_task(mailboxes.listen())]
+        if beside:
+            catching_up.append(asyncio.create_task(beside(stop)))
         await stop.wait()
         scheduler.pause()
         await asyncio.gather(*catching_up)

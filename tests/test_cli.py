@@ -31,7 +31,7 @@ from tests.lists import DAY_ONE, DAY_TWO, FEEDS, write_list
 from tests.servers.smtp import CollectingServer, rejects_rcpt_550
 
 COMMANDS = (
-    *("init", "pull", "rank", "preview", "send", "status", "deliveries", "retry", "resolve", "run", "mailbox"),
+    *("init", "pull", "rank", "preview", "send", "status", "deliveries", "retry", "resolve", "run", "web", "mailbox"),
     *("pause", "resume", "suppressions", "subscribers", "feeds", "demo"),
 )
 

@@ -104,8 +104,7 @@ def test_every_optional_key_can_be_taken_in(folder: Path) -> None:
     assert (config.mailing_list.bounces, config.mailbox) == ("bounces@example.org", "digest@example.org")
     assert config.authserv_id == "mx.example.org"
     assert [re.split(r": | has no effect| only | is not read", w)[1] for w in config.warnings] == [
-        "`base_url` of [list]", "`timezone` of [[subscribers]]",
-        "`frequency` of [[subscribers]]", "[web]",
+        "`timezone` of [[subscribers]]", "`frequency` of [[subscribers]]",
     ]  # fmt: skip
 
 

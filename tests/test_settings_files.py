@@ -110,8 +110,7 @@ def test_a_byte_order_mark_and_windows_line_ends_do_no_harm(config: Path) -> Non
 
 
 REMARKS = [
-    (BASE + "[web]\nhost = '127.0.0.1'\nport = 8000\n", "14: [web] has no effect in this version yet"),
-    (after(3, "base_url = 'https://example.org/'"), "4: `base_url` of [list]: emails link to it, and this version"),
+    (BASE + "[web]\nhost = '127.0.0.1'\nport = 8000\n", "14: [web]: without `base_url` of [list] emails link to no"),
     (
         after(3, 'secret = "better kept elsewhere, in secret_file or so"'),
         "4: `secret` of [list] is the example's: everybody knows it",

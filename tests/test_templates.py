@@ -11,7 +11,7 @@ from digest.errors import TemplateError
 from digest.model import Selection, Theme
 from digest.render.fragments import Marks, read_back, size
 from digest.render.language import language_of
-from digest.render.templates import Templates, shipped_templates
+from digest.render.templates import Templates, email_folders, shipped_templates
 from tests.render_samples import ADA, LIST, paper, picks, renderer
 
 SHIPPED = shipped_templates() / "email" / "daily"
@@ -128,7 +128,7 @@ def test_a_template_that_is_not_utf_8_is_said(tmp_path: Path) -> None:
 
 def test_html_is_escaped_and_text_is_not() -> None:
     """Escaping goes by the template's ending."""
-    theme = Templates(Theme.DAILY, None, language_of("en"))
+    theme = Templates(email_folders(Theme.DAILY), None, language_of("en"))
     assert "&lt;b&gt;" in theme.render("more.html", slot={"names": "<b>"})
     assert "<b>" in theme.render("links.txt", slot={"links": "<b>"})
 

@@ -42,6 +42,11 @@ class Likeness:
         self._archived = np.full(documents.size, -1, np.int64)
         self._archived[archive] = np.arange(len(archive))
         self._usual_worth = np.float32(max(float(self._archive.worth.mean()) if self._archive.size else 0.0, 1.0))
+        # Turned round once: as a product's right side, a transposed matrix would be rewritten each time.
+        self._by_term = self._candidates.terms.T.tocsr()
+        self._by_weight = self._candidates.bm25[:, : documents.terms.shape[1]].T.tocsr()
+        self._by_word = self._candidates.vectors.T.tocsr()
+        self._archive_by_word = self._archive.vectors.T.tocsr()
         self._rows = LazyRows((documents.size, size), self.compute, BYTES_KEPT)
         self._alike = _Alike(documents)
 
@@ -60,11 +65,10 @@ class Likeness:
     def compute(self, numbers: Ints) -> Floats32:
         """The same as `rows`, without keeping it."""
         papers = self._documents.rows(numbers)
-        alike = TERMS * np.square((papers.terms @ self._candidates.terms.T).toarray())
+        alike = TERMS * np.square((papers.terms @ self._by_term).toarray())
         words = papers.terms.copy()
         words.data[:] = 1
-        weights = self._candidates.bm25[:, : words.shape[1]]
-        alike += WORDS * ((words @ weights.T).toarray() / self._usual_worth) ** np.float32(1.5)
+        alike += WORDS * ((words @ self._by_weight).toarray() / self._usual_worth) ** np.float32(1.5)
         alike += self._unexpected(numbers, papers)
         likeness: Floats32 = np.maximum(alike, 0, out=alike)
         return likeness
@@ -75,8 +79,8 @@ class Likeness:
         left = np.empty((len(numbers), self._candidates.size), np.float32)
         left[at >= 0] = RIDGE * self._explained[at[at >= 0]]
         others = papers.vectors[np.flatnonzero(at < 0)]
-        known = (others @ self._archive.vectors.T).toarray() @ self._explained
-        left[at < 0] = (others @ self._candidates.vectors.T).toarray() - known
+        known = (others @ self._archive_by_word).toarray() @ self._explained
+        left[at < 0] = (others @ self._by_word).toarray() - known
         return left
 
     @cached_property

@@ -43,7 +43,7 @@ from digest.render.inline import cut_around, inline_cards, passes
 from digest.render.language import Language, language_of
 from digest.render.masthead import masthead_of
 from digest.render.message import Letterhead, Mailbox, Sign, assemble, mailto, wire_address
-from digest.render.templates import Templates
+from digest.render.templates import Templates, email_folders
 from digest.render.text import clip, plain
 
 CLIP = 100_000
@@ -176,7 +176,7 @@ class _InLanguage:
         self._announced = wording.announced(language, len(candidates), sources)
         self._by_topic = mailing_list.theme is Theme.WEEKLY
         self._by_mail = mailto(mailing_list, "unsubscribe")
-        self._templates = Templates(mailing_list.theme, mailing_list.templates, language)
+        self._templates = Templates(email_folders(mailing_list.theme), mailing_list.templates, language)
         has_own = bool(links.reader(_NOBODY).unsubscribe)
         self._masthead = masthead_of(language, mailing_list, edition, len(candidates), sources, links, has_own)
         self._window = lru_cache(maxsize=1024)(lambda zone: wording.window(language, edition, zone))

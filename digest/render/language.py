@@ -166,6 +166,18 @@ class Language:
 
         return format_date(day, "full", self._locale)
 
+    def month(self, day: date) -> str:
+        """`June 2026`."""
+        from babel.dates import format_skeleton
+
+        return format_skeleton("yMMMM", day, locale=self._locale)
+
+    def name(self, tag: str) -> str:
+        """What a language is called in this one: `German`."""
+        from babel import Locale
+
+        return Locale.parse(tag, sep="-").get_display_name(self._locale) or tag
+
     def _clock(self, moment: datetime, zone: ZoneInfo) -> str:
         """`10 June, 08:00`, in the zone."""
         from babel.dates import format_time

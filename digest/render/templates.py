@@ -1,8 +1,9 @@
-"""Finds, compiles and runs the templates of one theme in one language; names file and line of a broken one.
+"""Finds, compiles and runs the templates of one theme, or of the pages, in one language; names file and line of a
+broken one.
 
 A template is looked for in the list's own folder first, then among the shipped ones; in the theme's folder, and if it
-is not there in that of the theme `daily`: a theme holds only what differs. The list's templates run in a sandbox. What
-each template sees:
+is not there in that of the theme `daily`: a theme holds only what differs. The pages' are in `web`, and
+`digest/web/site.py` says what they see. The list's templates run in a sandbox. What each template sees:
 
     edition.html, edition.txt     edition, slot (summary, body, follows, window, address, unsubscribe, preferences;
                                   html: preheader)
@@ -23,13 +24,13 @@ reader to reader and is filled in later: a template shows it, and can do nothing
 
 Words are translated by `_("…")`, by `ngettext("…", "…", number)` and by `{% trans %}`, as `jinja2.ext.i18n` has them in
 its new style: `_("Sent to %(address)s.", address=slot.address)`. Words of a list's own templates that no catalogue has
-stay as they are. Called by `edition.py`.
+stay as they are. Called by `edition.py`, and by `digest.web`.
 """
 
 from __future__ import annotations
 
 import traceback
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import NoReturn
 
@@ -50,15 +51,24 @@ def shipped_templates() -> Path:
     return installed if installed.is_dir() else package.parent / "templates"
 
 
-class Templates:
-    """One theme's templates in one language, and what a list overrides of them."""
+WEB = ("web",)
+"""The folder of the pages' templates."""
 
-    def __init__(self, theme: Theme, own: Path | None, language: Language):
+
+def email_folders(theme: Theme) -> tuple[str, ...]:
+    """The folders in which a theme's templates are looked for, in this order."""
+    return tuple(f"email/{name}" for name in dict.fromkeys((theme, Theme.DAILY)))
+
+
+class Templates:
+    """The templates of some folders in one language, and what a list overrides of them."""
+
+    def __init__(self, folders: Sequence[str], own: Path | None, language: Language):
         """Raises TemplateError if the list's own folder does not exist."""
         if own and not own.is_dir():
             raise TemplateError(f"{own}: no such folder; correct list.templates or leave it out")
         roots = [*([own] if own else []), shipped_templates()]
-        themes = [root / "email" / name for name in dict.fromkeys((theme, Theme.DAILY)) for root in roots]
+        themes = [root / folder for folder in folders for root in roots]
         # The roots last: a theme's file can include another theme's, `email/daily/style.css`.
         self._places = [*themes, *roots]
         self._environment = ImmutableSandboxedEnvironment(

@@ -17,6 +17,7 @@ from digest.model import (
     Inbox,
     ListId,
     MailingList,
+    Pages,
     Paper,
     PaperId,
     Profile,
@@ -42,6 +43,7 @@ from digest.settings.models import (
     StoreTable,
     SubscriberTable,
     TopicTable,
+    WebTable,
 )
 from digest.settings.people import People
 from digest.settings.signing import Signing
@@ -93,6 +95,7 @@ def list_config(
         mailbox=_mailbox(settings.mailbox) if settings.mailbox else None,
         inbox=_inbox(settings.mailbox, folder) if settings.mailbox else None,
         authserv_id=(settings.mailbox.authserv_id if settings.mailbox else None) or "",
+        pages=_pages(settings.web) if settings.web else None,
     )
 
 
@@ -146,6 +149,18 @@ def _inbox(table: MailboxTable, folder: Path) -> Inbox | None:
         username=username,
         password=table.password.get_secret_value(),
         ca_file=files.absolute(folder, table.ca_file) if table.ca_file else None,
+    )
+
+
+def _pages(table: WebTable) -> Pages:
+    usual = Pages()
+    return Pages(
+        host=table.host,
+        port=table.port,
+        trusted_proxies=table.trusted_proxies,
+        sign_ups=table.sign_ups or usual.sign_ups,
+        sign_ups_in_all=table.sign_ups_in_all or usual.sign_ups_in_all,
+        looks=table.looks or usual.looks,
     )
 
 

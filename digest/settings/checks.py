@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable
 from datetime import date, datetime
 from email.headerregistry import Address as Mailbox
+from ipaddress import ip_network
 from typing import Any, NoReturn, TypeVar
 from urllib.parse import urlsplit
 
@@ -288,6 +289,15 @@ def web_address(value: object) -> str:
     if parts.query or parts.fragment or parts.username is not None:
         raise WrongValue("must be a plain address without ?, # and a user name", shown=False)
     return found.rstrip("/")
+
+
+def network(value: object) -> str:
+    """An IP address, or a network of them (CIDR)."""
+    found = text(value)
+    try:
+        return str(ip_network(found))
+    except ValueError:
+        raise WrongValue('must be an IP address or a network such as "10.0.0.0/8"') from None
 
 
 def base_url(value: object) -> str:

@@ -12,6 +12,7 @@ from digest.model import (
     Frequency,
     Inbox,
     MailingList,
+    Pages,
     Paper,
     Profile,
     Relay,
@@ -84,6 +85,8 @@ class ListConfig:
     """How it is read; None: there is nothing to log in with."""
     authserv_id: str = ""
     """Whose Authentication-Results (RFC 8601) are believed in the mail that comes there; empty: nobody's."""
+    pages: Pages | None = None
+    """How pages are served; None: the file says nothing of it."""
 
 
 @dataclass(frozen=True)

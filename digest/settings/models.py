@@ -27,6 +27,7 @@ from digest.model import (
     AnnounceType,
     Frequency,
     OnUnknown,
+    Pages,
     PaperId,
     Period,
     Rate,
@@ -38,6 +39,8 @@ from digest.model import (
 )
 from digest.settings import checks, cron, window
 from digest.subscribe import values
+
+_PAGES = Pages()
 
 
 def _word(*allowed: str) -> Callable[[object], str]:
@@ -256,10 +259,17 @@ OneKeyOrMany = Annotated[
 
 
 class WebTable(Table):
-    """`[web]`: the pages. Accepted, without effect yet."""
+    """`[web]`: the pages."""
 
-    host: Host | None = None
-    port: Port | None = None
+    host: Host = _PAGES.host
+    port: Port = _PAGES.port
+    trusted_proxies: Annotated[
+        tuple[Annotated[str, BeforeValidator(checks.network)], ...],
+        BeforeValidator(checks.sequence('["127.0.0.1", "10.0.0.0/8"]')),
+    ] = _PAGES.trusted_proxies
+    sign_ups: Limit | None = None
+    sign_ups_in_all: Limit | None = None
+    looks: Limit | None = None
 
 
 class Settings(BaseSettings):

@@ -69,15 +69,12 @@ def _first_with(key: str, rows: Sequence[SubscriberRow]) -> SubscriberRow | None
 
 
 def _in_config(merged: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:
-    if "web" in merged:
-        yield ("web",), f"[web] {_YET}"
     if "mailbox" in merged:
         yield from _about_mailbox(merged["mailbox"], merged["list"])
     if str(merged["list"].get("secret")).startswith("better kept elsewhere"):
         yield ("list", "secret"), "`secret` of [list] is the example's: everybody knows it and can sign with it"
-    if "base_url" in merged["list"]:
-        text = "emails link to it, and this version serves no pages yet"
-        yield ("list", "base_url"), f"`base_url` of [list]: {text}: something else must answer there"
+    if "web" in merged and "base_url" not in merged["list"]:
+        yield ("web",), "[web]: without `base_url` of [list] emails link to no page, and nobody can sign up on one"
     yield from _about_categories(merged)
     for path, relay in each_table("smtp", merged.get("smtp")):
         yield from _about_relay(path, table_label(path), relay)

@@ -3,10 +3,12 @@
 `database.py` opens it (SQLite in WAL mode, migrated by Alembic), `schema.py` names its tables, and one module per
 aggregate holds the statements: `papers.py`, `editions.py`, for people `subscribers.py`, `members.py` and `letters.py`,
 for sending `outbox.py`, `decisions.py`, `pauses.py` and `relay_days.py`, for what comes back `bounces.py` and
-`mailboxes.py`, for pulling `fetches.py` and `sources.py`, for ranking `vectors.py`, for signing `secrets.py`. All
-statements go through SQLAlchemy Core. Nothing outside this package writes SQL, and nothing in it decides what is sent.
+`mailboxes.py`, for the pages `archive.py`, for pulling `fetches.py` and `sources.py`, for ranking `vectors.py`, for
+signing `secrets.py`. All statements go through SQLAlchemy Core. Nothing outside this package writes SQL, and nothing in
+it decides what is sent.
 """
 
+from digest.store.archive import Archive
 from digest.store.bounces import Bounces, Recorded
 from digest.store.database import Database, database_exists, open_database
 from digest.store.decisions import Decisions
@@ -25,6 +27,7 @@ from digest.store.subscribers import Subscribers
 from digest.store.vectors import Vectors
 
 __all__ = [
+    "Archive",
     "Bounces",
     "Database",
     "Decisions",

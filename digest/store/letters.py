@@ -60,6 +60,12 @@ class Letters:
         with self._database.read() as connection:
             return connection.execute(query).scalar_one()
 
+    def is_due(self, now: datetime) -> bool:
+        """Whether there is one to be sent; looking takes no lock."""
+        due = sa.select(table.c.id).where(table.c.list_id == self._list_id, table.c.next_attempt_at <= now)
+        with self._database.read() as connection:
+            return connection.execute(due.limit(1)).first() is not None
+
     def claim(self, now: datetime, limit: int = 100) -> Sequence[Letter]:
         """Letters that are due, oldest first; they are not due again before `LEASE` is over."""
         due = sa.and_(table.c.list_id == self._list_id, table.c.next_attempt_at <= now)

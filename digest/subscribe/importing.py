@@ -215,13 +215,18 @@ def read_bibtex(path: Path) -> Imported[Paper]:
     An entry that is broken or has no title is reported by line and key, the others are kept; of two entries for one
     paper the first counts. A file that cannot be read is one problem and no papers.
     """
-    from bibtexparser.entrypoint import parse_string
-    from bibtexparser.model import DuplicateBlockKeyBlock
-
     try:
         raw = path.read_bytes()
     except OSError as error:
         return Imported((), (unreadable(path, error),))
+    return parse_bibtex(raw, path)
+
+
+def parse_bibtex(raw: bytes, path: Path) -> Imported[Paper]:
+    """The same of a library that was read already; `path` is what its problems name."""
+    from bibtexparser.entrypoint import parse_string
+    from bibtexparser.model import DuplicateBlockKeyBlock
+
     logging.getLogger("bibtexparser").setLevel(logging.CRITICAL)  # it would print what is reported below
     library = parse_string(_decode(raw))
     problems = [

@@ -36,7 +36,7 @@ from digest.render.language import language_of
 from digest.render.masthead import masthead_of
 from digest.render.message import mailto
 from digest.render.remarks import remark
-from digest.render.templates import Templates
+from digest.render.templates import Templates, email_folders
 from digest.render.text import clip, plain, wrap
 
 ENGLISH = language_of("en")
@@ -57,7 +57,7 @@ class Naive:
         self._list, self._edition, self._sources, self._links = mailing_list, edition, sources, links
         self._papers = {key: candidate.paper for key, candidate in candidates.items()}
         self._cards = {key: card_of(ENGLISH, candidate) for key, candidate in candidates.items()}
-        self._templates = Templates(mailing_list.theme, mailing_list.templates, ENGLISH)
+        self._templates = Templates(email_folders(mailing_list.theme), mailing_list.templates, ENGLISH)
         self._masthead = masthead_of(
             ENGLISH, mailing_list, edition, len(candidates), sources, links, has_own_links=True
         )

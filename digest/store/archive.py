@@ -1,0 +1,85 @@
+"""What a list's editions have brought, for the pages: by day, by paper, by words. Reads only, and nothing of people."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+from typing import Any
+
+import sqlalchemy as sa
+
+from digest.model import Candidate, Edition, EditionId, ListId, PaperId
+from digest.store import schema
+from digest.store.codec import decode
+from digest.store.database import Database
+
+editions, held = schema.editions, schema.edition_papers
+
+
+class Archive:
+    """The past editions of one list."""
+
+    def __init__(self, database: Database, list_id: ListId):
+        self._database = database
+        self._list_id = list_id
+
+    def days(self) -> tuple[date, ...]:
+        """The days of all editions, newest first."""
+        query = sa.select(editions.c.due_on).where(self._here()).order_by(editions.c.due_on.desc())
+        with self._database.read() as connection:
+            return tuple(connection.execute(query).scalars())
+
+    def between(self, first: date, last: date) -> tuple[Edition, ...]:
+        """The editions of these days, both included, newest first."""
+        days = editions.c.due_on.between(first, last)
+        query = sa.select(editions).where(self._here(), days).order_by(editions.c.due_on.desc())
+        with self._database.read() as connection:
+            return tuple(map(_edition, connection.execute(query)))
+
+    def around(self, first: date, last: date) -> tuple[date | None, date | None]:
+        """The day of the last edition before these days, and of the first after them."""
+        before = sa.select(sa.func.max(editions.c.due_on)).where(self._here(), editions.c.due_on < first)
+        after = sa.select(sa.func.min(editions.c.due_on)).where(self._here(), editions.c.due_on > last)
+        with self._database.read() as connection:
+            return connection.execute(before).scalar_one(), connection.execute(after).scalar_one()
+
+    def paper(self, paper_id: PaperId) -> tuple[Candidate, tuple[date, ...]] | None:
+        """A paper as the newest edition had it, and the days of all that had it, newest first."""
+        query = self._brought().where(held.c.paper_id == paper_id)
+        with self._database.read() as connection:
+            rows = connection.execute(query).all()
+        return (decode(rows[0].candidate, Candidate), tuple(row.due_on for row in rows)) if rows else None
+
+    def search(self, words: Sequence[str], limit: int) -> tuple[tuple[Candidate, date], ...]:
+        """Papers that have all the words in title, abstract, authors or categories, newest first, each once."""
+        query = self._brought()
+        for word in words:
+            # Finds the rows worth reading; the names of fields are in them too, so each is looked at again.
+            query = query.where(held.c.candidate.icontains(word, autoescape=True))
+        wanted = [word.casefold() for word in words]
+        found: dict[PaperId, tuple[Candidate, date]] = {}
+        with self._database.read() as connection:
+            for row in connection.execute(query):
+                candidate = decode(row.candidate, Candidate)
+                paper = candidate.paper
+                text = "\n".join((paper.title, paper.abstract, *paper.authors, *paper.categories)).casefold()
+                if all(word in text for word in wanted):
+                    found.setdefault(paper.id, (candidate, row.due_on))
+                    if len(found) == limit:
+                        break
+        return tuple(found.values())
+
+    def _brought(self) -> sa.Select[Any]:
+        return (
+            sa.select(held.c.candidate, editions.c.due_on)
+            .join_from(held, editions, held.c.edition_id == editions.c.id)
+            .where(self._here())
+            .order_by(editions.c.due_on.desc(), held.c.position)
+        )
+
+    def _here(self) -> sa.ColumnElement[bool]:
+        return editions.c.list_id == self._list_id
+
+
+def _edition(row: sa.Row[Any]) -> Edition:
+    return Edition(EditionId(row.id), ListId(row.list_id), row.number, row.due_on, row.since, row.cutoff)

@@ -1,0 +1,263 @@
+"""The application of all lists, its server, and the clerk who writes and posts letters after the answers.
+
+`digest web` runs this alone, `digest run --web` beside the scheduler. One process serves all lists of an installation;
+limits and kept pages are its own. The configs are read at the start.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import socket
+import time
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
+from ipaddress import ip_network
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from digest.app import App
+from digest.console import Terminal, complain
+from digest.errors import ConfigError
+from digest.model import Pages as Settings
+from digest.settings import ListConfig
+from digest.stopping import stop_on_signals
+from digest.web import public
+from digest.web.gate import FOR_EVER, SIGNED, ForeignFormError, Gate, Headers, NoSuchPageError, TooOftenError, html
+from digest.web.joining import Desk, Joining
+from digest.web.limits import SlidingWindow
+from digest.web.personal import Personal
+from digest.web.site import Site
+
+log = logging.getLogger("digest.web")
+
+THREADS = 8
+"""Requests that are worked on at once: more would only wait for the store and for each other."""
+LOOK_EVERY = 15.0
+"""Seconds after which it is looked for a new edition, and for letters that others left."""
+
+
+class Hall:
+    """All lists' pages, with what they share. Use as a context manager: it holds the stores open."""
+
+    def __init__(self, configs: Sequence[ListConfig], now: Callable[[], datetime]):
+        self.settings = next((config.pages for config in configs if config.pages), Settings())
+        self._open = contextlib.ExitStack()
+        apps = [self._open.enter_context(App(config, now)) for config in configs]
+        self.sites: dict[str, Site] = {app.list.id: Site(app, alone=len(apps) == 1) for app in apps}
+        self.desk = Desk()
+        self._gate = Gate(self.sites, tuple(map(ip_network, self.settings.trusted_proxies)), THREADS)
+        self._files = {key: file for site in self.sites.values() for key, file in site.files.items()}
+        self._first = next(iter(self.sites.values()))
+        self._nothing_here = self._first.render("nothing.html")  # made once: the same for all who have no business here
+
+    def __enter__(self) -> Hall:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._open.close()
+
+    def application(self) -> Starlette:
+        """The ASGI application."""
+        limits = self.settings
+        looks = SlidingWindow(limits.looks, time.monotonic)
+        joining = Joining(
+            self.desk,
+            SlidingWindow(limits.sign_ups, time.monotonic),
+            SlidingWindow(limits.sign_ups_in_all, time.monotonic),
+            looks,
+        )
+        personal = Personal(self.desk)
+        at, both = self._gate.endpoint, ["GET", "POST"]
+        first = at(public.front) if len(self.sites) == 1 else self._lists
+        own = "/{list}/{token}"
+        return Starlette(
+            routes=[
+                Route("/", first),
+                Route("/robots.txt", self._robots),
+                Route("/static/{hash}/{name}", self._static),
+                Route("/{list}", at(public.front)),
+                *(Route(f"/{box}/{{list}}", at(public.front), methods=["GET"]) for box in ("subscribe", "preview")),
+                Route("/subscribe/{list}", at(joining.subscribe, own_forms_only=True), methods=["POST"]),
+                Route("/preview/{list}", at(joining.preview, own_forms_only=True), methods=["POST"]),
+                Route("/archive/{list}", at(public.Searching(looks))),
+                Route("/archive/{list}/{span}", at(public.span)),
+                Route("/paper/{list}/{paper:path}", at(public.one_paper)),
+                Route("/feed/{list}", at(public.list_feed)),
+                Route("/feed/{list}/{topic}", at(public.topic_feed)),
+                Route(f"/confirm{own}", at(personal.confirm), methods=both),
+                Route(f"/unsubscribe{own}", at(personal.unsubscribe), methods=both),
+                Route(f"/preferences{own}", at(personal.preferences), methods=both),
+                Route(f"/preferences{own}/export", at(personal.export)),
+                Route(f"/preferences{own}/erase", at(personal.erase), methods=both),
+                Route(f"/vote{own}/{{ballot}}/{{paper:path}}", at(personal.vote), methods=both),
+            ],
+            exception_handlers={
+                NoSuchPageError: self._nothing,
+                ForeignFormError: self._refused,
+                TooOftenError: self._too_often,
+                HTTPException: self._http_error,
+            },
+            middleware=[
+                Middleware(
+                    Headers,
+                    prefixes=[site.prefix for site in self.sites.values()],
+                    secure=any(site.is_secure for site in self.sites.values()),
+                )
+            ],
+        )
+
+    async def attend(self, stop: asyncio.Event) -> None:
+        """Until stopped: writes the letters that were asked for and posts them, and gets new editions ready."""
+        while not stop.is_set():
+            await asyncio.gather(*(self._gate.in_thread(self._tend, site) for site in self.sites.values()))
+            await self.desk.rung(LOOK_EVERY)
+            await self.clear_desk()
+        await self.clear_desk()
+
+    async def clear_desk(self) -> None:
+        """Answers the wishes that lie there, and posts every letter that is due. Trouble is told and ends nothing."""
+        try:
+            for wish in self.desk.all():
+                await self._gate.in_thread(wish.site.people.ask, wish.address, wish.preferences)
+            for site in self.sites.values():
+                if await self._gate.in_thread(site.people.letters.is_due, site.app.now()):
+                    await self._gate.in_thread(asyncio.run, site.app.post())
+        except Exception:
+            log.exception("letters could not be written or posted")
+
+    def _tend(self, site: Site) -> None:
+        try:
+            site.warm()
+        except Exception:
+            log.exception("%s: the newest edition could not be got ready", site.list.id)
+
+    async def _lists(self, request: Request) -> Response:  # noqa: ARG002
+        lists = [(site.list.name, site.home) for site in self.sites.values()]
+        return html(self._first.render("lists.html", lists=lists))
+
+    async def _robots(self, request: Request) -> Response:  # noqa: ARG002
+        lines = ["User-agent: *", *(f"Disallow: {self._first.prefix}/{part}/" for part in SIGNED)]
+        return PlainTextResponse("\n".join(lines) + "\n", headers={"Cache-Control": "public, max-age=3600"})
+
+    async def _static(self, request: Request) -> Response:
+        found = self._files.get("{hash}/{name}".format_map(request.path_params))
+        if found is None:
+            raise NoSuchPageError
+        content, kind = found
+        return Response(content, 200, {"Cache-Control": FOR_EVER}, kind)
+
+    async def _nothing(self, request: Request, error: Exception) -> Response:  # noqa: ARG002
+        return html(self._nothing_here, 404)
+
+    async def _refused(self, request: Request, error: Exception) -> Response:  # noqa: ARG002
+        return html(self._first.render("trouble.html", what="foreign"), 403)
+
+    async def _too_often(self, request: Request, error: Exception) -> Response:  # noqa: ARG002
+        seconds = error.seconds if isinstance(error, TooOftenError) else 0.0
+        answer = html(self._first.render("trouble.html", what="often"), 429)
+        answer.headers["Retry-After"] = str(int(seconds) + 1)
+        return answer
+
+    async def _http_error(self, request: Request, error: Exception) -> Response:
+        """Starlette's own: 404 of a path that no route has, 405, 413."""
+        assert isinstance(error, HTTPException)  # noqa: S101 - it is registered for nothing else
+        if error.status_code == 404:
+            return await self._nothing(request, error)
+        return html(self._first.render("trouble.html", what="other"), error.status_code)
+
+
+class _Server(uvicorn.Server):
+    """Uvicorn without its own handling of signals: who runs it says when it ends."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leaves them alone."""
+        yield
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that listens there. Raises ConfigError."""
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        listening = socket.create_server((host, port), family=family, backlog=512)
+    except OSError as error:
+        raise ConfigError(
+            f"the pages cannot be served on {host}:{port}: {error.strerror}; name another with --host and --port, or "
+            "`host` and `port` of [web]"
+        ) from None
+    # Connections inherit it. asyncio would set it only on sockets that were made by the protocol's number, and head and
+    # body of an answer are two writes: between them the client's acknowledgement would be waited for, for 40 ms.
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listening
+
+
+@contextlib.contextmanager
+def opened(
+    configs: Sequence[ListConfig],
+    now: Callable[[], datetime],
+    terminal: Terminal,
+    host: str | None,
+    port: int | None,
+) -> Iterator[Pages]:
+    """The pages, ready to be served on `host` and `port`, else where the config says. Raises ConfigError."""
+    with Hall(configs, now) as hall:
+        place = host or hall.settings.host, port or hall.settings.port
+        with listen(*place) as listening:
+            yield Pages(hall, listening, terminal)
+
+
+class Pages:
+    """The pages on a socket that listens."""
+
+    def __init__(self, hall: Hall, listening: socket.socket, terminal: Terminal):
+        self._hall = hall
+        self._listening = listening
+        self._terminal = terminal
+
+    async def serve(self, stop: asyncio.Event) -> None:
+        """Serves them until stopped."""
+        host, port = self._listening.getsockname()[:2]
+        for site in self._hall.sites.values():
+            where = site.list.base_url or f"http://{f'[{host}]' if ':' in host else host}:{port}{site.home}"
+            self._terminal.say(f"{site.list.name} ({site.list.id}): pages at {where}")
+        self._terminal.say(f"listening on {host}:{port}")
+        await serve(self._hall, self._listening, stop)
+
+    async def serve_until_stopped(self) -> None:
+        """The same until a signal comes."""
+        stop = asyncio.Event()
+        with stop_on_signals(stop, complain):
+            await self.serve(stop)
+        self._terminal.say("stopped")
+
+
+async def serve(hall: Hall, listening: socket.socket, stop: asyncio.Event) -> None:
+    """Serves the pages until stopped; requests that are being answered are finished, and so is the desk."""
+    config = uvicorn.Config(
+        hall.application(),
+        log_config=None,  # no line a request: their addresses hold tokens
+        access_log=False,
+        proxy_headers=False,  # `limits.client_of` knows whom to believe
+        server_header=False,
+        lifespan="off",
+        limit_concurrency=1000,
+        timeout_keep_alive=20,
+        timeout_graceful_shutdown=10,
+    )
+    server = _Server(config)
+    serving = asyncio.create_task(server.serve(sockets=[listening]))
+    attending = asyncio.create_task(hall.attend(stop))
+    try:
+        await asyncio.wait((asyncio.create_task(stop.wait()), serving), return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        stop.set()
+        server.should_exit = True
+        await asyncio.gather(serving, attending)

@@ -1,0 +1,152 @@
+"""The pages of a small list in this process, and a way to ask for them: a request is a call, nothing listens."""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import re
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from email.message import EmailMessage
+from functools import cache
+from pathlib import Path
+from urllib.parse import unquote, urlencode, urlsplit
+
+from starlette.types import Message
+
+from digest.app import App
+from digest.members import Member, Preferences
+from digest.model import Address
+from digest.settings import load
+from digest.store import Database
+from digest.subscribe.tokens import Purpose
+from digest.web.serving import Hall
+from tests.lists import DAY_ONE, DAY_TWO, write_list
+from tests.render_samples import read
+
+ADA = Address("ada@example.org")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def text(self) -> str:
+        return self.body.decode()
+
+
+@cache
+def _sent() -> Path:
+    """A folder with a list of which two editions were sent; each test has a copy."""
+    folder = Path(tempfile.mkdtemp(prefix="digest-pages-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    config = load([write_list(folder, readers=1)]).lists[0]
+    for day in map(datetime.fromisoformat, (DAY_ONE, DAY_TWO)):
+        with App(config, lambda day=day: day) as app:  # type: ignore[misc]
+            asyncio.run(app.send())
+    return folder
+
+
+@cache
+def _loop() -> asyncio.AbstractEventLoop:
+    """One for all requests: to make one for each would take longer than to answer it."""
+    loop = asyncio.new_event_loop()
+    atexit.register(loop.close)
+    return loop
+
+
+Form = Mapping[str, object] | bytes | None
+
+
+class Pages:
+    """The pages over two sent editions. `now` may be turned forward."""
+
+    def __init__(self, folder: Path, extra: str = "", base_url: str = "https://lab.example.org"):
+        self.now = datetime.fromisoformat(DAY_TWO) + timedelta(hours=1)
+        shutil.copytree(_sent(), folder, dirs_exist_ok=True)
+        path = write_list(folder, readers=1, extra=extra)
+        text = path.read_text(encoding="utf-8")
+        path.write_text(text.replace("[list]\n", f'[list]\nbase_url = "{base_url}"\n', 1), encoding="utf-8")
+        config = load([path]).lists[0]
+        self.hall = Hall([config], lambda: self.now)
+        self.application = self.hall.application()
+        (self.site,) = self.hall.sites.values()
+        self._loop = _loop()
+
+    def ask(
+        self,
+        method: str,
+        address: str,
+        form: Form = None,
+        client: str = "192.0.2.1",
+        **headers: str,
+    ) -> Answer:
+        """One request; a form is sent urlencoded, bytes as they are."""
+        parts = urlsplit(address)
+        body = form if isinstance(form, bytes) else urlencode(form or {}, doseq=True).encode()
+        given = {"host": "lab.example.org", "content-type": "application/x-www-form-urlencoded"}
+        given |= {name.replace("_", "-"): value for name, value in headers.items()}
+        scope = {
+            "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": method, "scheme": "http",
+            "path": unquote(parts.path), "raw_path": parts.path.encode(), "query_string": parts.query.encode(),
+            "root_path": "", "headers": [(k.encode(), v.encode()) for k, v in given.items()],
+            "client": (client, 40000), "server": ("127.0.0.1", 8000),
+        }  # fmt: skip
+        sent: list[Message] = []
+
+        async def receive() -> Message:
+            return {"type": "http.request", "body": body, "more_body": False}
+
+        async def send(message: Message) -> None:
+            sent.append(message)
+
+        self._loop.run_until_complete(self.application(scope, receive, send))
+        head = {name.decode(): value.decode() for name, value in sent[0]["headers"]}
+        return Answer(sent[0]["status"], head, b"".join(message.get("body", b"") for message in sent[1:]))
+
+    def get(self, address: str, **headers: str) -> Answer:
+        return self.ask("GET", address, None, **headers)
+
+    def post(self, address: str, form: Form = None, **headers: str) -> Answer:
+        return self.ask("POST", address, form, **headers)
+
+    def letters(self) -> list[EmailMessage]:
+        """The letters that are written by now; they count as sent."""
+        for wish in self.hall.desk.all():
+            self.site.people.ask(wish.address, wish.preferences)
+        found = self.site.people.letters.claim(self.now)
+        for letter in found:
+            self.site.people.letters.settle(letter, "250 Ok", None)
+        return [read(letter.message) for letter in found]
+
+    def member(self) -> Member:
+        """Ada, who has signed up and confirmed."""
+        people = self.site.people
+        return people.members.add(ADA, Preferences(), self.now, confirmed=True)
+
+    def link(self, purpose: Purpose, member: Member) -> str:
+        """The path of one of her links."""
+        return f"/{purpose}/lab/{self.site.people.tokens.sign(purpose, member.id)}"
+
+    def dump(self) -> str:
+        """The whole store."""
+        return dump_of(self.site.app.membership.members._database)
+
+
+def dump_of(database: Database) -> str:
+    """Every row of every table, as SQL."""
+    with database.read() as connection:
+        return "\n".join(connection.connection.driver_connection.iterdump())  # type: ignore[union-attr]
+
+
+def links_in(page: str, attributes: str = "href|src|action|formaction") -> list[str]:
+    """Every address of ours in a page."""
+    return [found.replace("&amp;", "&") for found in re.findall(rf'(?:{attributes})="(/[^"]*)"', page)]
