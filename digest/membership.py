@@ -133,7 +133,8 @@ class Membership:
         token = self.tokens.sign_confirmation(member.id, self._now())
         page = confirmation_page(self.list, token)
         topics = [topic.name for topic in wanted.profile.topics]
-        text = letters.confirmation(self.language(wanted), self.list, page, token, topics)
+        by_reply = self._config.inbox is not None
+        text = letters.confirmation(self.language(wanted), self.list, page, token, topics, by_reply=by_reply)
         return self.write(kind, member, text, "confirm", in_reply_to=in_reply_to, every=every)
 
     def confirm(self, token: str) -> Member | None:

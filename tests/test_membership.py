@@ -91,6 +91,20 @@ def test_a_letter_says_that_a_program_wrote_it_and_where_an_answer_goes(world: W
     assert "reply to this message" in letter.get_content()
 
 
+def test_a_reply_is_asked_for_only_where_one_is_read(tmp_path: Path) -> None:
+    """With pages and no mailbox there is the page alone."""
+    database = open_database(f"sqlite:///{tmp_path}/digest.db")
+    config = load([write_list(tmp_path, readers=1)]).lists[0]
+    with_pages = replace(config, mailing_list=replace(config.mailing_list, base_url="https://digest.example.org"))
+    people = Membership(with_pages, database, lambda: NOW)
+    people.ask(ADA, VIDEO)
+    (letter,) = people.letters.claim(NOW)
+    database.close()
+    text = read(letter.message).get_content()
+    assert "https://digest.example.org/confirm/lab/" in text
+    assert "reply" not in text
+
+
 def test_a_confirmation_holds_for_72_hours(world: World) -> None:
     """A second later it does nothing."""
     world.people.ask(ADA, VIDEO)

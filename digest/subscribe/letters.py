@@ -70,15 +70,14 @@ def _set(paragraph: str) -> str:
     return wrap(paragraph)
 
 
-def confirmation(language: Language, mailing_list: MailingList, page: str, token: str, topics: Sequence[str]) -> Text:
-    """Asks whether she wants the list; `token` comes back with the subject of her reply, `page` is the other way."""
+def confirmation(
+    language: Language, mailing_list: MailingList, page: str, token: str, topics: Sequence[str], *, by_reply: bool
+) -> Text:
+    """Asks whether she wants the list, which she says on a page, or `by_reply`: that has the `token` in its subject."""
     _ = language.gettext
     follows = _("You would follow: %(topics)s.", topics=language.listed(topics)) if topics else ""
-    by_page = (
-        _("Yes, that was me: open this page and confirm."),
-        page,
-        _("Or simply reply to this message; nothing needs to be written."),
-    )
+    also_by_reply = (_("Or simply reply to this message; nothing needs to be written."),) if by_reply else ()
+    by_page = (_("Yes, that was me: open this page and confirm."), page, *also_by_reply)
     return Text(
         _("Confirm your subscription to %(list)s [%(token)s]", list=mailing_list.name, token=token),
         (
