@@ -1,0 +1,66 @@
+"""The command line. Each command is a few lines over `app.py`; `console.py` does the talking.
+
+Heavy modules are imported inside the commands: `digest --help` must stay quick. Exit codes: 0 done; 1 done in part or
+failed; 2 config or usage; 3 nothing to do where something was expected. The modules register their commands with `cli`
+when they are imported, in the order in which `--help` shows them.
+"""
+
+from __future__ import annotations
+
+import io
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from digest import __version__
+from digest.cli.common import JsonOption, cli, terminal_for
+from digest.errors import DigestError
+
+# Each adds its commands to `cli`, which shows them in this order.
+from digest.cli import editions, deliveries, running, people  # isort: skip
+
+__all__ = ["cli", "deliveries", "editions", "main", "people", "running"]
+
+
+def main() -> None:
+    """Runs the command line; every foreseeable error is a line or two on standard error, never a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that lacks a letter must not break off a send
+    try:
+        cli()
+    except DigestError as error:
+        sys.stderr.write(f"{error}\n")
+        sys.exit(error.exit_code)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"digest {__version__}")
+        raise typer.Exit
+
+
+@cli.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+@cli.command(epilog="Example: digest demo --out /tmp/demo")
+def demo(
+    out: Annotated[Path, typer.Option(help="The demo's folder: its config, database and inbox.")] = Path("digest-demo"),
+    restart: Annotated[bool, typer.Option("--restart", help="Forget the days that were sent.")] = False,
+    json: JsonOption = False,
+) -> None:
+    """Show the whole way on invented papers, with no network.
+
+    It starts an SMTP server of its own and sends two days' editions to four readers, one day a run.
+    """
+    from digest.demo.run import run_demo
+
+    raise typer.Exit(run_demo(out, restart=restart, terminal=terminal_for(json)))

@@ -1,0 +1,167 @@
+"""What every command needs: the program itself, options that many have, the lists of the config, exit codes."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from digest.errors import ConfigError, DigestError
+
+if TYPE_CHECKING:
+    from digest.app import App
+    from digest.console import Terminal
+    from digest.model import Address
+    from digest.settings import Installation, ListConfig
+
+
+WEB_INSTALL = "`pip install 'papers-digest[web]'`"
+DONE, PARTLY, USAGE, NOTHING = 0, 1, 2, 3
+
+cli = typer.Typer(
+    name="digest",
+    help="Get trending papers in your email inbox: pull new abstracts, rank them against each subscriber's topics, "
+    "render one email each and deliver it exactly once.",
+    epilog="Start with `digest demo`: the whole way on invented papers, with no network. Then `digest init`.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+ConfigOption = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--config",
+        "-c",
+        help="A list's TOML file, or a folder of them; may be repeated. Default: $DIGEST_CONFIG, else config.toml.",
+    ),
+]
+NowOption = Annotated[
+    str | None, typer.Option("--now", metavar="ISO-8601", help="Act as if this were the time, e.g. 2026-06-09T07:00Z.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, one object a line.")]
+VerboseOption = Annotated[bool, typer.Option("--verbose", "-v", help="Tell how, not only what.")]
+ToOption = Annotated[
+    list[str] | None, typer.Option("--to", metavar="EMAIL", help="Only this subscriber; may be repeated.")
+]
+
+
+def clock_at(now: str | None) -> Callable[[], datetime]:
+    """The time that `--now` gives, or the real one. Raises ConfigError."""
+    if now is None:
+        return lambda: datetime.now(UTC)
+    try:
+        moment = datetime.fromisoformat(now)
+    except ValueError:
+        raise ConfigError(f"--now {now}: not a time; write it as 2026-06-09T07:00Z") from None
+    fixed = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    if not 1970 <= fixed.year <= 9000:
+        raise ConfigError(f"--now {now}: that is not a time of papers; write it as 2026-06-09T07:00Z")
+    return lambda: fixed
+
+
+def running_clock(now: str | None) -> Callable[[], datetime]:
+    """The time, for what runs on: it begins at `now` and goes its way."""
+    offset = clock_at(now)() - datetime.now(UTC) if now else timedelta()
+    return lambda: datetime.now(UTC) + offset
+
+
+def loaded(config: list[Path] | None, verbose: bool) -> Installation:
+    """The lists of the config, after its warnings. Raises ConfigError."""
+    import logging
+
+    from digest.console import complain
+    from digest.settings import load
+
+    logging.basicConfig(
+        level=logging.DEBUG if verbose else logging.WARNING, format="%(name)s: %(message)s", stream=sys.stderr
+    )
+    for chatty in ("cssutils", "CSSUTILS", "premailer", "httpcore2", "asyncio"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
+    paths = config or [Path(p) for p in os.environ.get("DIGEST_CONFIG", "config.toml").split(os.pathsep)]
+    installation = load(paths)
+    for each in installation.lists:
+        for warning in each.warnings:
+            complain(f"warning: {warning}")
+    return installation
+
+
+def terminal_for(as_json: bool) -> Terminal:
+    """Where a command says what it does."""
+    from digest.console import Terminal
+
+    return Terminal(as_json=as_json)
+
+
+def each_list(
+    installation: Installation,
+    now: str | None,
+    work: Callable[[App], int],
+    *,
+    keep: bool = True,
+    only: str | None = None,
+) -> None:
+    """Does the work for every list, or only for that with the id `only`. Exits with the worst code."""
+    from digest.app import App
+
+    chosen, clock = chosen_lists(installation, only), clock_at(now)
+
+    def opened(config: ListConfig) -> int:
+        with App(config, clock, keep=keep) as app:
+            return work(app)
+
+    do_all(partial(opened, config) for config in chosen)
+
+
+def chosen_lists(installation: Installation, only: str | None) -> list[ListConfig]:
+    """All lists, or that with the id `only`. Raises ConfigError where there is none."""
+    chosen = [c for c in installation.lists if only is None or c.mailing_list.id == only]
+    if not chosen:
+        known = ", ".join(c.mailing_list.id for c in installation.lists)
+        raise ConfigError(f"there is no list {only}; there is {known}")
+    return chosen
+
+
+def one_list(installation: Installation, only: str | None) -> ListConfig:
+    """The list with the id `only`, or the one that there is. Raises ConfigError where it must be named."""
+    chosen = chosen_lists(installation, only)
+    if len(chosen) > 1:
+        raise ConfigError(f"there are several lists: name one, --list {chosen[0].mailing_list.id}")
+    return chosen[0]
+
+
+def do_all(works: Iterable[Callable[[], int]]) -> None:
+    """Does every work; one's failure never keeps the others from theirs. Exits with the worst of their codes."""
+    from digest.console import complain, explained
+
+    codes = []
+    for work in works:
+        try:
+            codes.append(work())
+        except DigestError as error:
+            complain(explained(error))
+            codes.append(error.exit_code)
+    worst = next((code for code in (USAGE, PARTLY, NOTHING) if code in codes), DONE)
+    raise typer.Exit(worst)
+
+
+def heading(terminal: Terminal, app: App) -> None:
+    """Says which list it is about."""
+    terminal.say(f"{app.list.name} ({app.list.id})", style="bold")
+
+
+def addresses_of(written: list[str]) -> list[Address]:
+    """The addresses as they were written. Raises ConfigError naming one that is none."""
+    from digest.subscribe.values import WrongValue, email_address
+
+    try:
+        return [email_address(address) for address in written]
+    except WrongValue as error:
+        raise ConfigError(f"{', '.join(written)}: {error.must}") from None

@@ -1,0 +1,236 @@
+"""`digest init`, `pull`, `rank`, `preview`, `send` and `status`: an edition, by hand."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from digest.errors import ConfigError
+
+if TYPE_CHECKING:
+    from digest.app import App
+
+from digest.cli.common import (
+    DONE,
+    NOTHING,
+    PARTLY,
+    ConfigOption,
+    JsonOption,
+    NowOption,
+    ToOption,
+    VerboseOption,
+    cli,
+    clock_at,
+    each_list,
+    heading,
+    loaded,
+    terminal_for,
+)
+
+
+@cli.command(epilog="Example: digest init lists/video-lab.toml --email ada@example.org --categories cs.CV,cs.LG")
+def init(
+    path: Annotated[Path, typer.Argument(help="The file to write.")] = Path("config.toml"),
+    name: Annotated[str, typer.Option(help="The list's name, as readers see it.")] = "My Papers",
+    email: Annotated[
+        str, typer.Option(help="The first subscriber, and the sender until you change it.")
+    ] = "me@example.org",
+    categories: Annotated[str, typer.Option(help="arXiv categories, with commas.")] = "cs.CV,cs.LG",
+    topic: Annotated[str, typer.Option(help="What you are looking for, in your own words.")] = (
+        "diffusion and autoregressive models that generate or edit video"
+    ),
+) -> None:
+    """Write a commented config for a new list."""
+    from digest.starter import write_starter
+
+    write_starter(path, name=name, email=email, categories=categories.split(","), topic=topic)
+    typer.echo(f"{path} written. Next: open it, then `digest preview --config {path} --open`.")
+
+
+@cli.command(epilog="Example: digest pull --config lists/ --json")
+def pull(
+    config: ConfigOption = None, now: NowOption = None, json: JsonOption = False, verbose: VerboseOption = False
+) -> None:
+    """Fetch every source now; keep what is new for the next send."""
+    from digest.console import show_pulled
+
+    terminal = terminal_for(json)
+
+    def work(app: App) -> int:
+        heading(terminal, app)
+        pulled = asyncio.run(app.pull())
+        show_pulled(terminal, app.list.id, pulled)
+        return PARTLY if any(report.error for report in pulled.all_reports) else DONE
+
+    each_list(loaded(config, verbose), now, work)
+
+
+@cli.command(epilog="Example: digest rank --to ada@example.org --top 20")
+def rank(
+    config: ConfigOption = None,
+    to: ToOption = None,
+    top: Annotated[int, typer.Option(min=0, help="How many papers of each ranking; 0 for all.")] = 20,
+    papers: Annotated[Path | None, typer.Option(metavar="FILE.jsonl", help="Rank these documents instead.")] = None,
+    profiles: Annotated[Path | None, typer.Option(metavar="FILE.jsonl", help="… for these profiles.")] = None,
+    no_semantic: Annotated[
+        bool, typer.Option("--no-semantic", help="Rank by words alone, as without the extra `semantic`.")
+    ] = False,
+    now: NowOption = None,
+    json: JsonOption = False,
+    verbose: VerboseOption = False,
+) -> None:
+    """Show the ranking, with reasons; nothing is recorded.
+
+    With --papers and --profiles it ranks any documents, without a config: one JSON object a line in, one a line out.
+    """
+    from digest.app import Progress
+    from digest.console import complain_of_sources, ranked_by, show_ranking
+
+    if papers or profiles:
+        _rank_files(papers, profiles, top, json, now, no_semantic)
+    terminal = terminal_for(json)
+
+    def work(app: App) -> int:
+        heading(terminal, app)
+        with terminal.embedding() as embedding:
+            proof, rankings = asyncio.run(app.rankings(to or (), top, Progress(on_embedded=embedding.embedded)))
+        failed = complain_of_sources(app.list.id, proof.summaries)
+        for (subscriber, selection), (_, ranking) in zip(proof.selections, rankings, strict=True):
+            show_ranking(terminal, proof, subscriber, selection, ranking)
+        if not proof.candidates:
+            terminal.say("  nothing to rank: no new paper since the last edition")
+            return NOTHING
+        terminal.say(f"  {ranked_by(proof.semantic)}")
+        return PARTLY if failed else DONE
+
+    installation = loaded(config, verbose)
+    if no_semantic:
+        lists = tuple(replace(each, semantic=False) for each in installation.lists)
+        installation = replace(installation, lists=lists)
+    each_list(installation, now, work, keep=False)
+
+
+def _rank_files(
+    papers: Path | None, profiles: Path | None, top: int, json: bool, now: str | None, no_semantic: bool
+) -> None:
+    from digest.batch import rank_files, titles
+    from digest.console import SMALLEST_WEIGHT, ranked_by
+    from digest.meaning import CachedEmbed, InMemory
+    from digest.rank.embedding import Embedder, available
+
+    if not papers or not profiles:
+        raise ConfigError("--papers and --profiles go together: one file of documents, one of profiles")
+    terminal = terminal_for(json)
+    semantic = available() and not no_semantic
+    named = {} if json else titles(papers)
+    with terminal.embedding() as embedding:
+        embed = CachedEmbed(Embedder().embed, InMemory(), embedding.embedded) if semantic else None
+        for ranking in rank_files(papers, profiles, top=top, embed=embed, now=clock_at(now)()):
+            terminal.emit(ranking)
+            terminal.say(str(ranking["profile"]), style="bold")
+            for place, pick in enumerate(ranking["ranking"], 1):
+                terminal.say(f"  {place:>3}  {pick['score']:.3f}  {named.get(pick['id']) or pick['id']}")
+                worth = [r for r in pick["reasons"] if abs(r["weight"]) >= SMALLEST_WEIGHT]
+                terminal.say("              " + " · ".join(f"{r['text']} {r['weight']:+.2f}" for r in worth))
+    terminal.say(ranked_by(semantic))
+    raise typer.Exit(DONE)
+
+
+@cli.command(epilog="Example: digest preview --to ada@example.org --open")
+def preview(
+    config: ConfigOption = None,
+    to: ToOption = None,
+    out: Annotated[Path, typer.Option(help="The folder to write to.")] = Path("preview"),
+    open_: Annotated[bool, typer.Option("--open", help="Open the first page in the browser.")] = False,
+    now: NowOption = None,
+    json: JsonOption = False,
+    verbose: VerboseOption = False,
+) -> None:
+    """Write the next emails as .html, .txt and .eml to look at.
+
+    Nothing is sent, nothing is recorded.
+    """
+    from digest.app import Progress
+    from digest.console import complain_of_sources
+    from digest.preview import write_preview
+
+    terminal = terminal_for(json)
+
+    def work(app: App) -> int:
+        heading(terminal, app)
+        with terminal.embedding() as embedding:
+            proof = asyncio.run(app.proof(to or (), Progress(on_embedded=embedding.embedded)))
+        failed = complain_of_sources(app.list.id, proof.summaries)
+        pages = write_preview(proof, app.list, out, terminal)
+        if open_ and pages:
+            typer.launch(pages[0].resolve().as_uri())
+        if not any(selection.picks for _, selection in proof.selections):
+            return NOTHING
+        return PARTLY if failed else DONE
+
+    each_list(loaded(config, verbose), now, work, keep=False)
+
+
+@cli.command(epilog="Example: digest send video-lab --test me@example.org")
+def send(
+    list_id: Annotated[str | None, typer.Argument(metavar="[LIST]", help="Only the list with this id.")] = None,
+    config: ConfigOption = None,
+    to: ToOption = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show who would get what; send and record nothing.")
+    ] = False,
+    test: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Send one subscriber's edition here; record nothing.")
+    ] = None,
+    now: NowOption = None,
+    json: JsonOption = False,
+    verbose: VerboseOption = False,
+) -> None:
+    """Pull, rank, render and send today's edition now.
+
+    An unfinished edition is resumed; a finished one is not sent again.
+    """
+    from digest import sending
+
+    if dry_run and test:
+        raise ConfigError("--dry-run sends nothing and --test sends one message: give one of them")
+    terminal = terminal_for(json)
+
+    def work(app: App) -> int:
+        heading(terminal, app)
+        if dry_run:
+            return sending.rehearse(terminal, app, to or ())
+        if test:
+            return sending.send_test(terminal, app, test, to or ())
+        return sending.send(terminal, app, to or ())
+
+    each_list(loaded(config, verbose), now, work, keep=not (dry_run or test), only=list_id)
+
+
+@cli.command(epilog="Example: digest status --config lists/ --json")
+def status(
+    config: ConfigOption = None,
+    editions: Annotated[int, typer.Option(min=1, help="How many editions of each list.")] = 7,
+    now: NowOption = None,
+    json: JsonOption = False,
+    verbose: VerboseOption = False,
+) -> None:
+    """Show editions, deliveries by status, sources' health."""
+    from digest.console import show_status
+    from digest.scheduler import next_run
+
+    terminal = terminal_for(json)
+    clock = clock_at(now)
+
+    def work(app: App) -> int:
+        overviews = app.editions.recent(app.list.id, editions)
+        health = app.sources.health(app.list.id)
+        heading(terminal, app)
+        show_status(terminal, app.list.id, overviews, health, next_run(app.list, clock()), app.pauses.current())
+        return DONE if all(o.adds_up or not o.finished_at for o in overviews) else PARTLY
+
+    each_list(loaded(config, verbose), now, work, keep=False)
