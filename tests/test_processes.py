@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import signal
+import socket
 import subprocess
 import sys
 import time
+import urllib.error
+import urllib.parse
+import urllib.request
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
 from tests.lists import DAY_ONE, write_list
 from tests.servers.smtp import CollectingServer, resets_after_dot
 from tests.test_cli import jsons, run
+
+T = TypeVar("T")
 
 
 def start(config: Path) -> subprocess.Popen[str]:
@@ -102,3 +111,50 @@ def test_what_was_held_goes_out_when_the_policy_changes(tmp_path: Path) -> None:
             (f"reader{n}@example.org",): 1 for n in range(2)
         }
     assert "2 sent = 2 recipients" in run("status", "--config", str(config)).stdout
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+@pytest.mark.parametrize("command", [("web",), ("run", "--web")])
+def test_pages_are_served_until_a_signal(tmp_path: Path, command: tuple[str, ...]) -> None:
+    """By themselves and beside the scheduler: a wish is taken, its letter leaves, and SIGTERM ends it tidily."""
+    pytest.importorskip("uvicorn", reason="the extra `web` is not installed")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        here = f"http://127.0.0.1:{probe.getsockname()[1]}"
+    pages = f"\n[web]\nport = {here.rpartition(':')[2]}\n"
+    with CollectingServer() as server:
+        config = write_list(tmp_path, port=server.port, extra=pages)
+        config.write_text(
+            config.read_text().replace("papers = 3", f'papers = 3\nbase_url = "{here}"\nschedule = "0 7 1 1 *"')
+        )
+        process = subprocess.Popen(
+            [sys.executable, "-m", "digest", *command, "--config", str(config)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        try:
+            assert "Get trending papers in your email inbox!" in _patiently(lambda: _answer(f"{here}/"))
+            wish = urllib.parse.urlencode({"email": "ada@example.org"}).encode()
+            _answer(urllib.request.Request(f"{here}/subscribe/lab", wish, {"Origin": here}))
+            (letter,) = _patiently(lambda: server.messages)
+        finally:
+            process.send_signal(signal.SIGTERM)
+            _, err = process.communicate(timeout=30)
+    assert process.returncode == 0, err
+    assert letter.recipients == ("ada@example.org",)
+    assert f"{here}/confirm/lab/".encode() in letter.data.replace(b"=\r\n", b"")
+
+
+def _answer(asked: str | urllib.request.Request) -> str:
+    with contextlib.suppress(urllib.error.URLError), urllib.request.urlopen(asked, timeout=5) as response:
+        return str(response.read().decode())
+    return ""
+
+
+def _patiently(look: Callable[[], T]) -> T:
+    """What is seen, as soon as there is something; after a minute whatever there is."""
+    deadline = time.monotonic() + 60
+    while not (seen := look()) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return seen
