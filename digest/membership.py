@@ -129,7 +129,7 @@ class Membership:
         self, address: Address, preferences: Preferences, kind: str, every: timedelta, in_reply_to: str = ""
     ) -> bool:
         wanted = self._interested(preferences)
-        member = self.members.add(address, wanted, self._now(), confirmed=False)
+        member = self.members.add(address, wanted, self._now())
         token = self.tokens.sign_confirmation(member.id, self._now())
         page = confirmation_page(self.list, token)
         topics = [topic.name for topic in wanted.profile.topics]

@@ -129,8 +129,10 @@ class Pages:
 
     def member(self) -> Member:
         """Ada, who has signed up and confirmed."""
-        people = self.site.people
-        return people.members.add(ADA, Preferences(), self.now, confirmed=True)
+        members = self.site.people.members
+        confirmed = members.confirm(members.add(ADA, Preferences(), self.now).id, self.now)
+        assert confirmed
+        return confirmed
 
     def link(self, purpose: Purpose, member: Member) -> str:
         """The path of one of her links."""

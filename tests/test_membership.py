@@ -13,9 +13,9 @@ import pytest
 
 from digest.members import Ballot, Member, Preferences, Subscription
 from digest.membership import Membership, named_topics
-from digest.model import Address, PaperId, Profile, Topic
+from digest.model import Address, ListId, PaperId, Profile, Topic
 from digest.settings import load
-from digest.store import Database, Editions, Subscribers, open_database
+from digest.store import Database, Editions, Members, Subscribers, open_database
 from digest.subscribe.tokens import Purpose
 from tests.factories import NOW, TODAY, report, subscriber
 from tests.lists import write_list
@@ -141,6 +141,8 @@ def test_asking_in_a_members_name_changes_nothing(world: World) -> None:
     assert world.people.ask(ADA, Preferences(name="Mallory"))
     (letter,) = world.letters()
     assert "already" in str(letter["Subject"])
+    # Also where she became a member just now, between the look and the writing.
+    assert world.people.members.add(ADA, Preferences(name="Mallory"), world.now) == member
     assert world.people.members.get(member.id) == member
 
 
@@ -180,6 +182,24 @@ def test_what_she_chose_wins_over_the_config(world: World) -> None:
     people.synchronise(list_id, [subscriber(1)])
     (again,) = world.people.members.all()
     assert (again.preferences, again.listed) == (own, True)
+
+
+def test_what_a_stranger_typed_does_not_win_over_the_config(world: World) -> None:
+    """Preferences are her own once she has confirmed; until then whoever runs the list knows better."""
+    people, list_id = Subscribers(world.database), world.people.list.id
+    world.people.ask(subscriber(1).address, Preferences(name="Mallory"))
+    people.synchronise(list_id, [subscriber(1)])
+    (member,) = world.people.members.all()
+    assert (member.preferences.name, member.has_chosen) == (subscriber(1).name, False)
+
+
+def test_who_has_left_the_config_gets_what_she_asks_for(world: World) -> None:
+    """She is no member any more, and joins with her wishes of now."""
+    people, list_id = Subscribers(world.database), world.people.list.id
+    people.synchronise(list_id, [subscriber(1, address=ADA)])
+    people.synchronise(list_id, [])
+    member = world.join()
+    assert (member.preferences, member.has_chosen, member.is_active) == (VIDEO, True, True)
 
 
 def test_without_interests_she_gets_the_lists_topics(world: World) -> None:
@@ -231,6 +251,20 @@ def test_erasing_leaves_a_keyed_hash_alone(world: World) -> None:
     world.now += HOUR
     world.join()
     assert not world.people.was_erased()(ADA)
+
+
+def test_an_erasure_from_one_list_lifts_no_suppression_of_another(world: World) -> None:
+    """She complained: as long as another list knows her address, nothing may be sent to it."""
+    other = ListId("other")
+    people = Subscribers(world.database)
+    people.synchronise(other, [subscriber(1, address=ADA)])
+    member = world.join()
+    people.suppress(ADA, "complaint", NOW)
+    world.people.erase(member)
+    assert people.reachable(other) == ()
+    (elsewhere,) = Members(world.database, other).all()
+    Members(world.database, other).erase(elsewhere, b"key", NOW)
+    assert people.suppressions() == ()
 
 
 def test_everything_held_is_told(world: World) -> None:

@@ -83,38 +83,33 @@ class Members:
             yield from map(_member, rows)
             after = rows[-1].id
 
-    def add(self, address: Address, preferences: Preferences, now: datetime, *, confirmed: bool) -> Member:
-        """Signs somebody up, `confirmed` where whoever runs the list answers for her consent.
+    def add(self, address: Address, preferences: Preferences, now: datetime) -> Member:
+        """Notes what somebody who has proved nothing asks for: it counts once she confirms.
 
-        Whoever is confirmed already is left as she is: that somebody asks in her name must change nothing. Else what
-        was said last counts, once she confirms.
+        Whoever is a member is left as she is: that somebody asks in her name must change nothing. Of several wishes the
+        last one counts; the config's, where she is put there meanwhile, before all.
         """
-        state = Subscription.CONFIRMED if confirmed else Subscription.UNCONFIRMED
         row = {
             "list_id": self._list_id,
             "address": address,
             "address_key": address_key(address),
-            "subscription": state,
+            "subscription": Subscription.UNCONFIRMED,
             "listed": False,
-            "signed_up": True,
-            "has_chosen": True,
             "created_at": now,
-            "confirmed_at": now if confirmed else None,
             **_columns(preferences),
         }
-        statement = insert(table).values(row)
-        again = statement.on_conflict_do_update(
-            index_elements=[table.c.list_id, table.c.address_key],
-            set_={**_columns(preferences), "has_chosen": True},
-            where=table.c.subscription != Subscription.CONFIRMED,
+        is_member = sa.and_(table.c.subscription == Subscription.CONFIRMED, sa.or_(table.c.listed, table.c.signed_up))
+        again = (
+            insert(table)
+            .values(row)
+            .on_conflict_do_update(
+                index_elements=[table.c.list_id, table.c.address_key], set_=_columns(preferences), where=~is_member
+            )
         )
         with self._database.write() as connection:
             connection.execute(again)
             found = connection.execute(everything.where(self._here(), table.c.address_key == address_key(address)))
-            member = _member(found.one())
-            if confirmed and member.subscription is Subscription.UNCONFIRMED:
-                member = _confirm(connection, member, now)
-        return member
+            return _member(found.one())
 
     def enrol(
         self, people: Iterable[Entry], was_erased: Callable[[Address], bool], now: datetime, *, keep: bool = True
@@ -244,6 +239,7 @@ class Members:
         written = sa.select(letters.c.kind, letters.c.written_at, letters.c.reply).where(
             letters.c.list_id == self._list_id, letters.c.address_key == address_key(member.address)
         )
+        votes = self.votes(member.id)
         with self._database.read() as connection:
             row = connection.execute(sa.select(table).where(table.c.id == member.id)).one()
             suppression = connection.execute(
@@ -252,10 +248,7 @@ class Members:
             return {
                 "list": member.list_id,
                 "subscriber": _plain(row),
-                "votes": [
-                    {"paper": vote.paper_id, "vote": vote.ballot, "at": vote.at.isoformat()}
-                    for vote in self.votes(member.id)
-                ],
+                "votes": [{"paper": vote.paper_id, "vote": vote.ballot, "at": vote.at.isoformat()} for vote in votes],
                 "suppression": _plain(suppression) if suppression else None,
                 "deliveries": [_plain(each) for each in connection.execute(sent)],
                 "bounces": [_plain(each) for each in connection.execute(returned)],
@@ -269,11 +262,13 @@ class Members:
         nobody = f"erased-{member.id}"
         with self._database.write() as connection:
             connection.exec_driver_sql("PRAGMA secure_delete=ON")  # else what is deleted stays in the file's free pages
-            for others, column in (
-                (schema.letters, schema.letters.c.address_key),
-                (schema.suppressions, schema.suppressions.c.address_key),
-            ):
-                connection.execute(sa.delete(others).where(column == address_key(member.address)))
+            letters, gone, key_ = schema.letters, schema.suppressions, address_key(member.address)
+            connection.execute(
+                sa.delete(letters).where(letters.c.list_id == self._list_id, letters.c.address_key == key_)
+            )
+            # A suppression holds for all lists of the database: as long as one of them knows her, it stays.
+            elsewhere = sa.select(table.c.id).where(table.c.address_key == key_, table.c.id != member.id)
+            connection.execute(sa.delete(gone).where(gone.c.address_key == key_, ~elsewhere.exists()))
             connection.execute(sa.delete(schema.votes).where(schema.votes.c.subscriber_id == member.id))
             connection.execute(sa.update(bounces).where(bounces.c.delivery_id.in_(hers)).values(diagnostic=""))
             connection.execute(
@@ -331,11 +326,13 @@ def _confirm(connection: sa.Connection, member: Member, now: datetime) -> Member
     connection.execute(
         sa.update(table)
         .where(table.c.id == member.id)
-        .values(subscription=Subscription.CONFIRMED, signed_up=True, confirmed_at=now)
+        .values(subscription=Subscription.CONFIRMED, signed_up=True, has_chosen=True, confirmed_at=now)
     )
     gone = schema.suppressions.c.address_key == address_key(member.address)
     connection.execute(sa.delete(schema.suppressions).where(gone))
-    return replace(member, subscription=Subscription.CONFIRMED, signed_up=True, confirmed_at=now, suppressed=False)
+    return replace(
+        member, subscription=Subscription.CONFIRMED, signed_up=True, has_chosen=True, confirmed_at=now, suppressed=False
+    )
 
 
 def _as_row(person: Entry) -> dict[str, Any]:

@@ -217,7 +217,8 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """For tests that change nothing: two editions are sent, and Ada is a member."""
     made = Served(tmp_path_factory.mktemp("served"))
     with App(load([made.config]).lists[0], lambda: datetime(2026, 6, 9, tzinfo=UTC)) as app:
-        app.membership.members.add(ADA, Preferences(name="Ada"), app.now(), confirmed=True)
+        members = app.membership.members
+        members.confirm(members.add(ADA, Preferences(name="Ada"), app.now()).id, app.now())
     for day in (DAY_ONE, DAY_TWO):
         made.send(day)
     with made.at(later(DAY_TWO)):
