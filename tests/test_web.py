@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import re
+import socket
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -12,13 +14,15 @@ from pathlib import Path
 import pytest
 from lxml import etree
 
-from digest.members import Ballot, Subscription
+from digest.errors import StoreError
+from digest.members import Ballot, Preferences, Subscription
 from digest.model import Address, PaperId, Rate
 from digest.model import Pages as Settings
 from digest.subscribe.tokens import Purpose
 from digest.web.gate import Call, Form, TooOftenError
-from digest.web.joining import Desk, Joining
+from digest.web.joining import Desk, Joining, Wish
 from digest.web.limits import SlidingWindow
+from digest.web.serving import serve
 from tests.asking import ADA, Answer, Pages, links_in
 
 PAPER = "arxiv:2606.90887"
@@ -509,3 +513,35 @@ def test_a_list_overrides_templates(tmp_path: Path) -> None:
         assert signed_up(pages).text == f"Lab says thanks to {ADA}"
         assert pages.site.masthead.style != shipped
         assert pages.get(pages.site.masthead.style).text == "body { color: red }"
+
+
+def test_one_wish_that_fails_loses_no_other(pages: Pages, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the store says of one address, the others on the desk are asked."""
+    people, ask = pages.site.people, pages.site.people.ask
+
+    def failing(address: Address, *rest: object) -> bool:
+        if address.startswith("bad@"):
+            raise StoreError("database is locked")
+        return ask(address, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(people, "ask", failing)
+    for address in ("bad@example.org", "good@example.org"):
+        pages.hall.desk.put(Wish(pages.site, Address(address), Preferences()))
+    asyncio.run(pages.hall.clear_desk())
+    assert people.members.find(Address("good@example.org")) is not None
+    assert people.members.find(Address("bad@example.org")) is None
+
+
+def test_the_clerk_ends_when_the_pages_do(pages: Pages, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever stops the pages does not wait until it is next looked for a new edition."""
+    monkeypatch.setattr("digest.web.serving.LOOK_EVERY", 3600)
+
+    async def main() -> None:
+        stop = asyncio.Event()
+        with socket.create_server(("127.0.0.1", 0)) as listening:
+            serving = asyncio.create_task(serve(pages.hall, listening, stop))
+            await asyncio.sleep(0.5)
+            stop.set()
+            await asyncio.wait_for(serving, 30)
+
+    asyncio.run(main())

@@ -137,7 +137,11 @@ def _state(language: Language, mailing_list: MailingList, preferences: Preferenc
     wanted = preferences.frequency
     if wanted and wanted is not mailing_list.frequency:
         often = {Frequency.DAILY: _("daily"), Frequency.WEEKLY: _("weekly"), Frequency.MONTHLY: _("monthly")}[wanted]
-        said.append(_("You asked for it %(often)s.", often=often))
+        noted = _(
+            "You asked for it %(often)s. That is noted; until it can be done, it comes whenever the list is sent.",
+            often=often,
+        )
+        said.append(noted)
     if preferences.paused_until:
         said.append(_("Nothing is sent before %(day)s.", day=language.long_date(preferences.paused_until)))
     return tuple(said)

@@ -70,6 +70,8 @@ class Desk:
     async def rung(self, seconds: float) -> None:
         """Returns when there is something to be done, and after so long at the latest."""
         self._loop = asyncio.get_running_loop()
+        if not self._wishes.empty():  # put before there was anybody to hear the bell
+            return
         try:
             await asyncio.wait_for(self._bell.wait(), seconds)
         except TimeoutError:

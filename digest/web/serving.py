@@ -118,20 +118,23 @@ class Hall:
         """Until stopped: writes the letters that were asked for and posts them, and gets new editions ready."""
         while not stop.is_set():
             await asyncio.gather(*(self._gate.in_thread(self._tend, site) for site in self.sites.values()))
-            await self.desk.rung(LOOK_EVERY)
+            if not stop.is_set():
+                await self.desk.rung(LOOK_EVERY)
             await self.clear_desk()
-        await self.clear_desk()
 
     async def clear_desk(self) -> None:
         """Answers the wishes that lie there, and posts every letter that is due. Trouble is told and ends nothing."""
-        try:
-            for wish in self.desk.all():
+        for wish in self.desk.all():
+            try:
                 await self._gate.in_thread(wish.site.people.ask, wish.address, wish.preferences)
-            for site in self.sites.values():
+            except Exception:
+                log.exception("%s: a letter could not be written", wish.site.list.id)
+        for site in self.sites.values():
+            try:
                 if await self._gate.in_thread(site.people.letters.is_due, site.app.now()):
                     await self._gate.in_thread(asyncio.run, site.app.post())
-        except Exception:
-            log.exception("letters could not be written or posted")
+            except Exception:
+                log.exception("%s: letters could not be posted", site.list.id)
 
     def _tend(self, site: Site) -> None:
         try:
@@ -259,5 +262,6 @@ async def serve(hall: Hall, listening: socket.socket, stop: asyncio.Event) -> No
         await asyncio.wait((asyncio.create_task(stop.wait()), serving), return_when=asyncio.FIRST_COMPLETED)
     finally:
         stop.set()
+        hall.desk.ring()
         server.should_exit = True
         await asyncio.gather(serving, attending)
