@@ -11,42 +11,36 @@ import contextlib
 import gc
 import secrets
 from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date, datetime
 from email.utils import parseaddr
-from functools import cached_property, partial
-from pathlib import Path
+from functools import cached_property
 from types import TracebackType
 from typing import Any, Self, TypeVar
-from zoneinfo import ZoneInfo
 
 from digest import edition as life
 from digest.edition import Draft
-from digest.errors import ConfigError, SendError
+from digest.errors import SendError
 from digest.holding import Hold
-from digest.meaning import CachedEmbed, Embedded, EmbeddingStopped
+from digest.meaning import CachedEmbed, EmbeddingStopped
 from digest.membership import Membership
 from digest.model import (
     Address,
     Announcement,
     Candidate,
     Claim,
-    Delivery,
     DeliveryId,
     DeliveryStatus,
     Edition,
     EditionId,
     Envelope,
-    MailingList,
     OnUnknown,
     Outcome,
     Paper,
     PaperId,
     Pick,
     Profile,
-    Selection,
     Signal,
-    SourceReport,
     SourceSummary,
     Subscriber,
     SubscriberId,
@@ -56,16 +50,20 @@ from digest.pull.dedupe import merge
 from digest.pulling import gather
 from digest.rank import Ranker
 from digest.rank.embedding import Embed, Embedder, available
-from digest.render import EditionRenderer, Rendered, message_id
-from digest.render.message import Sign
+from digest.render import EditionRenderer
+from digest.results import (
+    QUIET,
+    Progress,
+    Proof,
+    Pulled,
+    Sent,
+    nobody_gets_a_paper,
+    why_nothing_is_due,
+)
 from digest.sampling import Borrowed, Sampler
 from digest.send.drain import drain
 from digest.send.letters import Posted, post
-from digest.send.maildir import MaildirTransport
 from digest.send.outbox import DrainReport
-from digest.send.rate import Limiter
-from digest.send.routes import Allowance, Route, is_limited
-from digest.send.smtp import transports
 from digest.settings import ListConfig
 from digest.store import (
     Archive,
@@ -77,7 +75,6 @@ from digest.store import (
     Fetches,
     Papers,
     Pauses,
-    RelayDays,
     Secrets,
     Sources,
     Subscribers,
@@ -87,82 +84,11 @@ from digest.store import (
 )
 from digest.subscribe.links import list_links
 from digest.subscribe.tokens import Tokens
+from digest.ways_out import routes, signer
 
 T = TypeVar("T")
 NAMED = 5
 """How many of the subscribers an error names, where it is told of one that there is not."""
-
-
-@dataclass(frozen=True, slots=True)
-class Pulled:
-    """What one pull gave, and what of it was new to this list."""
-
-    reports: tuple[SourceReport, ...]
-    summaries: tuple[SourceSummary, ...]
-    figures: tuple[SourceReport, ...] = ()
-    """What others said about the papers: signals alone."""
-
-    @property
-    def all_reports(self) -> tuple[SourceReport, ...]:
-        """What is to be kept."""
-        return self.reports + self.figures
-
-    @property
-    def health(self) -> tuple[SourceSummary, ...]:
-        """How everyone who was asked did."""
-        return self.summaries + life.summarise(self.figures, ())
-
-
-@dataclass(frozen=True, slots=True)
-class Proof:
-    """An edition as it would be, or was, made: what `rank`, `preview` and `send --dry-run` show."""
-
-    edition: Edition
-    frozen: bool
-    candidates: Mapping[PaperId, Candidate]
-    summaries: tuple[SourceSummary, ...]
-    selections: tuple[tuple[Subscriber, Selection], ...]
-    renderer: EditionRenderer
-    semantic: bool
-    """Whether meaning counted beside words."""
-    unknown: frozenset[PaperId] = frozenset()
-    """Papers that profiles name and no source has announced: they cannot count."""
-
-    def render(self, subscriber: Subscriber, selection: Selection) -> Rendered:
-        """Her email, as a person reads it."""
-        return self.renderer.render(subscriber, selection)
-
-    def compose(self, subscriber: Subscriber, selection: Selection, mailing_list: MailingList, salt: str = "") -> bytes:
-        """Her email, as it goes over the wire; salted, it has a Message-ID of its own."""
-        delivery = _unrecorded(self.edition, subscriber, selection, mailing_list)
-        salted = replace(delivery, message_id=delivery.message_id.replace("@", f".{salt}@")) if salt else delivery
-        return self.renderer.compose(subscriber, salted)
-
-
-@dataclass(frozen=True, slots=True)
-class Sent:
-    """What one `send` did. `nothing_because` is set where there was nothing to do."""
-
-    pulled: Pulled | None
-    overviews: tuple[EditionOverview, ...]
-    drained: DrainReport | None
-    nothing_because: str | None = None
-    expected_something: bool = False
-    """Nothing was done although something should have been: no subscriber, or nothing in a first edition."""
-    stopped: bool = False
-    """It was asked to stop before it was done."""
-    semantic: bool | None = None
-    """Whether meaning counted beside words, where an edition was made."""
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """Whom to tell what while it happens."""
-
-    on_report: Callable[[SourceReport], None] | None = None
-    on_edition: Callable[[Edition], None] | None = None
-    on_result: Callable[[Claim, Outcome], None] | None = None
-    on_embedded: Embedded | None = None
 
 
 class App:
@@ -191,7 +117,7 @@ class App:
         self.membership = Membership(config, self._database, now)
         self.pauses = Pauses(self._database, self.list.id)
         self.hold = Hold(self.list, self.pauses, now)
-        self._sign = _signer(config)
+        self._sign = signer(config)
         self._links = list_links(self.list, lambda: self._tokens, config.mailbox)
         self._library: dict[PaperId, Paper] = {p.id: p for s in config.subscribers for p in s.library}
 
@@ -203,22 +129,11 @@ class App:
     ) -> None:
         self._database.close()
 
-    @property
-    def way_out(self) -> str:
-        """Where messages go, for a person."""
-        relays = [f"{relay.host}:{relay.port}" for relay in self.config.relays]
-        return ", ".join(relays) or f"the Maildir {self.config.outbox}"
-
-    @property
-    def first_way_out(self) -> str:
-        """Where a test goes, for a person."""
-        return self.way_out.partition(", ")[0] if self.config.relays else self.way_out
-
     def decisions(self, edition: Edition, only: Collection[Address] = ()) -> Decisions:
         """The edition's deliveries, in a person's hands."""
         return Decisions(self._database, edition, only)
 
-    async def fetch(self, progress: Progress = Progress()) -> Pulled:
+    async def fetch(self, progress: Progress = QUIET) -> Pulled:
         """Fetches every source; keeps nothing."""
         now = self._now()
         window = life.window(self.list, self.editions.latest(self.list.id), now)
@@ -226,17 +141,17 @@ class App:
         unseen = self.papers.unseen(self.list.id, (a for report in found.reports for a in report.announcements))
         return Pulled(found.reports, life.summarise(found.reports, unseen), found.figures)
 
-    async def pull(self, progress: Progress = Progress()) -> Pulled:
+    async def pull(self, progress: Progress = QUIET) -> Pulled:
         """Fetches every source and keeps what they gave for the next edition."""
         pulled = await self.fetch(progress)
         self.sources.record(self.list.id, pulled.health, self._now())
         self.papers.record(self.list.id, pulled.all_reports, self._now())
         return pulled
 
-    async def proof(self, only: Collection[str] = (), progress: Progress = Progress()) -> Proof:
+    async def proof(self, only: Collection[str] = (), progress: Progress = QUIET) -> Proof:
         """Today's edition: as frozen if it is, else as it would be made now. Nothing is kept."""
         frozen = self.editions.on(self.list.id, life.due_on(self.list, self._now()))
-        people = self._people(only)
+        people = self.membership.people(only)
         if frozen:
             made = Draft(frozen, self.editions.candidates(frozen), self.editions.sources(frozen))
         else:
@@ -262,7 +177,7 @@ class App:
         )
 
     async def rankings(
-        self, only: Collection[str], top: int, progress: Progress = Progress()
+        self, only: Collection[str], top: int, progress: Progress = QUIET
     ) -> tuple[Proof, tuple[tuple[Subscriber, tuple[Pick, ...]], ...]]:
         """The proof, and beside each selection the ranking that it was made from."""
         proof = await self.proof(only, progress)
@@ -271,7 +186,7 @@ class App:
         rankings = ranker.rank([s.profile for s in people], top)
         return proof, tuple(zip(people, rankings, strict=True))
 
-    async def test(self, address: Address, to: Collection[str], progress: Progress = Progress()) -> Outcome:
+    async def test(self, address: Address, to: Collection[str], progress: Progress = QUIET) -> Outcome:
         """Sends one subscriber's edition to another address through the first real way out; records nothing."""
         proof = await self.proof(to, progress)
         for subscriber, selection in proof.selections:
@@ -279,7 +194,7 @@ class App:
             nobody = SubscriberId(0)
             addressed = replace(subscriber, id=nobody, address=address)
             message = proof.compose(addressed, selection, self.list, salt=secrets.token_hex(8))
-            transport = self._routes()[0].new_transport()
+            transport = routes(self.config, self._database, self._now)[0].new_transport()
             try:
                 return await transport.submit(self._envelope(address), message, _no_intent)
             finally:
@@ -292,7 +207,7 @@ class App:
         *,
         due_on: date | None = None,
         stop: asyncio.Event | None = None,
-        progress: Progress = Progress(),
+        progress: Progress = QUIET,
     ) -> Sent:
         """Makes the edition of the day `due_on`, today's by default, unless it is made, and sends whatever is due.
 
@@ -305,7 +220,7 @@ class App:
             raise SendError(f"{self.list.id}: {paused}")
         stop = stop or asyncio.Event()
         self.membership.synchronise()
-        named = self._named(only)
+        named = self.membership.addresses(only)
         anybody = bool(named or self.subscribers.some_reachable(self.list.id, 1))
         day = due_on or life.due_on(self.list, self._now())
         today = self.editions.on(self.list.id, day)
@@ -331,8 +246,8 @@ class App:
         shown = {e.id: e for e in (*waiting, *([today] if today else []))}
         overviews = tuple(self.editions.overview(e) for e in shown.values())
         if drained and not (drained.counts or drained.paused or drained.held or stop.is_set()):
-            reason = _why_nothing_is_due(overviews)
-        expected = reason is not None and (latest is None or not anybody or _nobody_gets_a_paper(overviews))
+            reason = why_nothing_is_due(overviews)
+        expected = reason is not None and (latest is None or not anybody or nobody_gets_a_paper(overviews))
         return Sent(
             pulled,
             overviews,
@@ -344,7 +259,7 @@ class App:
         )
 
     async def resume(
-        self, only: Collection[Address] = (), *, stop: asyncio.Event, progress: Progress = Progress()
+        self, only: Collection[Address] = (), *, stop: asyncio.Event, progress: Progress = QUIET
     ) -> DrainReport:
         """Finishes what earlier runs left: recipients without a delivery, then deliveries that are due."""
         embed = self._embed(progress, stop.is_set)
@@ -368,7 +283,7 @@ class App:
         try:
             report = await drain(
                 ledger,
-                self._routes(),
+                routes(self.config, self._database, self._now),
                 lambda claim: self._compose(claim, renderers),
                 now=self._now,
                 stop=stop,
@@ -383,7 +298,7 @@ class App:
 
     async def post(self) -> Posted:
         """Sends the letters to single people that are due, whatever the list's pause or hours."""
-        return await post(self.membership.letters, self._routes(), self._now)
+        return await post(self.membership.letters, routes(self.config, self._database, self._now), self._now)
 
     def sampler(self, edition: Edition, candidates: Sequence[Candidate]) -> Sampler:
         """What a frozen edition would have brought others; nothing is kept. Takes seconds."""
@@ -478,70 +393,6 @@ class App:
         """The list's signatures; their key is made by the first command that needs one and keeps something."""
         return Tokens(self._secrets.signing_keys(self.config.keys), self.list.id)
 
-    def _routes(self) -> tuple[Route, ...]:
-        """The ways out, in the order of the config."""
-        if not self.config.relays:
-            return (Route(lambda: MaildirTransport(self.config.outbox)),)
-        counts, zone = RelayDays(self._database), ZoneInfo(self.list.timezone)
-        return tuple(
-            Route(
-                transports(relay),
-                relay.connections,
-                Limiter(relay.rate, dict(relay.per_domain)) if relay.rate or relay.per_domain else None,
-                relay.name,
-                relay.weight,
-                Allowance(relay, counts, lambda: self._now().astimezone(zone).date()) if is_limited(relay) else None,
-            )
-            for relay in self.config.relays
-        )
-
-    def _named(self, only: Collection[str]) -> tuple[Address, ...]:
-        """The addresses that were asked for, as the store has them. Raises ConfigError for a stranger."""
-        if not only:
-            return ()
-        found = {s.address.casefold(): s.address for s in self.subscribers.reachable(self.list.id, only)}
-        _refuse_strangers(only, found, self.subscribers.some_reachable(self.list.id, NAMED), self.config.path)
-        return tuple(found.values())
-
-    def _people(self, only: Collection[str]) -> tuple[Subscriber, ...]:
-        """The config's subscribers, with the ids of those whom the store knows, and who signed up; nothing is kept."""
-        ids = {s.address.casefold(): s.id for s in self.subscribers.reachable(self.list.id, only)}
-        departed = self.subscribers.departed(self.list.id)
-        configured = tuple(
-            replace(s, id=ids.get(s.address.casefold(), SubscriberId(0)))
-            for s in self.membership.configured()
-            if s.address.casefold() not in departed
-        )
-        listed = {s.address.casefold() for s in configured}
-        signed_up = self.subscribers.reachable(self.list.id, only, signed_up=True)
-        others = (s for s in signed_up if s.address.casefold() not in listed)
-        return _named((*configured, *others), only, self.config.path)
-
-
-def _nobody_gets_a_paper(overviews: Sequence[EditionOverview]) -> bool:
-    return bool(overviews) and all(overview.counts.keys() == {DeliveryStatus.CANCELLED} for overview in overviews)
-
-
-def _why_nothing_is_due(overviews: Sequence[EditionOverview]) -> str | None:
-    """What keeps unfinished editions waiting, where it is not this process."""
-    if _nobody_gets_a_paper(overviews):
-        return "no paper reached min_relevance for anybody: `digest rank` shows how near they came"
-    for overview in overviews:
-        if any(overview.counts.get(status) for status in (DeliveryStatus.ACTIVE, DeliveryStatus.SENDING)):
-            return f"another process is sending edition {overview.edition.number}"
-        if overview.next_attempt_at:
-            due = f"{overview.next_attempt_at:%Y-%m-%d %H:%M} UTC"
-            return f"edition {overview.edition.number} waits for deferred deliveries, the next is due {due}"
-    return None
-
-
-def _signer(config: ListConfig) -> Sign | None:
-    if not config.signing:
-        return None
-    from digest.send.dkim import sign
-
-    return partial(sign, config.signing)
-
 
 async def _no_intent() -> None:
     """What is recorded before a test leaves."""
@@ -558,31 +409,3 @@ async def _unless_stopped(work: Coroutine[Any, Any, T], stop: asyncio.Event) -> 
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await task
-
-
-def _named(people: Sequence[Subscriber], only: Collection[str], path: Path) -> tuple[Subscriber, ...]:
-    """Those of the people whose address was asked for; everybody if none was. Raises ConfigError for a stranger."""
-    if not only:
-        return tuple(people)
-    by_address = {s.address.casefold(): s for s in people}
-    _refuse_strangers(only, by_address, [s.address for s in people[:NAMED]], path)
-    return tuple(by_address[address.casefold()] for address in only)
-
-
-def _refuse_strangers(only: Collection[str], known: Collection[str], some: Sequence[Address], path: Path) -> None:
-    if strangers := [address for address in only if address.casefold() not in known]:
-        named = ", ".join(some) or "nobody"
-        raise ConfigError(f"{path}: {', '.join(strangers)} is not a subscriber who may be sent to; {named} is")
-
-
-def _unrecorded(edition: Edition, subscriber: Subscriber, selection: Selection, mailing_list: MailingList) -> Delivery:
-    return Delivery(
-        id=DeliveryId(0),
-        edition_id=edition.id,
-        subscriber_id=subscriber.id,
-        address=subscriber.address,
-        status=DeliveryStatus.QUEUED,
-        message_id=message_id(mailing_list, edition, subscriber.id),
-        selection=selection,
-        queued_at=edition.cutoff,
-    )

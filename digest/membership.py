@@ -18,13 +18,14 @@ from __future__ import annotations
 
 import secrets
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from functools import cached_property, partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from digest.errors import ConfigError
 from digest.members import (
     Admission,
     Ballot,
@@ -51,6 +52,8 @@ ONE_LETTER_IN = timedelta(hours=1)
 ERASURE_KEY = "erasure key"
 """The secret under which the addresses of those who were erased are hashed."""
 ONCE = timedelta(days=36_500)
+NAMED = 5
+"""How many of the subscribers an error names, where it is told of one that there is not."""
 SIGN_UP, WELCOME, INVITATION = "sign-up", "welcome", "invitation"
 """Kinds of letters."""
 
@@ -95,6 +98,41 @@ class Membership:
     def synchronise(self) -> None:
         """Makes the config's people the listed ones."""
         self._subscribers.synchronise(self.list.id, self.configured())
+
+    def people(self, only: Collection[str] = ()) -> tuple[Subscriber, ...]:
+        """Whom the next edition is for, or those of them whose address is asked for; nothing is kept.
+
+        The config's subscribers, with the ids of those whom the store knows, and who signed up. Raises ConfigError for
+        a stranger.
+        """
+        ids = {s.address.casefold(): s.id for s in self._subscribers.reachable(self.list.id, only)}
+        departed = self._subscribers.departed(self.list.id)
+        people = {
+            s.address.casefold(): replace(s, id=ids.get(s.address.casefold(), SubscriberId(0)))
+            for s in self.configured()
+            if s.address.casefold() not in departed
+        }
+        for signed_up in self._subscribers.reachable(self.list.id, only, signed_up=True):
+            people.setdefault(signed_up.address.casefold(), signed_up)
+        if not only:
+            return tuple(people.values())
+        self._refuse_strangers(only, people, [s.address for s in people.values()][:NAMED])
+        return tuple(people[address.casefold()] for address in only)
+
+    def addresses(self, only: Collection[str]) -> tuple[Address, ...]:
+        """The addresses that were asked for, as the store has them. Raises ConfigError for a stranger."""
+        if not only:
+            return ()
+        found = {s.address.casefold(): s.address for s in self._subscribers.reachable(self.list.id, only)}
+        self._refuse_strangers(only, found, self._subscribers.some_reachable(self.list.id, NAMED))
+        return tuple(found.values())
+
+    def _refuse_strangers(self, only: Collection[str], known: Collection[str], some: Sequence[Address]) -> None:
+        if strangers := [address for address in only if address.casefold() not in known]:
+            named = ", ".join(some) or "nobody"
+            raise ConfigError(
+                f"{self._config.path}: {', '.join(strangers)} is not a subscriber who may be sent to; {named} is"
+            )
 
     def enrol(self, people: Iterable[Entry], *, keep: bool = True) -> Counter[Admission]:
         """Puts people on the list for whose consent whoever runs it answers: all of them, or nobody if this raises.

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from urllib.parse import quote
 
-from digest.app import Proof
 from digest.console import Terminal, edition_json, ranked_by
 from digest.errors import ConfigError
 from digest.model import Address, MailingList
+from digest.results import Proof
 
 
 def write_preview(proof: Proof, mailing_list: MailingList, out: Path, terminal: Terminal) -> list[Path]:

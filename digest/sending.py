@@ -8,7 +8,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection
 
-from digest.app import App, Progress, Sent
+from digest import ways_out
+from digest.app import App
 from digest.console import (
     Terminal,
     complain,
@@ -22,6 +23,7 @@ from digest.console import (
 )
 from digest.errors import ConfigError
 from digest.model import Address, DeliveryStatus, Edition, SourceReport
+from digest.results import Progress, Sent
 from digest.stopping import stop_on_signals
 
 DONE, PARTLY, NOTHING = 0, 1, 3
@@ -32,10 +34,11 @@ TROUBLE = (DeliveryStatus.DEFERRED, DeliveryStatus.BOUNCED, DeliveryStatus.EXPIR
 def send(terminal: Terminal, app: App, to: Collection[str]) -> int:
     """Makes and sends today's edition, or resumes it. Raises DigestError."""
     sent = asyncio.run(_send(terminal, app, to))
-    show_sent(terminal, app.list.id, sent, app.way_out)
+    way_out = ", ".join(ways_out.names(app.config))
+    show_sent(terminal, app.list.id, sent, way_out)
     complain_of_sources(app.list.id, sent.pulled.summaries if sent.pulled else ())
     if sent.drained and sent.drained.paused:
-        complain(f"{app.list.id}: paused, {app.way_out}: {sent.drained.paused}; run the same command again to go on")
+        complain(f"{app.list.id}: paused, {way_out}: {sent.drained.paused}; run the same command again to go on")
     return exit_code(sent)
 
 
@@ -110,7 +113,9 @@ def send_test(terminal: Terminal, app: App, address: str, to: Collection[str]) -
         outcome = asyncio.run(app.test(Address(address), to, Progress(on_embedded=embedding.embedded)))
     good = outcome.status is DeliveryStatus.SENT
     if good:
-        terminal.say(f"  test message to {address} {outcome.status} through {app.first_way_out}: {outcome.reply}")
+        terminal.say(
+            f"  test message to {address} {outcome.status} through {ways_out.names(app.config)[0]}: {outcome.reply}"
+        )
     else:
         complain(f"{app.list.id}: test message to {address} {outcome.status}: {outcome.reply}")
     terminal.emit({"list": app.list.id, "test": address, "status": outcome.status, "reply": outcome.reply})

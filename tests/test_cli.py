@@ -236,7 +236,7 @@ def test_send_fills_a_maildir_once(config: Path) -> None:
 def test_the_rates_of_the_config_are_kept(tmp_path: Path) -> None:
     """Every message asks the limiter for its turn, by the rates of [smtp]."""
     rates = 'rate = "6000/minute"\nper_domain = { "example.org" = "3000/minute" }\n'
-    with CollectingServer() as server, mock.patch("digest.app.Limiter", wraps=Limiter) as made:
+    with CollectingServer() as server, mock.patch("digest.ways_out.Limiter", wraps=Limiter) as made:
         config = write_list(tmp_path, port=server.port, extra=rates)
         with mock.patch.object(Limiter, "acquire", autospec=True, side_effect=Limiter.acquire) as asked:
             assert run("send", "--config", str(config), "--now", DAY_ONE).returncode == 0

@@ -87,8 +87,8 @@ def rank(
 
     With --papers and --profiles it ranks any documents, without a config: one JSON object a line in, one a line out.
     """
-    from digest.app import Progress
     from digest.console import complain_of_sources, ranked_by, show_ranking
+    from digest.results import Progress
 
     if papers or profiles:
         _rank_files(papers, profiles, top, json, now, no_semantic)
@@ -154,9 +154,9 @@ def preview(
 
     Nothing is sent, nothing is recorded.
     """
-    from digest.app import Progress
     from digest.console import complain_of_sources
     from digest.preview import write_preview
+    from digest.results import Progress
 
     terminal = terminal_for(json)
 

@@ -1,0 +1,120 @@
+"""How long work shows itself: a bar where a person watches, plain lines elsewhere. Made by `terminal.py`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from digest.console.words import plural
+from digest.model import Claim, DeliveryStatus, Outcome
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as RichProgress
+    from rich.progress import TaskID
+
+    from digest.console.terminal import Terminal
+
+EMBEDDED_A_LINE = 256
+"""Where no bar is shown, a line tells of every so many texts that were embedded."""
+
+EVERY_LINE_UP_TO = 50
+"""Editions with more recipients get a progress line every so often instead of a line each."""
+
+
+class SendProgress:
+    """A bar on a terminal, plain lines elsewhere: one a recipient for small editions, one a thousand for large."""
+
+    def __init__(self, terminal: Terminal, total: int):
+        self._terminal = terminal
+        self._total = total
+        self._done = 0
+        self._task: TaskID | None = None
+        self._bar: RichProgress | None = None
+
+    def __enter__(self) -> SendProgress:
+        if self._terminal.is_interactive and self._total > EVERY_LINE_UP_TO:
+            from rich.progress import Progress
+
+            self._bar = Progress()
+            self._bar.start()
+            self._task = self._bar.add_task("  send   ", total=self._total)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar:
+            self._bar.stop()
+
+    def result(self, claim: Claim, outcome: Outcome) -> None:
+        """Tells what became of one delivery."""
+        self._done += 1
+        if self._bar and self._task is not None:
+            self._bar.update(self._task, advance=1)
+        failed = outcome.status is not DeliveryStatus.SENT
+        if failed or self._total <= EVERY_LINE_UP_TO:
+            reply = f"  {outcome.reply}" if failed else ""
+            count = plural(len(claim.delivery.picks), "paper")
+            self._terminal.say(f"  {outcome.status:<9} {claim.delivery.address}  {count}{reply}")
+        elif not self._bar and self._done % 1000 == 0:
+            self._terminal.say(f"  {self._done:,} of {self._total:,}")
+
+
+class EmbedProgress:
+    """A bar on a terminal, elsewhere a line every now and then; nothing for a few texts."""
+
+    def __init__(self, terminal: Terminal):
+        self._terminal = terminal
+        self._bar: RichProgress | None = None
+        self._task: TaskID | None = None
+
+    def __enter__(self) -> EmbedProgress:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar:
+            self._bar.stop()
+
+    def embedded(self, done: int, total: int) -> None:
+        """Tells how far it is."""
+        if total <= EVERY_LINE_UP_TO:
+            return
+        if not self._terminal.is_interactive:
+            if done % EMBEDDED_A_LINE == 0 or done == total:
+                self._terminal.say(f"  embedded {done:,} of {total:,} texts")
+            return
+        if self._bar is None:
+            from rich.progress import Progress
+
+            self._bar = Progress(transient=True)
+            self._bar.start()
+            self._task = self._bar.add_task("  embed  ")
+        if self._task is not None:
+            self._bar.update(self._task, completed=done, total=total)
+
+
+class CountProgress:
+    """A running count on a terminal, elsewhere a line every ten thousand."""
+
+    def __init__(self, terminal: Terminal, what: str):
+        self._terminal, self._what = terminal, what
+        self._bar: RichProgress | None = None
+
+    def __enter__(self) -> CountProgress:
+        if self._terminal.is_interactive:
+            from rich.progress import Progress, SpinnerColumn, TextColumn
+
+            columns = (SpinnerColumn(), TextColumn(f"{self._what} {{task.completed:,.0f}}"))
+            self._bar = Progress(*columns, transient=True)
+            self._bar.start()
+            self._bar.add_task(self._what, total=None)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar:
+            self._bar.stop()
+
+    def done(self, count: int) -> None:
+        """Tells how many there are by now."""
+        if self._bar:
+            if count % 100 == 0:
+                self._bar.update(self._bar.task_ids[0], completed=count)
+        elif count % 10_000 == 0:
+            self._terminal.say(f"  {self._what} {count:,}")

@@ -1,0 +1,102 @@
+"""The terminal itself: where lines, tables and JSON go, and how long work shows itself.
+
+Knows nothing of papers or editions; the modules beside it say what there is to say.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from digest.console.progress import CountProgress, EmbedProgress, SendProgress
+
+if TYPE_CHECKING:
+    from rich.console import Console as RichConsole
+
+
+class Terminal:
+    """Where output goes: people or, with `as_json`, a program."""
+
+    def __init__(self, *, as_json: bool = False):
+        self.as_json = as_json
+
+    @cached_property
+    def _rich(self) -> RichConsole:
+        from rich.console import Console
+
+        class Steady(Console):
+            def on_broken_pipe(self) -> None:
+                raise BrokenPipeError  # rich would end the program
+
+        return Steady(highlight=False, soft_wrap=True)
+
+    @property
+    def is_interactive(self) -> bool:
+        """Whether a person watches."""
+        return not self.as_json and self._rich.is_terminal
+
+    def say(self, text: str = "", style: str | None = None) -> None:
+        """One line for people."""
+        if not self.as_json:
+            with self.reader_may_leave():
+                self._rich.print(text, style=style, markup=False)
+
+    def emit(self, value: object) -> None:
+        """One JSON line for programs."""
+        if self.as_json:
+            with self.reader_may_leave():
+                sys.stdout.write(json.dumps(value, ensure_ascii=False, default=str) + "\n")
+
+    @contextmanager
+    def reader_may_leave(self) -> Iterator[None]:
+        """A closed pipe or a full disk behind standard output must not break off a send: what follows goes nowhere."""
+        try:
+            yield
+            sys.stdout.flush()
+        except OSError:
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, sys.stdout.fileno())
+            os.close(nowhere)
+
+    def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        """A table for people: aligned columns without a frame, so that it can be cut and pasted."""
+        if self.as_json or not rows:
+            return
+        from rich.table import Table
+
+        table = Table(box=None, pad_edge=False, header_style="dim")
+        for n, column in enumerate(columns):
+            numeric = all(row[n].replace(",", "").isdigit() or not row[n] for row in rows)
+            table.add_column(column, justify="right" if numeric else "left", overflow="fold")
+        for row in rows:
+            table.add_row(*row)
+        width = self._rich.width if self._rich.is_terminal else 200
+        with self.reader_may_leave():
+            self._rich.print(table, width=width, soft_wrap=False)
+
+    def progress(self, total: int) -> SendProgress:
+        """Shows how a send comes along."""
+        return SendProgress(self, total)
+
+    def counting(self, what: str) -> CountProgress:
+        """Shows how many of a number of things that nobody knows yet are done."""
+        return CountProgress(self, what)
+
+    def embedding(self) -> EmbedProgress:
+        """Shows how the embedding of new texts comes along, if it takes a while."""
+        return EmbedProgress(self)
+
+
+def complain(message: str) -> None:
+    """One or more lines on standard error."""
+    sys.stderr.write(message.rstrip() + "\n")
+
+
+def explained(error: BaseException) -> str:
+    """An error with what was noted on its way, such as the reply of a relay that could not be recorded."""
+    return "; ".join([str(error), *getattr(error, "__notes__", [])])
