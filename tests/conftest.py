@@ -11,6 +11,11 @@ THOROUGH = bool(os.environ.get("DIGEST_NO_SKIP"))
 """As in `.ci/run`: what is tried at random is tried as often as is promised, else a fifth of that."""
 
 
+def examples(number: int) -> int:
+    """How many examples a slow property is tried with, of `number` in `.ci/run`."""
+    return number if THOROUGH else number // 5
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """With DIGEST_NO_SKIP=1, as in `.ci/run`, a skipped test has failed: everything it needs should be there."""

@@ -17,6 +17,7 @@ from digest.model import Source, SourceKind
 from digest.pull import arxiv, feeds, huggingface
 from digest.pull.parsed import Parsed
 from digest.pull.syndication import read_feed
+from tests.conftest import examples
 
 NOW = datetime(2026, 6, 10, 7, tzinfo=UTC)
 FEED = Source(SourceKind.FEED, "feed", skip=("^editorial",))
@@ -101,7 +102,7 @@ HOSTILE = st.one_of(
 
 
 @pytest.mark.parametrize("reader", READERS.values(), ids=READERS)
-@settings(deadline=None, max_examples=400, suppress_health_check=[HealthCheck.too_slow])
+@settings(deadline=None, max_examples=examples(400), suppress_health_check=[HealthCheck.too_slow])
 @given(HOSTILE)
 def test_whatever_comes_in_is_read_or_refused_in_one_line(reader: Callable[[bytes], object], body: bytes) -> None:
     """The only error is a `SourceError` of one line; what is read is named, dated and of the kind that was promised."""

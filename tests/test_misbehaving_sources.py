@@ -61,7 +61,7 @@ def _quick() -> Iterator[None]:
     """Short times; and each pull is a stranger to the hosts, as if a day had passed."""
 
     def quick(**options: Any) -> Fetcher:
-        return Fetcher(**options, seconds=1.5, jitter=lambda: -0.49, manners=Manners())
+        return Fetcher(**options, seconds=3, jitter=lambda: -0.49, manners=Manners())
 
     with mock.patch.object(pulling, "Fetcher", quick):
         yield
