@@ -7,6 +7,10 @@ from collections.abc import Generator
 
 import pytest
 
+from tests.databases import database, databases
+
+__all__ = ["THOROUGH", "database", "databases", "examples"]
+
 THOROUGH = bool(os.environ.get("DIGEST_NO_SKIP"))
 """As in `.ci/run`: what is tried at random is tried as often as is promised, else a fifth of that."""
 

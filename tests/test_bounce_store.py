@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from datetime import datetime, timedelta
-from pathlib import Path
 from unittest import mock
 
 import pytest
@@ -24,7 +23,7 @@ from digest.model import (
 )
 from digest.pull.dedupe import merge
 from digest.send.bounces import is_worn_out
-from digest.store import Bounces, Database, Editions, Mailboxes, Recorded, Subscribers, open_database, schema
+from digest.store import Bounces, Database, Editions, Mailboxes, Recorded, Subscribers, schema
 from digest.store import bounces as bounces_module
 from tests.factories import NOW, TODAY, report, selection, subscriber
 
@@ -64,13 +63,6 @@ class World:
     @property
     def suppressed(self) -> dict[str, str]:
         return {each.address: each.reason for each in self.people.suppressions()}
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    opened = open_database(f"sqlite:///{tmp_path}/digest.db")
-    yield opened
-    opened.close()
 
 
 @pytest.fixture

@@ -43,8 +43,8 @@ def die_at(at: int) -> None:
     original = Database.write
 
     @contextmanager
-    def write(self: Database) -> Iterator[sa.Connection]:
-        with original(self) as connection:
+    def write(self: Database, *, alone: bool = True) -> Iterator[sa.Connection]:
+        with original(self, alone=alone) as connection:
             yield connection
             moment()
         moment()

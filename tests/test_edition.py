@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 
@@ -32,7 +31,7 @@ from digest.model import (
 from digest.pull.dedupe import merge
 from digest.rank import Ranker
 from digest.render.remarks import english
-from digest.store import Database, Editions, Papers, Subscribers, open_database
+from digest.store import Database, Editions, Papers, Subscribers
 from tests.factories import NOW, TODAY, announcement, mailing_list, paper, report, subscriber
 
 SOURCES = (Source(SourceKind.ARXIV, "arxiv", categories=("cs.CV",)), Source(SourceKind.FEED, "journal", "x.xml"))
@@ -54,13 +53,6 @@ def test_only_the_wanted_types_are_candidates() -> None:
     """A replacement is not new unless the source is asked for replacements."""
     announced = [announcement(1, announce_type=AnnounceType.REPLACE), announcement(2, announce_type=AnnounceType.CROSS)]
     assert [c.paper.id for c in merge_wanted(merge, SOURCES)(announced, ())] == [paper(2).id]
-
-
-@pytest.fixture
-def database() -> Iterator[Database]:
-    opened = open_database("sqlite://")
-    yield opened
-    opened.close()
 
 
 def test_fresh_is_what_no_edition_has_used(database: Database) -> None:

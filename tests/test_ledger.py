@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -16,7 +15,7 @@ import sqlalchemy as sa
 from digest.ledger import Intent, Release, Result, TakeBack
 from digest.model import Address, Claim, Delivery, DeliveryStatus, Edition, ListId, OnUnknown, Outcome
 from digest.pull.dedupe import merge
-from digest.store import Database, DeliveryLedger, Editions, Subscribers, open_database, schema
+from digest.store import Database, DeliveryLedger, Editions, Subscribers, schema
 from digest.store.outbox import LEASE
 from tests.factories import NOW, TODAY, report, selection, subscriber
 
@@ -57,13 +56,6 @@ class World:
         """As if another process held every claim."""
         with self.database.write() as connection:
             connection.execute(sa.update(schema.deliveries).values(owner=owner))
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    opened = open_database(f"sqlite:///{tmp_path}/digest.db")
-    yield opened
-    opened.close()
 
 
 @pytest.fixture

@@ -16,20 +16,13 @@ from digest.app import App
 from digest.holding import Hold
 from digest.model import ListId, Pause
 from digest.settings import load
-from digest.store import Database, Pauses, open_database
+from digest.store import Database, Pauses
 from tests.factories import NOW, mailing_list
 from tests.lists import DAY_ONE, write_list
 from tests.servers.smtp import CollectingServer
 from tests.test_cli import jsons, run
 from tests.test_processes import start
 from tests.test_scheduler import AT_SEVEN, World
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    opened = open_database(f"sqlite:///{tmp_path}/digest.db")
-    yield opened
-    opened.close()
 
 
 @pytest.fixture

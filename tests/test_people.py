@@ -64,13 +64,6 @@ def world(tmp_path: Path) -> World:
     return World(tmp_path)
 
 
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    opened = open_database(f"sqlite:///{tmp_path}/other.db")
-    yield opened
-    opened.close()
-
-
 def config_of(world: World) -> ListConfig:
     return load([world.config], {}).lists[0]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
@@ -50,13 +49,6 @@ from digest.store.codec import decode, encode
 from tests.factories import NOW, TODAY, announcement, paper, report, selection, subscriber
 
 LAB = ListId("lab")
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    opened = open_database(f"sqlite:///{tmp_path}/digest.db")
-    yield opened
-    opened.close()
 
 
 def freeze(database: Database, *numbers: int, days: int = 0) -> Edition:

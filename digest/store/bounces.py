@@ -12,7 +12,6 @@ from datetime import datetime
 from itertools import groupby
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.sqlite import insert
 
 from digest.model import (
     Address,
@@ -27,6 +26,7 @@ from digest.model import (
 )
 from digest.store import schema
 from digest.store.database import Database
+from digest.store.statements import insert
 from digest.store.subscribers import address_key, suppress
 
 WornOut = Callable[[Iterable[Attempt], datetime], bool]

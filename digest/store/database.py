@@ -1,7 +1,8 @@
-"""Opening the database: SQLite in WAL mode, one transaction a `write()`, migrated to our schema by itself.
+"""Opening the database, one transaction a `write()`. SQLite is in WAL mode, and migrated to our schema by itself.
 
 `application_id` tells our file from another program's, `user_version` tells the schema. A file of a newer schema is
-refused, never guessed at. Commits are durable (`synchronous=FULL`): the outbox relies on it.
+refused, never guessed at. Commits are durable (`synchronous=FULL`): the outbox relies on it. `postgres.py` opens the
+other kind.
 Sources: sqlite.org/pragma.html, sqlite.org/wal.html; the transaction recipe is that of SQLAlchemy's pysqlite page.
 """
 
@@ -9,10 +10,10 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 from sqlalchemy.pool import ConnectionPoolEntry
@@ -20,6 +21,10 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from digest.errors import StoreError
 from digest.store.schema import APPLICATION_ID, SCHEMA_VERSION
 
+if TYPE_CHECKING:
+    from alembic.config import Config
+
+POSTGRESQL = "postgresql"
 BUSY_SECONDS = 30
 """How long a statement waits for another process's transaction before it gives up."""
 
@@ -31,9 +36,10 @@ _ONE: dict[str, Any] = {"poolclass": sa.QueuePool, "pool_size": 1, "max_overflow
 class Database:
     """An open database. `read()` and `write()` each hold one transaction for the length of a `with` block."""
 
-    def __init__(self, engine: sa.Engine, name: str):
+    def __init__(self, engine: sa.Engine, name: str, advice: Callable[[BaseException | None], str] | None = None):
         self._engine = engine
-        self._name = name
+        self.name = name
+        self._advice = advice or _advice
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
@@ -42,10 +48,14 @@ class Database:
             yield connection
 
     @contextmanager
-    def write(self) -> Iterator[sa.Connection]:
-        """One transaction, durable when the block ends, undone if it raises. Raises StoreError."""
+    def write(self, *, alone: bool = True) -> Iterator[sa.Connection]:
+        """One transaction, durable when the block ends, undone if it raises. Raises StoreError.
+
+        No other is in such a block meanwhile, so what it reads stays true until it ends. SQLite has it no other way;
+        with `alone=False` PostgreSQL lets others in, and the block locks the rows that it has read.
+        """
         with self._explained(), self._engine.connect() as connection:
-            writer = connection.execution_options(digest_write=True)
+            writer = connection.execution_options(digest_write=True, digest_alone=alone)
             with writer.begin():
                 yield writer
 
@@ -58,11 +68,11 @@ class Database:
         try:
             yield
         except sa.exc.OperationalError as error:
-            raise StoreError(f"{self._name}: {error.orig}; {_advice(error.orig)}") from error
+            raise StoreError(f"{self.name}: {error.orig}; {self._advice(error.orig)}") from error
         except sa.exc.DatabaseError as error:
             if "malformed" not in str(error.orig):
                 raise
-            raise StoreError(f"{self._name}: {error.orig}: the file is damaged, restore it from a backup") from error
+            raise StoreError(f"{self.name}: {error.orig}: the file is damaged, restore it from a backup") from error
 
 
 def _advice(error: BaseException | None) -> str:
@@ -77,14 +87,20 @@ def _advice(error: BaseException | None) -> str:
 
 
 def database_exists(url: str) -> bool:
-    """Whether there is a file at a `sqlite:///` URL."""
-    name = sa.make_url(url).database
-    return bool(name) and Path(str(name)).exists()
+    """Whether there is a file at a `sqlite:///` URL; a PostgreSQL database is made by somebody, and is there."""
+    parsed = sa.make_url(url)
+    if parsed.get_backend_name() == POSTGRESQL:
+        return True
+    return bool(parsed.database) and Path(str(parsed.database)).exists()
 
 
 def open_database(url: str) -> Database:
-    """Opens, and where needed creates or migrates, the database at a `sqlite:///` URL. Raises StoreError."""
+    """Opens the database at a URL; a file of SQLite is created and migrated where needed. Raises StoreError."""
     parsed = sa.make_url(url)
+    if parsed.get_backend_name() == POSTGRESQL:
+        from digest.store import postgres
+
+        return postgres.open_database(parsed)
     name = parsed.database or ":memory:"
     if parsed.database:
         parent = Path(parsed.database).parent
@@ -153,6 +169,11 @@ def _version_of(connection: sa.Connection, name: str) -> int:
     tables = connection.exec_driver_sql("SELECT count(*) FROM sqlite_master").scalar_one()
     if tables and application != APPLICATION_ID:
         raise StoreError(f"{name} is another program's database: move it away or change `url` of [store]")
+    return not_newer(version, name)
+
+
+def not_newer(version: int, name: str) -> int:
+    """The version. Raises StoreError for a schema that this program does not know yet."""
     if version > SCHEMA_VERSION:
         raise StoreError(
             f"{name} was written by a newer digest (schema {version}, this one knows up to {SCHEMA_VERSION}): "
@@ -161,16 +182,22 @@ def _version_of(connection: sa.Connection, name: str) -> int:
     return version
 
 
-def _migrate(database: Database, name: str) -> None:
-    from alembic import command
+def alembic(connection: sa.Connection) -> Config:
+    """Alembic over our migrations, on a connection and in its transaction."""
     from alembic.config import Config
 
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
+    config.attributes["connection"] = connection
+    return config
+
+
+def _migrate(database: Database, name: str) -> None:
+    from alembic import command
+
     with database.write() as connection:
         if _version_of(connection, name) == SCHEMA_VERSION:
             return  # another process was quicker
         connection.exec_driver_sql(f"PRAGMA application_id = {APPLICATION_ID}")
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        command.upgrade(alembic(connection), "head")
         connection.exec_driver_sql(f"PRAGMA user_version = {SCHEMA_VERSION}")

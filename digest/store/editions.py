@@ -12,7 +12,6 @@ from datetime import date, datetime
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.sqlite import insert
 
 from digest.ids import keys_of, same
 from digest.model import (
@@ -42,6 +41,8 @@ from digest.store.bounces import bounces_of
 from digest.store.codec import decode, encode
 from digest.store.database import Database
 from digest.store.papers import in_groups
+from digest.store.postgres import add_partition
+from digest.store.statements import insert
 from digest.store.subscribers import people_of, reachable
 
 Merge = Callable[[Sequence[Announcement], Sequence[Signal]], Sequence[Candidate]]
@@ -141,6 +142,7 @@ class Editions:
                 .returning(schema.editions.c.id)
             )
             edition_id = EditionId(inserted.scalar_one())
+            add_partition(connection, edition_id)
             if candidates:
                 connection.execute(
                     sa.insert(schema.edition_papers),
@@ -293,8 +295,8 @@ class Editions:
                 }
             )
         if rows:
-            with self._database.write() as connection:
-                if not _closed(connection, edition):  # another process may have been quicker
+            with self._database.write(alone=False) as connection:
+                if not _closed(connection, edition, held=True):  # another process may have been quicker
                     connection.execute(insert(schema.deliveries).on_conflict_do_nothing(), rows)
 
     def recipients_are_frozen(self, edition: Edition) -> bool:
@@ -306,6 +308,9 @@ class Editions:
         """Freezes who gets the edition: everyone enqueued so far."""
         count = sa.select(sa.func.count()).where(schema.deliveries.c.edition_id == edition.id).scalar_subquery()
         with self._database.write() as connection:
+            connection.execute(
+                sa.select(schema.editions.c.id).where(schema.editions.c.id == edition.id).with_for_update()
+            )
             connection.execute(
                 sa.update(schema.editions)
                 .where(schema.editions.c.id == edition.id, schema.editions.c.recipients_frozen_at.is_(None))
@@ -385,8 +390,10 @@ def _known_as(connection: sa.Connection, candidates: Sequence[Candidate]) -> dic
     return known_as
 
 
-def _closed(connection: sa.Connection, edition: Edition) -> bool:
+def _closed(connection: sa.Connection, edition: Edition, *, held: bool = False) -> bool:
+    """Whether its recipients are frozen; `held`, it stays so until the transaction ends."""
     query = sa.select(schema.editions.c.recipients_frozen_at).where(schema.editions.c.id == edition.id)
+    query = query.with_for_update(read=True) if held else query
     return connection.execute(query).scalar_one() is not None
 
 

@@ -11,11 +11,11 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.sqlite import insert
 
 from digest.model import Remembered
 from digest.store import schema
 from digest.store.database import Database
+from digest.store.statements import insert
 
 KEPT = timedelta(days=31)
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import datetime
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.sqlite import insert
 
 from digest.model import ListId, Position
 from digest.store import schema
 from digest.store.database import Database
+from digest.store.statements import insert
 
 table = schema.mailboxes
 

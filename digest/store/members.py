@@ -17,7 +17,6 @@ from itertools import islice
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.sqlite import insert
 
 from digest.members import (
     Admission,
@@ -35,6 +34,7 @@ from digest.model import Address, Frequency, ListId, PaperId, Profile, Subscribe
 from digest.store import schema
 from digest.store.codec import decode, encode
 from digest.store.database import Database
+from digest.store.statements import insert
 from digest.store.subscribers import address_key
 
 AT_ONCE = 500

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import cache
@@ -19,7 +19,7 @@ from itertools import count
 import sqlalchemy as sa
 
 from digest.ledger import Entry, Intent, Release, Result, Row, after
-from digest.model import Address, Claim, DeliveryId, DeliveryStatus, ListId, OnUnknown, Subscriber
+from digest.model import Address, Claim, Delivery, DeliveryId, DeliveryStatus, ListId, OnUnknown, Subscriber
 from digest.store import schema
 from digest.store.database import Database
 from digest.store.editions import delivery_of
@@ -76,7 +76,8 @@ class DeliveryLedger:
         )
         # In the order of the index, so that a claim costs the same however many are queued.
         chosen = sa.select(table).where(due).order_by(table.c.status, table.c.next_attempt_at, table.c.id).limit(limit)
-        with self._database.write() as connection:
+        chosen = chosen.with_for_update(skip_locked=True)
+        with self._database.write(alone=False) as connection:
             self._end_dead_leases(connection, now)
             while rows := connection.execute(chosen).all():
                 people = _people(connection, [row.subscriber_id for row in rows])
@@ -98,7 +99,7 @@ class DeliveryLedger:
     def reopen(self) -> None:
         """Under `on_unknown = "resend"`, makes what is held due again, and its edition unfinished."""
         if self._on_unknown is OnUnknown.RESEND:
-            with self._database.write() as connection:
+            with self._database.write(alone=False) as connection:
                 self._reopen(connection, self._now())
 
     def commit(self, entries: Sequence[Entry]) -> Sequence[bool]:
@@ -110,8 +111,8 @@ class DeliveryLedger:
         now = self._now()
         made: list[bool] = []
         changes: dict[DeliveryId, dict[str, object]] = {}
-        with self._database.write() as connection:
-            rows = _rows(connection, {entry.claim.delivery.id for entry in entries})
+        with self._database.write(alone=False) as connection:
+            rows = _rows(connection, [entry.claim.delivery for entry in entries])
             for entry in map(self._by_policy, entries):
                 delivery = entry.claim.delivery
                 row = after(entry, rows[delivery.id]) if delivery.id in rows else None
@@ -119,10 +120,11 @@ class DeliveryLedger:
                 if row is None:
                     continue
                 rows[delivery.id] = row
-                changes.setdefault(delivery.id, {}).update(_columns(entry, row, now))
+                columns = changes.setdefault(delivery.id, {"changed_id": delivery.id, "of": delivery.edition_id})
+                columns.update(_columns(entry, row, now))
                 if isinstance(entry, Result) and entry.outcome.suppress:
                     suppress(connection, delivery.address, entry.outcome.reply, now)
-            _write(connection, changes)
+            _write(connection, changes.values())
         return made
 
     def _by_policy(self, entry: Entry) -> Entry:
@@ -182,14 +184,17 @@ def _people(connection: sa.Connection, ids: Sequence[int]) -> dict[int, Subscrib
     return {row.id: subscriber_of(row) for row in connection.execute(query)}
 
 
-def _rows(connection: sa.Connection, ids: Collection[DeliveryId]) -> dict[DeliveryId, Row]:
+def _rows(connection: sa.Connection, of: Iterable[Delivery]) -> dict[DeliveryId, Row]:
+    """What the ledger has of the deliveries, held until the transaction ends."""
     people = schema.subscribers
     found: dict[DeliveryId, Row] = {}
-    for some in in_groups(sorted(ids)):
+    for some in in_groups(sorted({(delivery.id, delivery.edition_id) for delivery in of})):
         query = (
             sa.select(table.c.id, table.c.status, table.c.token, table.c.attempts, is_reachable())
             .join_from(table, people, table.c.subscriber_id == people.c.id)
-            .where(table.c.id.in_(some))
+            .where(table.c.id.in_([each for each, _ in some]), table.c.edition_id.in_({edition for _, edition in some}))
+            .order_by(table.c.id)  # whoever holds rows takes them in one order: nobody waits for each other
+            .with_for_update(of=table)
         )
         for number, status, token, attempts, reachable in connection.execute(query):
             found[DeliveryId(number)] = Row(DeliveryStatus(status), token, attempts, not reachable)
@@ -218,14 +223,15 @@ def _columns(entry: Entry, row: Row, now: datetime) -> dict[str, object]:
     return {"status": row.status, **(free if isinstance(entry, Release) else {})}
 
 
-def _write(connection: sa.Connection, changes: Mapping[DeliveryId, Mapping[str, object]]) -> None:
+def _write(connection: sa.Connection, changes: Iterable[dict[str, object]]) -> None:
     """One statement for all deliveries of which the same columns change."""
     alike: dict[tuple[str, ...], list[dict[str, object]]] = {}
-    for delivery_id, columns in changes.items():
-        alike.setdefault(tuple(columns), []).append({**columns, "changed_id": delivery_id})
+    for columns in changes:
+        alike.setdefault(tuple(columns), []).append(columns)
     for names, rows in alike.items():
-        update = sa.update(table).where(table.c.id == sa.bindparam("changed_id"))
-        connection.execute(update.values({name: sa.bindparam(name) for name in names}), rows)
+        is_it = sa.and_(table.c.id == sa.bindparam("changed_id"), table.c.edition_id == sa.bindparam("of"))
+        values: dict[str, object] = {name: sa.bindparam(name) for name in names if name in table.c}
+        connection.execute(sa.update(table).where(is_it).values(values), rows)
 
 
 def _cancelled(now: datetime) -> dict[str, object]:

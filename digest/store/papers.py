@@ -11,12 +11,12 @@ from datetime import UTC, date, datetime
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.sqlite import insert
 
 from digest.model import Announcement, AnnounceType, EditionId, ListId, Paper, PaperId, Signal, SourceReport
 from digest.store import schema
 from digest.store.codec import decode, encode
 from digest.store.database import Database
+from digest.store.statements import insert
 
 T = TypeVar("T")
 

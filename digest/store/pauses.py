@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.sqlite import insert
 
 from digest.model import ListId, Pause
 from digest.store import schema
 from digest.store.database import Database
+from digest.store.statements import insert
 
 table = schema.pauses
 

@@ -10,10 +10,10 @@ from __future__ import annotations
 from datetime import date
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.sqlite import insert
 
 from digest.store import schema
 from digest.store.database import Database
+from digest.store.statements import insert
 
 table = schema.relay_days
 

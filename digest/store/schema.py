@@ -23,6 +23,7 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    false,
     text,
 )
 
@@ -182,9 +183,9 @@ subscribers = Table(
     # False: no longer in the config file she came from. She is kept, for the ledger's sake, and gets nothing.
     Column("listed", Boolean, nullable=False),
     # She has signed up herself, or was added or imported: whatever the config says.
-    Column("signed_up", Boolean, nullable=False, server_default=text("0")),
+    Column("signed_up", Boolean, nullable=False, server_default=false()),
     # What is in this row is her own choice, which the config does not change any more.
-    Column("has_chosen", Boolean, nullable=False, server_default=text("0")),
+    Column("has_chosen", Boolean, nullable=False, server_default=false()),
     Column("frequency", String),
     Column("hour", Integer),
     Column("paused_until", Date),

@@ -11,10 +11,10 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.sqlite import insert
 
 from digest.store import schema
 from digest.store.database import Database
+from digest.store.statements import insert
 
 SIGNING_KEY = "signing key"
 """What signs links and envelope senders."""

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from datetime import datetime
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.sqlite import insert
 
 from digest.model import ListId, SourceHealth, SourceSummary
 from digest.store import schema
 from digest.store.codec import decode, encode
 from digest.store.database import Database
+from digest.store.statements import insert
 
 
 class Sources:

@@ -13,7 +13,6 @@ from itertools import islice
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.sqlite import insert
 
 from digest.members import Ballot, Subscription
 from digest.model import Address, ListId, PaperId, Profile, Subscriber, SubscriberId, Suppression, Vote
@@ -21,6 +20,7 @@ from digest.store import schema
 from digest.store.codec import decode, encode
 from digest.store.database import Database
 from digest.store.papers import in_groups
+from digest.store.statements import insert
 
 AT_ONCE = 1000
 """Subscribers in one statement."""

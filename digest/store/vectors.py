@@ -10,11 +10,11 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.sqlite import insert
 
 from digest.store import schema
 from digest.store.database import Database
 from digest.store.papers import in_groups
+from digest.store.statements import insert
 
 KEPT = timedelta(days=92)
 """Longer than the newest papers that the ranking compares with are new; a vector that was dropped is made again."""

@@ -1,0 +1,156 @@
+"""PostgreSQL, for lists that outgrow one machine (extra `postgres`): the same tables, and many programs at once.
+
+What is different from SQLite, and all of it is here:
+
+- `digest migrate` makes and changes the tables: programs of many hosts must not do so by themselves.
+- A `write()` that is not `alone` runs beside others. One that is waits for a lock of the whole database
+  (`pg_advisory_xact_lock`), as every transaction of SQLite does.
+- `deliveries` are partitioned by edition, half of each page left free: a delivery changes some three times in place
+  (heap-only tuples), and what is too old is dropped as a whole. A partitioned table's key holds the edition, so nothing
+  refers to a delivery by a foreign key.
+- A dead network is noticed within half a minute (TCP keep-alives), a lock is waited for no longer than on SQLite.
+
+Sources: postgresql.org/docs/current: ddl-partitioning, explicit-locking, storage-hot, libpq-connect.
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from sqlalchemy.schema import CreateIndex, CreateTable
+
+from digest.errors import StoreError
+from digest.store import schema
+from digest.store.database import BUSY_SECONDS, Database, alembic, not_newer
+from digest.store.schema import APPLICATION_ID, SCHEMA_VERSION
+
+INSTALL = "pip install 'papers-digest[postgres]'"
+CONNECTION = {
+    "connect_timeout": 10,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,
+    "application_name": "digest",
+    "options": f"-c lock_timeout={BUSY_SECONDS}s -c idle_in_transaction_session_timeout=10min",
+}
+"""Seconds; `tcp_user_timeout` in milliseconds."""
+CONNECTIONS = 5
+"""At most, for each process and list: its threads read and write at once."""
+
+
+def open_database(url: sa.URL) -> Database:
+    """Opens a database whose tables are there. Raises StoreError."""
+    database = _connected(url)
+    try:
+        with database.read() as connection:
+            _refuse_older(_version_of(connection, database.name), database.name)
+    except BaseException:
+        database.close()
+        raise
+    return database
+
+
+def migrate(url: sa.URL) -> tuple[int, int]:
+    """Makes the tables, or brings them up to date, in one transaction: the schema before (0: none) and now."""
+    from alembic import command
+
+    database = _connected(url)
+    try:
+        with database.write() as connection:
+            version = _version_of(connection, database.name)
+            if not version:
+                _create(connection)
+                command.stamp(alembic(connection), "head")
+            elif version < SCHEMA_VERSION:
+                command.upgrade(alembic(connection), "head")
+    finally:
+        database.close()
+    return version, SCHEMA_VERSION
+
+
+def add_partition(connection: sa.Connection, edition_id: int) -> None:
+    """The part of `deliveries` that holds one edition's; nothing on SQLite. Inside the edition's own transaction."""
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql(
+            f"CREATE TABLE {partition(edition_id)} PARTITION OF deliveries "
+            f"FOR VALUES FROM ({edition_id:d}) TO ({edition_id + 1:d}) WITH (fillfactor = 50)"
+        )
+
+
+def partition(edition_id: int) -> str:
+    """The name of that part."""
+    return f"deliveries_{edition_id:d}"
+
+
+def _connected(url: sa.URL) -> Database:
+    address = f"{url.host or 'localhost'}:{url.port or 5432}/{url.database or ''}"
+    try:
+        engine = sa.create_engine(
+            url.set(drivername="postgresql+psycopg"),
+            connect_args=CONNECTION,
+            pool_pre_ping=True,
+            pool_size=CONNECTIONS,
+            max_overflow=0,
+            execution_options={"preserve_rowcount": True},  # also of an insert that may have inserted nothing
+            hide_parameters=True,  # an error's text would show addresses, and the key that signs
+        )
+    except ModuleNotFoundError as error:
+        raise StoreError(f"{address}: a postgresql:// database needs an extra: {INSTALL}") from error
+    sa.event.listen(engine, "begin", _begin)
+    return Database(engine, address, _advice)
+
+
+def _begin(connection: sa.Connection) -> None:
+    options = connection.get_execution_options()
+    if not options.get("digest_write"):
+        connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+    elif options.get("digest_alone"):
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({APPLICATION_ID:d})")
+
+
+def _advice(error: BaseException | None) -> str:
+    kind = type(error).__name__
+    if kind == "LockNotAvailable":
+        return f"another program has held it for over {BUSY_SECONDS} s: see `pg_stat_activity`, then try again"
+    if kind == "DiskFull":
+        return "free some space there, then run the same command again: nothing was lost"
+    return "check that the server runs and lets this user in (`url` and `password` of [store]), then try again"
+
+
+def _version_of(connection: sa.Connection, name: str) -> int:
+    tables = set(sa.inspect(connection).get_table_names())
+    if not tables:
+        return 0
+    if not {"alembic_version", "deliveries", "editions"} <= tables:
+        raise StoreError(f"{name} holds another program's tables: give digest a database of its own")
+    return not_newer(int(connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar_one()), name)
+
+
+def _refuse_older(version: int, name: str) -> None:
+    if version < SCHEMA_VERSION:
+        what = f"has schema {version}, this digest works with {SCHEMA_VERSION}" if version else "has no tables yet"
+        raise StoreError(f"{name} {what}: run `digest migrate` once, while no other digest is running")
+
+
+def _create(connection: sa.Connection) -> None:
+    """The newest schema at once: no older one was ever on PostgreSQL."""
+    here = sa.MetaData(naming_convention=schema.metadata.naming_convention)
+    for table in schema.metadata.sorted_tables:
+        copy = table.to_metadata(here)
+        if table is schema.deliveries:
+            _partition(copy)
+        for key in list(copy.foreign_key_constraints):
+            if key.referred_table.name == schema.deliveries.name:
+                copy.constraints.remove(key)
+    for table in here.sorted_tables:
+        connection.execute(CreateTable(table))
+        for index in sorted(table.indexes, key=lambda each: str(each.name)):
+            connection.execute(CreateIndex(index))
+
+
+def _partition(deliveries: sa.Table) -> None:
+    deliveries.c.id.type = sa.BigInteger()
+    deliveries.c.id.autoincrement = True
+    deliveries.c.edition_id.primary_key = True
+    deliveries.append_constraint(sa.PrimaryKeyConstraint(deliveries.c.id, deliveries.c.edition_id))
+    deliveries.dialect_options["postgresql"]["partition_by"] = "RANGE (edition_id)"
