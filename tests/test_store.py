@@ -67,6 +67,7 @@ def test_a_new_file_is_ours_in_wal_mode_and_of_the_present_schema(tmp_path: Path
     raw.close()
 
 
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 def test_the_migrations_make_what_the_schema_says(database: Database) -> None:
     """A migrated database has exactly the tables, columns and constraints of `schema.py`."""
     with database.read() as connection:
@@ -235,6 +236,7 @@ def test_an_edition_that_does_not_add_up_says_so_and_is_not_finished(database: D
     assert not editions.finish(edition, NOW)
 
 
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 def test_every_commit_is_durable(database: Database) -> None:
     """The outbox relies on `synchronous=FULL`: what was committed survives the machine's going off."""
     with database.write() as connection:
@@ -336,6 +338,7 @@ def test_what_never_arrived_may_come_again(database: Database) -> None:
     assert editions.already_sent(shard, editions.candidates(second), {}, second) == {}
 
 
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 def test_a_failed_statement_names_the_file(database: Database) -> None:
     """Trouble of the database is a StoreError with the file's name and advice."""
     with pytest.raises(StoreError, match=r"digest\.db: no such table: nowhere; "), database.read() as connection:

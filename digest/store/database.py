@@ -68,7 +68,8 @@ class Database:
         try:
             yield
         except sa.exc.OperationalError as error:
-            raise StoreError(f"{self.name}: {error.orig}; {self._advice(error.orig)}") from error
+            said = " ".join(str(error.orig).split())  # PostgreSQL says it in several lines
+            raise StoreError(f"{self.name}: {said}; {self._advice(error.orig)}") from error
         except sa.exc.DatabaseError as error:
             if "malformed" not in str(error.orig):
                 raise

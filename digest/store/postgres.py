@@ -8,6 +8,7 @@ What is different from SQLite, and all of it is here:
 - `deliveries` are partitioned by edition, half of each page left free: a delivery changes some three times in place
   (heap-only tuples), and what is too old is dropped as a whole. A partitioned table's key holds the edition, so nothing
   refers to a delivery by a foreign key.
+- Commits are durable whatever the server's own `synchronous_commit` says: the outbox relies on it.
 - A dead network is noticed within half a minute (TCP keep-alives), a lock is waited for no longer than on SQLite.
 
 Sources: postgresql.org/docs/current: ddl-partitioning, explicit-locking, storage-hot, libpq-connect.
@@ -31,7 +32,7 @@ CONNECTION = {
     "keepalives_count": 3,
     "tcp_user_timeout": 30_000,
     "application_name": "digest",
-    "options": f"-c lock_timeout={BUSY_SECONDS}s -c idle_in_transaction_session_timeout=10min",
+    "options": f"-c lock_timeout={BUSY_SECONDS}s -c idle_in_transaction_session_timeout=10min -c synchronous_commit=on",
 }
 """Seconds; `tcp_user_timeout` in milliseconds."""
 CONNECTIONS = 5
@@ -149,7 +150,6 @@ def _create(connection: sa.Connection) -> None:
 
 
 def _partition(deliveries: sa.Table) -> None:
-    deliveries.c.id.type = sa.BigInteger()
     deliveries.c.id.autoincrement = True
     deliveries.c.edition_id.primary_key = True
     deliveries.append_constraint(sa.PrimaryKeyConstraint(deliveries.c.id, deliveries.c.edition_id))

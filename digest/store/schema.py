@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import (
+    BigInteger,
     Boolean,
     Column,
     Date,
@@ -51,6 +52,9 @@ class UtcTime(TypeDecorator[datetime]):
         """Text to aware datetime."""
         return None if value is None else datetime.fromisoformat(value)
 
+
+Many = Integer().with_variant(BigInteger(), "postgresql")
+"""The number of a row of which there may be thousands of millions; SQLite's integers are as long as they need to be."""
 
 metadata = MetaData(
     naming_convention={
@@ -254,7 +258,7 @@ suppressions = Table(
 deliveries = Table(
     "deliveries",
     metadata,
-    Column("id", Integer, primary_key=True),
+    Column("id", Many, primary_key=True),
     Column("edition_id", ForeignKey("editions.id"), nullable=False),
     Column("subscriber_id", ForeignKey("subscribers.id"), nullable=False),
     Column("address", String, nullable=False),
@@ -283,7 +287,7 @@ deliveries = Table(
 bounces = Table(
     "bounces",
     metadata,
-    Column("delivery_id", ForeignKey("deliveries.id"), primary_key=True),
+    Column("delivery_id", Many, ForeignKey("deliveries.id"), primary_key=True),
     Column("kind", String, primary_key=True),
     Column("enhanced_code", String, nullable=False),
     Column("diagnostic", Text, nullable=False),
