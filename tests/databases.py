@@ -7,9 +7,8 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-import sqlalchemy as sa
 
-from digest.store import Database, open_database, postgres
+from digest.store import Database, migrate_database, open_database
 from tests.servers.postgres import PostgresServer, missing
 
 BOTH = [
@@ -32,7 +31,7 @@ class Databases:
             # Nothing here is about a power cut; tests that are have a server of their own.
             self._server = self._running.enter_context(PostgresServer(fsync="off", full_page_writes="off"))
             url = self._running.enter_context(self._server.new())
-            postgres.migrate(sa.make_url(url))
+            migrate_database(url)
             self._template = url.rpartition("/")[2]
         return self._server
 

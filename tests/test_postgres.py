@@ -16,7 +16,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
 from digest.errors import StoreError
-from digest.store import Database, open_database, postgres, schema
+from digest.store import Database, migrate_database, open_database, schema
 from tests.databases import Databases
 from tests.servers.postgres import PostgresServer, missing
 
@@ -58,7 +58,7 @@ def test_the_tables_are_those_of_the_schema(database: Database) -> None:
 
 def test_every_commit_is_durable(server: PostgresServer, url: str) -> None:
     """Also on a server that would rather be quick."""
-    postgres.migrate(sa.make_url(url))
+    migrate_database(url)
     server.psql(f"ALTER DATABASE {name_of(url)} SET synchronous_commit = off")
     with closing(open_database(url)) as database, database.write() as connection:
         assert connection.exec_driver_sql("SHOW synchronous_commit").scalar_one() == "on"
@@ -68,8 +68,8 @@ def test_nothing_is_migrated_by_itself(server: PostgresServer, url: str) -> None
     """An empty database, or an older one, is refused with the command that helps."""
     with pytest.raises(StoreError, match=r"has no tables yet: run `digest migrate` once"):
         open_database(url)
-    assert postgres.migrate(sa.make_url(url)) == (0, schema.SCHEMA_VERSION)
-    assert postgres.migrate(sa.make_url(url)) == (schema.SCHEMA_VERSION, schema.SCHEMA_VERSION)
+    assert migrate_database(url)[1:] == (0, schema.SCHEMA_VERSION)
+    assert migrate_database(url)[1:] == (schema.SCHEMA_VERSION, schema.SCHEMA_VERSION)
     open_database(url).close()
     server.psql(f"UPDATE alembic_version SET version_num = '{schema.SCHEMA_VERSION - 1:04}'", name_of(url))
     with pytest.raises(StoreError, match=rf"has schema {schema.SCHEMA_VERSION - 1}, .*run `digest migrate` once"):
@@ -79,13 +79,13 @@ def test_nothing_is_migrated_by_itself(server: PostgresServer, url: str) -> None
 def test_what_is_not_ours_is_refused(server: PostgresServer, url: str) -> None:
     """Another program's tables, and a newer digest's, are left alone, by `digest migrate` too."""
     server.psql("CREATE TABLE theirs (x int)", name_of(url))
-    for act in (open_database, lambda address: postgres.migrate(sa.make_url(address))):
+    for act in (open_database, migrate_database):
         with pytest.raises(StoreError, match="another program's tables: give digest a database of its own"):
             act(url)
     server.psql("DROP TABLE theirs", name_of(url))
-    postgres.migrate(sa.make_url(url))
+    migrate_database(url)
     server.psql(f"UPDATE alembic_version SET version_num = '{schema.SCHEMA_VERSION + 1:04}'", name_of(url))
-    for act in (open_database, lambda address: postgres.migrate(sa.make_url(address))):
+    for act in (open_database, migrate_database):
         with pytest.raises(StoreError, match=r"newer digest.*upgrade"):
             act(url)
 
@@ -96,7 +96,7 @@ def test_two_that_migrate_at_once_make_one_schema(url: str) -> None:
 
     def migrate() -> tuple[int, int]:
         both.wait()
-        return postgres.migrate(sa.make_url(url))
+        return migrate_database(url)[1:]
 
     with ThreadPoolExecutor(2) as pool:
         made = sorted(done.result() for done in [pool.submit(migrate) for _ in range(2)])

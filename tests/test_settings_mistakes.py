@@ -338,9 +338,12 @@ MISTAKES: list[tuple[str, int, str, str]] = [
     (after(13, 'on_unknown = "retry"'), 14, "smtp.on_unknown", '…must be one of hold, resend, not "retry"'),
     # [store] and the rest
     (
-        after(13, "[store]", 'url = "postgresql://digest:hunter2@db/digest"'), 15, "store.url",
-        "`url` of [store] postgresql:// is not supported by this version; write sqlite:///digest.db",
+        after(13, "[store]", 'url = "mysql://digest:hunter2@db/digest"'), 15, "store.url",
+        "`url` of [store] mysql:// is not supported; write sqlite:///digest.db, or postgresql://user@host/name",
     ),
+    (after(13, "[store]", 'url = "postgresql://db"'), 15, "store.url", "…must name the host and the database…"),
+    (after(13, "[store]", 'url = "postgresql:///digest"'), 15, "store.url", "…must name the host and the database…"),
+    (after(13, "[store]", "password = 7"), 15, "store.password", "…must be text…"),
     (after(13, "[store]", 'url = "digest.db"'), 15, "store.url", "…must be an address such as sqlite:///…"),
     (after(13, "[store]", 'url = "sqlite://"'), 15, "store.url", "…must be an address such as sqlite:///…"),
     (after(13, "[store]", 'url = "sqlite:///:memory:"'), 15, "store.url", "`url` of [store] must name a file;…"),

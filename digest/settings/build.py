@@ -87,7 +87,7 @@ def list_config(
         subscribers=(*written, *listed),
         relays=tuple(_relay(table, folder) for table in _one_or_many(settings.smtp)),
         outbox=folder / "outbox",
-        store_url=files.store_url(folder, (settings.store or StoreTable()).url),
+        store_url=_store_url(settings.store or StoreTable(), folder),
         warnings=tuple(warnings),
         semantic=settings.list.semantic,
         signing=signing.keys,
@@ -97,6 +97,10 @@ def list_config(
         authserv_id=(settings.mailbox.authserv_id if settings.mailbox else None) or "",
         pages=_pages(settings.web) if settings.web else None,
     )
+
+
+def _store_url(table: StoreTable, folder: Path) -> str:
+    return files.store_url(folder, table.url, table.password.get_secret_value() if table.password else None)
 
 
 def _mailing_list(table: ListTable, folder: Path) -> MailingList:

@@ -391,14 +391,28 @@ _WARM_UP: dict[str, Callable[[object], Any]] = {
 
 
 def store_url(value: object) -> str:
-    """An SQLAlchemy URL of a file of SQLite."""
+    """An SQLAlchemy URL of a file of SQLite, or of a PostgreSQL database."""
     found = text(value)
     scheme, separator, rest = found.partition("://")
     dialect = scheme.partition("+")[0]
-    if separator and dialect in ("postgresql", "postgres", "mysql", "mariadb", "oracle", "mssql"):
-        raise WrongValue(f"{dialect}:// is not supported by this version", "write sqlite:///digest.db", shown=False)
+    if separator and dialect in ("postgres", "mysql", "mariadb", "oracle", "mssql"):
+        advice = "write sqlite:///digest.db, or postgresql://user@host/name"
+        raise WrongValue(f"{dialect}:// is not supported", advice, shown=False)
+    if scheme == "postgresql":
+        return _postgresql(found)
     if scheme != "sqlite" or not rest.startswith("/"):
-        raise WrongValue("must be an address such as sqlite:///digest.db", shown=False)
+        raise WrongValue("must be an address such as sqlite:///digest.db or postgresql://user@host/name", shown=False)
     if rest[1:].partition("?")[0] in ("", ":memory:"):
         raise WrongValue("must name a file", "a database in memory forgets who got what", shown=False)
     return found
+
+
+def _postgresql(url: str) -> str:
+    try:
+        parsed = urlsplit(url)
+        named = bool(parsed.hostname and parsed.path.strip("/")) and parsed.port != 0
+    except ValueError:
+        named = False
+    if not named:
+        raise WrongValue("must name the host and the database, such as postgresql://user@host/name", shown=False)
+    return url

@@ -5,15 +5,19 @@ A path is relative to the folder of the config file that names it. `load` and `b
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from digest.settings import checks
 from digest.settings.contradictions import each_table
 from digest.settings.explain import table_label
 from digest.settings.toml_lines import KeyPath
 from digest.subscribe.values import WrongValue, show
+
+T = TypeVar("T")
+POSTGRES = "pip install 'papers-digest[postgres]'"
 
 
 def absolute(folder: Path, name: str) -> Path:
@@ -41,16 +45,21 @@ def missing_files(merged: Mapping[str, Any], folder: Path) -> Iterator[tuple[Key
 
 def missing_extras(merged: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:
     """Extras of this program that a config needs and that are not installed."""
-    table = merged.get("list")
-    try:
-        wanted = isinstance(table, Mapping) and "semantic" in table and checks.flag(table["semantic"])
-    except WrongValue:
-        return
-    if wanted:
+    if _says(merged.get("list"), "semantic", checks.flag):
         from digest.rank.embedding import INSTALL, available
 
         if not available():
             yield ("list", "semantic"), f"`semantic = true` of [list] needs an extra that is not installed: `{INSTALL}`"
+    if str(_says(merged.get("store"), "url", checks.store_url)).startswith("postgresql") and not find_spec("psycopg"):
+        yield ("store", "url"), f"a postgresql:// `url` of [store] needs an extra that is not installed: `{POSTGRES}`"
+
+
+def _says(table: object, key: str, check: Callable[[object], T]) -> T | None:
+    """What a table says, if it says anything that can be read."""
+    try:
+        return check(table[key]) if isinstance(table, Mapping) and key in table else None
+    except WrongValue:
+        return None
 
 
 def source_url(folder: Path, written: str) -> str:
@@ -58,8 +67,13 @@ def source_url(folder: Path, written: str) -> str:
     return written if "://" in written else absolute(folder, written).as_uri()
 
 
-def store_url(folder: Path, written: str) -> str:
-    """An SQLite address with an absolute path."""
+def store_url(folder: Path, written: str, password: str | None) -> str:
+    """An address of SQLite with an absolute path, or one of PostgreSQL with its password."""
     scheme, _, rest = written.partition("://")
+    if scheme == "postgresql":
+        from sqlalchemy import make_url
+
+        url = make_url(written)
+        return (url.set(password=password) if password else url).render_as_string(hide_password=False)
     name, question, options = rest[1:].partition("?")
     return f"{scheme}:///{absolute(folder, name)}{question}{options}"

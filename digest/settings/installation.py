@@ -69,8 +69,8 @@ class ListConfig:
     """Empty: messages go to the Maildir `outbox`."""
     outbox: Path
     """Absolute: `outbox` beside the config file."""
-    store_url: str
-    """An SQLAlchemy URL; an SQLite file's path in it is absolute."""
+    store_url: str = field(repr=False)
+    """An SQLAlchemy URL; an SQLite file's path in it is absolute. It may hold a password."""
     warnings: tuple[str, ...]
     """One line each, with file and line, in file order: what is allowed, but probably not meant."""
     semantic: bool | None = None

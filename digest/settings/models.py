@@ -208,6 +208,7 @@ class StoreTable(Table):
     """`[store]`: what remembers who got what."""
 
     url: Annotated[str, BeforeValidator(checks.store_url)] = "sqlite:///digest.db"
+    password: Secret | None = None
 
 
 class PullTable(Table):

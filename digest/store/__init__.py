@@ -1,16 +1,16 @@
 """The store: what digest remembers, in one SQL database.
 
-`database.py` opens it (SQLite in WAL mode, migrated by Alembic), `schema.py` names its tables, and one module per
-aggregate holds the statements: `papers.py`, `editions.py`, for people `subscribers.py`, `members.py` and `letters.py`,
-for sending `outbox.py`, `decisions.py`, `pauses.py` and `relay_days.py`, for what comes back `bounces.py` and
-`mailboxes.py`, for the pages `archive.py`, for pulling `fetches.py` and `sources.py`, for ranking `vectors.py`, for
-signing `secrets.py`. All statements go through SQLAlchemy Core. Nothing outside this package writes SQL, and nothing in
-it decides what is sent.
+`database.py` opens it: SQLite in WAL mode, migrated by Alembic, or PostgreSQL, whose own ways are in `postgres.py`.
+`schema.py` names its tables, and one module per aggregate holds the statements: `papers.py`, `editions.py`, for people
+`subscribers.py`, `members.py` and `letters.py`, for sending `outbox.py`, `decisions.py`, `pauses.py` and
+`relay_days.py`, for what comes back `bounces.py` and `mailboxes.py`, for the pages `archive.py`, for pulling
+`fetches.py` and `sources.py`, for ranking `vectors.py`, for signing `secrets.py`. All statements go through SQLAlchemy
+Core. Nothing outside this package writes SQL, and nothing in it decides what is sent.
 """
 
 from digest.store.archive import Archive
 from digest.store.bounces import Bounces, Recorded
-from digest.store.database import Database, database_exists, open_database
+from digest.store.database import Database, database_exists, migrate_database, open_database
 from digest.store.decisions import Decisions
 from digest.store.editions import EditionOverview, Editions
 from digest.store.fetches import Fetches
@@ -47,5 +47,6 @@ __all__ = [
     "Subscribers",
     "Vectors",
     "database_exists",
+    "migrate_database",
     "open_database",
 ]

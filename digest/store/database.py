@@ -11,7 +11,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -130,6 +130,22 @@ def open_database(url: str) -> Database:
         engine.dispose()
         raise
     return database
+
+
+def migrate_database(url: str) -> tuple[str, int, int]:
+    """Brings the database at a URL up to date: its name, the schema that it had (0: none) and has."""
+    parsed = sa.make_url(url)
+    if parsed.get_backend_name() == POSTGRESQL:
+        from digest.store import postgres
+
+        return postgres.migrate(parsed)
+    before = 0
+    if database_exists(url):
+        with closing(sqlite3.connect(str(parsed.database))) as file:
+            before = int(file.execute("PRAGMA user_version").fetchone()[0])
+    database = open_database(url)
+    database.close()
+    return database.name, before, SCHEMA_VERSION
 
 
 def _configure(connection: sa.engine.interfaces.DBAPIConnection, _record: ConnectionPoolEntry) -> None:

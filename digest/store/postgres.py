@@ -51,8 +51,8 @@ def open_database(url: sa.URL) -> Database:
     return database
 
 
-def migrate(url: sa.URL) -> tuple[int, int]:
-    """Makes the tables, or brings them up to date, in one transaction: the schema before (0: none) and now."""
+def migrate(url: sa.URL) -> tuple[str, int, int]:
+    """Makes the tables, or brings them up to date, in one transaction: where, the schema before (0: none) and now."""
     from alembic import command
 
     database = _connected(url)
@@ -66,7 +66,7 @@ def migrate(url: sa.URL) -> tuple[int, int]:
                 command.upgrade(alembic(connection), "head")
     finally:
         database.close()
-    return version, SCHEMA_VERSION
+    return database.name, version, SCHEMA_VERSION
 
 
 def add_partition(connection: sa.Connection, edition_id: int) -> None:

@@ -1,0 +1,28 @@
+"""`digest migrate`: the database's tables, brought up to date."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from digest.cli.common import ConfigOption, JsonOption, VerboseOption, cli, do_all, loaded, terminal_for
+
+
+@cli.command(epilog="Example: digest migrate --config lists/")
+def migrate(config: ConfigOption = None, json: JsonOption = False, verbose: VerboseOption = False) -> None:
+    """Make the tables of a PostgreSQL database, or bring them up to date after an upgrade.
+
+    Stop every other digest first. A file of SQLite needs no command: it is brought up to date when it is opened.
+    """
+    from digest.store import migrate_database
+
+    terminal = terminal_for(json)
+
+    def bring_up(url: str) -> int:
+        name, before, now = migrate_database(url)
+        done = "is up to date" if before == now else f"brought from schema {before} to {now}" if before else "made"
+        terminal.say(f"{name}: schema {now} {done}")
+        terminal.emit({"database": name, "before": before, "schema": now})
+        return 0
+
+    urls = dict.fromkeys(each.store_url for each in loaded(config, verbose).lists)
+    do_all(partial(bring_up, url) for url in urls)
