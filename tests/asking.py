@@ -18,7 +18,7 @@ from urllib.parse import unquote, urlencode, urlsplit
 from starlette.types import Message
 
 from digest.app import App
-from digest.members import Member, Preferences
+from digest.members import Ballot, Member, Preferences
 from digest.model import Address
 from digest.settings import load
 from digest.store import Database
@@ -28,6 +28,12 @@ from tests.lists import DAY_ONE, DAY_TWO, write_list
 from tests.render_samples import read
 
 ADA = Address("ada@example.org")
+PAPER = "arxiv:2606.90887"
+PUBLIC = (
+    *("/", "/lab", "/archive/lab", "/archive/lab/2026-06-10", "/archive/lab/2026-W24", "/archive/lab/2026-06"),
+    *("/archive/lab?q=video", f"/paper/lab/{PAPER}", "/feed/lab", "/feed/lab/video", "/subscribe/lab", "/robots.txt"),
+)
+"""The addresses that everybody may ask for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +75,13 @@ Form = Mapping[str, object] | bytes | None
 class Pages:
     """The pages over two sent editions. `now` may be turned forward."""
 
-    def __init__(self, folder: Path, extra: str = "", base_url: str = "https://lab.example.org"):
+    def __init__(self, folder: Path, extra: str = "", base_url: str = "https://lab.example.org", language: str = "en"):
         self.now = datetime.fromisoformat(DAY_TWO) + timedelta(hours=1)
         shutil.copytree(_sent(), folder, dirs_exist_ok=True)
         path = write_list(folder, readers=1, extra=extra)
         text = path.read_text(encoding="utf-8")
-        path.write_text(text.replace("[list]\n", f'[list]\nbase_url = "{base_url}"\n', 1), encoding="utf-8")
+        first = f'[list]\nbase_url = "{base_url}"\nlanguage = "{language}"\n'
+        path.write_text(text.replace("[list]\n", first, 1), encoding="utf-8")
         config = load([path]).lists[0]
         self.hall = Hall([config], lambda: self.now)
         self.application = self.hall.application()
@@ -127,10 +134,10 @@ class Pages:
             self.site.people.letters.settle(letter, "250 Ok", None)
         return [read(letter.message) for letter in found]
 
-    def member(self) -> Member:
+    def member(self, preferences: Preferences | None = None) -> Member:
         """Ada, who has signed up and confirmed."""
         members = self.site.people.members
-        confirmed = members.confirm(members.add(ADA, Preferences(), self.now).id, self.now)
+        confirmed = members.confirm(members.add(ADA, preferences or Preferences(), self.now).id, self.now)
         assert confirmed
         return confirmed
 
@@ -152,3 +159,12 @@ def dump_of(database: Database) -> str:
 def links_in(page: str, attributes: str = "href|src|action|formaction") -> list[str]:
     """Every address of ours in a page."""
     return [found.replace("&amp;", "&") for found in re.findall(rf'(?:{attributes})="(/[^"]*)"', page)]
+
+
+def personal(pages: Pages, preferences: Preferences | None = None) -> list[str]:
+    """Every page that a link of Ada's opens."""
+    member = pages.member(preferences)
+    own = pages.link(Purpose.PREFERENCES, member)
+    votes = [f"{pages.link(Purpose.VOTE, member)}/{ballot}/{PAPER.replace(':', '%3A')}" for ballot in Ballot]
+    confirm = f"/confirm/lab/{pages.site.people.tokens.sign_confirmation(member.id, pages.now)}"
+    return [*votes, confirm, pages.link(Purpose.UNSUBSCRIBE, member), own, f"{own}/export", f"{own}/erase"]

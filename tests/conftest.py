@@ -1,13 +1,18 @@
-"""Options of the whole test run."""
+"""Options of the whole test run, and what tests of several files stand on."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.databases import database, databases
+
+if TYPE_CHECKING:
+    from tests.asking import Pages
 
 __all__ = ["THOROUGH", "database", "databases", "examples"]
 
@@ -27,3 +32,23 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
     if report.skipped and THOROUGH and not hasattr(report, "wasxfail"):
         report.outcome = "failed"
     return report
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pages]:
+    """Pages for tests that change nothing."""
+    from tests.asking import Pages
+
+    pages = Pages(tmp_path_factory.mktemp("pages"))
+    with pages.hall:
+        yield pages
+
+
+@pytest.fixture
+def pages(tmp_path: Path) -> Iterator[Pages]:
+    """Pages of a test's own."""
+    from tests.asking import Pages
+
+    made = Pages(tmp_path)
+    with made.hall:
+        yield made

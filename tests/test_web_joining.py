@@ -1,0 +1,140 @@
+"""Signing up by the box on the page, and its preview: what is written to whom, how often, and what is told."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from pathlib import Path
+
+import pytest
+
+from digest.members import Subscription
+from digest.model import Pages as Settings
+from digest.model import Rate
+from digest.web.gate import Call, Form, TooOftenError
+from digest.web.joining import Desk, Joining
+from digest.web.limits import SlidingWindow
+from tests.asking import ADA, Answer, Pages
+
+
+def signed_up(pages: Pages, **form: object) -> Answer:
+    return pages.post("/subscribe/lab", {"email": ADA, **form})
+
+
+def test_signing_up_takes_the_letter_and_its_button(pages: Pages) -> None:
+    """The letter's link shows a button, the button subscribes, the same again changes nothing."""
+    assert "Look into your inbox" in signed_up(pages, topic="proteins", words="knot theory").text
+    (letter,) = pages.letters()
+    path = re.search(r"https://lab\.example\.org(/confirm/lab/\S+)", letter.get_content())
+    assert path
+    asked = pages.get(path[1])
+    assert "Yes, subscribe me" in asked.text
+    assert "knot theory" in asked.text
+    member = pages.site.people.members.find(ADA)
+    assert member
+    assert member.subscription is Subscription.UNCONFIRMED
+    assert "You are subscribed" in pages.post(path[1]).text
+    member = pages.site.people.members.find(ADA)
+    assert member
+    assert member.is_active
+    assert [topic.name for topic in member.preferences.profile.topics] == ["proteins", "knot theory"]
+    (welcome,) = pages.letters()
+    assert "Welcome" in str(welcome["Subject"])
+    before = pages.dump()
+    assert "You are subscribed" in pages.post(path[1]).text
+    assert pages.dump() == before
+
+
+def test_the_answer_tells_nothing_and_takes_nothing_of_the_store(pages: Pages) -> None:
+    """The same bytes for a stranger and a member, and the store is not even read for them before the answer."""
+    member = pages.member()
+    before = pages.dump()
+    known = pages.post("/subscribe/lab", {"email": member.address})
+    unknown = pages.post("/subscribe/lab", {"email": "bob@example.org"})
+    assert known.body.replace(b"ada@", b"bob@") == unknown.body
+    assert known.headers == unknown.headers
+    assert pages.dump() == before
+    subjects = [str(letter["Subject"]) for letter in pages.letters()]
+    assert ["already" in subject for subject in subjects] == [True, False]
+
+
+def test_an_address_is_written_to_once_an_hour(pages: Pages) -> None:
+    """However many clients type it in."""
+    for number in range(5):
+        assert signed_up(pages, client=f"192.0.2.{number}").status == 200
+    assert len(pages.letters()) == 1
+
+
+@pytest.mark.parametrize("written", ["", "nonsense", "a@b@c", "x" * 400, "ada@example.org\r\nBcc: bob@example.org"])
+def test_what_is_no_address_is_said(pages: Pages, written: str) -> None:
+    """Beside the field, for screen readers too; nothing is written."""
+    answer = pages.post("/subscribe/lab", {"email": written, "words": "knots"})
+    assert answer.status == 422
+    assert 'aria-invalid="true"' in answer.text
+    assert 'role="alert"' in answer.text
+    assert ">knots</textarea>" in answer.text
+    assert pages.letters() == []
+
+
+def test_a_client_signs_up_so_often_only(pages: Pages) -> None:
+    """Ten an hour; what a client says of other clients counts for nothing, what our proxy says does."""
+    for number in range(10):
+        assert pages.post("/subscribe/lab", {"email": f"{number}@example.org"}).status == 200
+    refused = pages.post("/subscribe/lab", {"email": "last@example.org"}, x_forwarded_for="203.0.113.9")
+    assert refused.status == 429
+    assert int(refused.headers["retry-after"]) > 0
+    proxied = {"client": "127.0.0.1", "x_forwarded_for": "192.0.2.1, 203.0.113.9"}
+    assert pages.post("/subscribe/lab", {"email": "other@example.org"}, **proxied).status == 200
+
+
+def test_ten_thousand_sign_ups_send_no_more_than_the_limit(tmp_path: Path) -> None:
+    """Random addresses from as many clients: 300 letters in an hour, and no more in the next than 300 again."""
+    pages, at = Pages(tmp_path), 0.0
+    once = Rate(1, 60.0)
+    desk = Desk()
+    in_all = SlidingWindow(Settings().sign_ups_in_all, lambda: at)
+    joining = Joining(desk, SlidingWindow(once, lambda: at), in_all, SlidingWindow(once, lambda: at))
+    with pages.hall:
+        for number in range(10_000):
+            at = number * 0.7  # nearly two hours in all
+            form = Form({"email": [f"x{number}@example.org"]})
+            with contextlib.suppress(TooOftenError):
+                joining.subscribe(pages.site, Call(True, {}, {}, form, f"client {number}", "", False))
+        wishes = desk.all()
+        assert len(wishes) == 600
+        for wish in wishes[:20] * 2:  # and a wish is a letter at most
+            pages.site.people.ask(wish.address, wish.preferences)
+        assert len(pages.site.people.letters.claim(pages.now)) == 20
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"sec_fetch_site": "cross-site", "origin": "https://evil.example"}, 403),
+        ({"sec_fetch_site": "same-site"}, 403),
+        ({"origin": "https://evil.example"}, 403),
+        ({"origin": "null"}, 403),
+        ({"sec_fetch_site": "same-origin", "origin": "null"}, 200),
+        ({"origin": "https://lab.example.org"}, 200),
+        ({}, 200),
+    ],
+)
+def test_another_sites_form_is_refused(pages: Pages, headers: dict[str, str], status: int) -> None:
+    """By what browsers say of themselves; who is no browser may post."""
+    assert pages.post("/subscribe/lab", {"email": ADA}, **headers).status == status
+    assert len(pages.letters()) == (status == 200)
+
+
+def test_the_preview_is_what_the_edition_would_have_brought(pages: Pages) -> None:
+    """A part of the page for the script, the whole page with the form as it was for everybody else; nothing is kept."""
+    before = pages.dump()
+    part = pages.post("/preview/lab", {"topic": "proteins", "email": ADA}, x_fragment="1").text
+    assert "Folding Under Pressure" in part
+    assert "<html" not in part
+    whole = pages.post("/preview/lab", {"words": "protein folding", "email": ADA}).text
+    assert "Folding Under Pressure" in whole
+    assert ">protein folding</textarea>" in whole
+    assert "<details" in whole
+    assert "open>" in whole
+    assert pages.dump() == before
+    assert ADA not in part

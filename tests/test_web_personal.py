@@ -1,0 +1,180 @@
+"""The pages behind a signed link: what they show, and what only their buttons change."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import timedelta
+
+import pytest
+
+from digest.members import Ballot, Subscription
+from digest.model import Address, PaperId
+from digest.subscribe.tokens import Purpose
+from tests.asking import ADA, PAPER, PUBLIC, Answer, Pages, links_in, personal
+
+
+def test_get_and_head_change_nothing(pages: Pages) -> None:
+    """Whoever opens every page, and every link on it, leaves the store as it was."""
+    opened = [*PUBLIC, *personal(pages)]
+    before = pages.dump()
+    for path in opened:
+        for method in ("GET", "HEAD"):
+            answer = pages.ask(method, path)
+            assert answer.status == 200, path
+        for link in links_in(answer.text):
+            pages.get(link)
+            pages.ask("HEAD", link)
+    assert pages.dump() == before
+    assert pages.letters() == []
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        (b"List-Unsubscribe=One-Click", "application/x-www-form-urlencoded"),
+        (
+            b'--x\r\nContent-Disposition: form-data; name="List-Unsubscribe"\r\n\r\nOne-Click\r\n--x--\r\n',
+            "multipart/form-data; boundary=x",
+        ),
+        (b"", "text/plain"),
+        (b"--y broken", "multipart/form-data; boundary=x"),
+    ],
+)
+def test_one_click_unsubscribes(pages: Pages, body: bytes, kind: str) -> None:
+    """RFC 8058: without a cookie, in either form, 200 and no redirect, and again the same."""
+    member = pages.member()
+    path = pages.link(Purpose.UNSUBSCRIBE, member)
+    first = pages.post(path, body, content_type=kind)
+    after = pages.dump()
+    second = pages.post(path, body, content_type=kind, sec_fetch_site="cross-site")
+    assert (first.status, second.status) == (200, 200)
+    assert first.body == second.body
+    assert pages.dump() == after
+    changed = pages.site.people.members.get(member.id)
+    assert changed
+    assert changed.subscription is Subscription.UNSUBSCRIBED
+
+
+def test_whatever_is_wrong_with_a_link_the_answer_is_one(pages: Pages) -> None:
+    """Another's signature, another purpose, another list, too old, erased, no such paper: one status, one body."""
+    member = pages.member()
+    people = pages.site.people
+    token = people.tokens.sign(Purpose.VOTE, member.id)
+    old = people.tokens.sign_confirmation(member.id, pages.now - timedelta(hours=73))
+    gone = people.members.add(Address("gone@example.org"), member.preferences, pages.now)
+    people.erase(gone)
+    wrong = [
+        "/nothing/at/all", "/unsubscribe/lab/x", f"/unsubscribe/lab/{token}", f"/unsubscribe/other/{token}",
+        f"/preferences/lab/{token}", f"/preferences/lab/{token}/export", f"/preferences/lab/{token}/erase",
+        f"/confirm/lab/{old}", f"/confirm/lab/{token}", f"/vote/lab/{token}x/more/{PAPER}",
+        f"/vote/lab/{token}/more/arxiv:1234.56789", f"/vote/lab/{token}/most/{PAPER}",
+        pages.link(Purpose.PREFERENCES, gone), "/archive/lab/2026-13", "/archive/lab/1999-01-01", "/paper/lab/nope",
+    ]  # fmt: skip
+    answers = [pages.get(path) for path in wrong] + [pages.post(path) for path in wrong if path.count("/") > 2]
+    told = {(a.status, a.body, tuple(sorted(a.headers.items()))) for a in answers if a.status != 405}
+    assert {(status, body) for status, body, _ in told} == {(404, answers[0].body)}
+    assert "Lab" not in answers[0].text
+
+
+def test_a_vote_takes_its_button(pages: Pages) -> None:
+    """The page asks, the button votes, the last word counts."""
+    member = pages.member()
+    path = f"{pages.link(Purpose.VOTE, member)}/more/{PAPER}"
+    assert "FrameLoom++" in pages.get(path).text
+    assert pages.site.people.members.votes(member.id) == ()
+    assert "Noted" in pages.post(path).text
+    pages.post(path.replace("/more/", "/less/"))
+    (vote,) = pages.site.people.members.votes(member.id)
+    assert (vote.paper_id, vote.ballot) == (PaperId(PAPER), Ballot.LESS)
+
+
+def test_no_page_leads_to_one_that_its_link_does_not_open(pages: Pages) -> None:
+    """Whoever was forwarded a vote or a way to unsubscribe comes to nothing else of hers."""
+    member = pages.member()
+    for path in (f"{pages.link(Purpose.VOTE, member)}/more/{PAPER}", pages.link(Purpose.UNSUBSCRIBE, member)):
+        for answer in (pages.get(path), pages.post(path)):
+            assert not re.search(r'"[^"]*/(preferences|vote|confirm)/lab/', answer.text)
+
+
+def test_preferences_are_kept_as_they_are_written(pages: Pages) -> None:
+    """Topics, authors, papers, a library, times and language; the page shows them again."""
+    member = pages.member()
+    path = pages.link(Purpose.PREFERENCES, member)
+    form = {
+        "topic": "video", "words": "knot theory\nbraids", "authors": "Tim Brooks", "name": "Ada Ö.",
+        "examples": f"{PAPER}\nhttps://arxiv.org/abs/2406.04325v2", "frequency": "weekly", "hour": "7",
+        "timezone": "Europe/Berlin", "language": "de", "paused_until": "2026-12-24",
+    }  # fmt: skip
+    saved = pages.post(path, form).text
+    assert "Saved." in saved
+    chosen = pages.site.people.members.get(member.id)
+    assert chosen
+    got = chosen.preferences
+    assert [topic.name for topic in got.profile.topics] == ["video", "knot theory", "braids"]
+    assert got.profile.topics[0] == pages.site.people.topics[0]
+    assert got.profile.examples == (PAPER, "arxiv:2406.04325")
+    assert (got.name, got.frequency, got.hour, got.timezone, got.language) == (
+        "Ada Ö.",
+        "weekly",
+        7,
+        "Europe/Berlin",
+        "de",
+    )
+    assert str(got.paused_until) == "2026-12-24"
+    shown = pages.get(path).text
+    for piece in ("knot theory", "Tim Brooks", "Ada Ö.", 'value="weekly" selected', 'value="7" selected', "2026-12-24"):
+        assert piece in shown
+    assert "1 of them was never announced here" in shown
+
+
+def test_a_library_is_uploaded(pages: Pages) -> None:
+    """Papers with an arXiv id or a DOI become examples; a file that is no BibTeX is said to be none."""
+    member = pages.member()
+    path = pages.link(Purpose.PREFERENCES, member)
+
+    def upload(content: str) -> Answer:
+        body = (
+            '--x\r\nContent-Disposition: form-data; name="library"; filename="a.bib"\r\n'
+            f"Content-Type: text/plain\r\n\r\n{content}\r\n--x--\r\n"
+        )
+        return pages.post(path, body.encode(), content_type="multipart/form-data; boundary=x")
+
+    answer = upload("@article{a, title={One}, eprint={2406.04325}, archiveprefix={arXiv}}\n@book{b, title={Two}}")
+    assert "1 paper of your library" in answer.text
+    changed = pages.site.people.members.get(member.id)
+    assert changed
+    assert changed.preferences.profile.examples == ("arxiv:2406.04325",)
+    assert upload("nothing of the kind").status == 422
+
+
+@pytest.mark.parametrize(
+    ("field", "written"),
+    [
+        ("timezone", "Mars/Olympus"), ("hour", "24"), ("hour", "٣"), ("paused_until", "soon"),
+        ("examples", "not a paper"),
+        ("frequency", "hourly"), ("language", "<b>"), ("authors", "\n".join(f"A {n}" for n in range(101))),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_used_is_said_and_nothing_is_saved(pages: Pages, field: str, written: str) -> None:
+    """Beside its field; the other fields keep what was typed."""
+    path = pages.link(Purpose.PREFERENCES, pages.member())
+    before = pages.dump()
+    answer = pages.post(path, {field: written, "words": "knots"} | ({} if field == "name" else {"name": "Bo"}))
+    assert answer.status == 422
+    assert f'id="{field}-problem"' in answer.text
+    assert 'value="Bo"' in answer.text
+    assert pages.dump() == before
+
+
+def test_everything_held_is_downloaded_and_erased(pages: Pages) -> None:
+    """The file has it all; after the button no link of hers leads anywhere."""
+    member = pages.member()
+    path = pages.link(Purpose.PREFERENCES, member)
+    export = pages.get(f"{path}/export")
+    assert export.headers["content-disposition"] == 'attachment; filename="lab.json"'
+    assert json.loads(export.body)["subscriber"]["address"] == ADA
+    assert "Erase everything about me?" in pages.get(f"{path}/erase").text
+    assert "Erased" in pages.post(f"{path}/erase").text
+    assert pages.get(path).status == 404
+    assert "ada@" not in pages.dump()

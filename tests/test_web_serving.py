@@ -1,0 +1,121 @@
+"""How pages are served: what every answer says of itself, prefixes, limits, templates of a list's own, the clerk."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import socket
+from pathlib import Path
+
+import pytest
+
+from digest.errors import StoreError
+from digest.members import Preferences
+from digest.model import Address
+from digest.subscribe.tokens import Purpose
+from digest.web.joining import Wish
+from digest.web.serving import serve
+from tests.asking import ADA, PAPER, PUBLIC, Pages, links_in
+
+
+def test_every_answer_says_how_it_is_to_be_treated(shared: Pages) -> None:
+    """No inline script or style, no frame, no sniffing, https from now on; a token goes to nobody; no cookie."""
+    for path in ("/", "/unsubscribe/lab/x", "/nothing", f"/paper/lab/{PAPER}"):
+        headers = shared.get(path).headers
+        policy = headers["content-security-policy"]
+        assert "default-src 'none'" in policy
+        assert "unsafe" not in policy
+        assert "frame-ancestors 'none'" in policy
+        assert headers["x-content-type-options"] == "nosniff"
+        assert headers["strict-transport-security"].startswith("max-age=")
+        assert headers["referrer-policy"] == ("no-referrer" if "unsubscribe" in path else "same-origin")
+        assert "set-cookie" not in headers
+        assert not re.search(r"<style|<script(?! src)| style=| on[a-z]+=", shared.get(path).text)
+
+
+def test_no_page_asks_another_host(shared: Pages) -> None:
+    """Nothing that a browser loads by itself has a scheme."""
+    for path in PUBLIC:
+        text = shared.get(path).text
+        assert not re.search(r'(src|srcset|poster|data)="https?:', text), path
+        assert not re.search(r'<link rel="(icon|stylesheet|preload)"[^>]*href="https?:', text), path
+
+
+def test_a_kept_page_is_known_again(shared: Pages) -> None:
+    """Its ETag answers 304 without a body; token pages are never stored."""
+    first = shared.get("/")
+    again = shared.get("/", if_none_match=f'W/"x", {first.headers["etag"]}')
+    assert (again.status, again.body) == (304, b"")
+    assert first.headers["cache-control"].startswith("public")
+    assert shared.get("/preferences/lab/x").headers["cache-control"] == "no-store"
+
+
+def test_behind_a_prefix_links_hold_either_way(tmp_path: Path) -> None:
+    """Whether the proxy takes the prefix away or leaves it, and every link of ours carries it."""
+    pages = Pages(tmp_path, base_url="https://example.org/papers")
+    with pages.hall:
+        taken, left = pages.get("/archive/lab"), pages.get("/papers/archive/lab")
+        assert taken.body == left.body
+        assert all(link.startswith("/papers/") for link in links_in(pages.get("/papers/").text))
+        feed = pages.get("/papers/feed/lab").text
+        assert "https://example.org/papers/paper/lab/" in feed
+
+
+def test_too_large_a_form_is_refused(pages: Pages) -> None:
+    """Two megabytes, also where no length was told."""
+    path = pages.link(Purpose.PREFERENCES, pages.member())
+    assert pages.post(path, b"words=" + b"x" * 2_100_000).status == 413
+
+
+def test_a_list_overrides_templates(tmp_path: Path) -> None:
+    """A page of its own, and a style, whose address is then another."""
+    own = tmp_path / "templates" / "web"
+    own.mkdir(parents=True)
+    (own / "asked.html").write_text("{{ site.name }} says thanks to {{ address }}", encoding="utf-8")
+    (own / "style.css").write_text("body { color: red }", encoding="utf-8")
+    text = "[topics.other]\ntext = 'other'\n"
+    pages = Pages(tmp_path, extra=text)
+    shipped = pages.site.masthead.style
+    pages.hall.__exit__(None, None, None)
+    path = tmp_path / "config.toml"
+    path.write_text(path.read_text().replace("[list]\n", '[list]\ntemplates = "templates"\n', 1), encoding="utf-8")
+    from digest.settings import load
+    from digest.web.serving import Hall
+
+    with Hall(load([path]).lists, lambda: pages.now) as hall:
+        pages.hall, pages.application, pages.site = hall, hall.application(), hall.sites["lab"]
+        assert pages.post("/subscribe/lab", {"email": ADA}).text == f"Lab says thanks to {ADA}"
+        assert pages.site.masthead.style != shipped
+        assert pages.get(pages.site.masthead.style).text == "body { color: red }"
+
+
+def test_one_wish_that_fails_loses_no_other(pages: Pages, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the store says of one address, the others on the desk are asked."""
+    people, ask = pages.site.people, pages.site.people.ask
+
+    def failing(address: Address, *rest: object) -> bool:
+        if address.startswith("bad@"):
+            raise StoreError("database is locked")
+        return ask(address, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(people, "ask", failing)
+    for address in ("bad@example.org", "good@example.org"):
+        pages.hall.desk.put(Wish(pages.site, Address(address), Preferences()))
+    asyncio.run(pages.hall.clear_desk())
+    assert people.members.find(Address("good@example.org")) is not None
+    assert people.members.find(Address("bad@example.org")) is None
+
+
+def test_the_clerk_ends_when_the_pages_do(pages: Pages, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever stops the pages does not wait until it is next looked for a new edition."""
+    monkeypatch.setattr("digest.web.serving.LOOK_EVERY", 3600)
+
+    async def main() -> None:
+        stop = asyncio.Event()
+        with socket.create_server(("127.0.0.1", 0)) as listening:
+            serving = asyncio.create_task(serve(pages.hall, listening, stop))
+            await asyncio.sleep(0.5)
+            stop.set()
+            await asyncio.wait_for(serving, 30)
+
+    asyncio.run(main())
