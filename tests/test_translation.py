@@ -42,7 +42,7 @@ from tests.test_cli import run
 
 ROOT = Path(__file__).parents[1]
 TRANSLATED = languages()[1:]
-NBSP = "\N{NO-BREAK SPACE}"
+NBSP, NARROW = "\N{NO-BREAK SPACE}", "\N{NARROW NO-BREAK SPACE}"
 PAPERS = [paper(number) for number in range(1, 8)]
 WHOLE = whole_selection(PAPERS)
 JUNE = date(2026, 6, 10)
@@ -120,10 +120,17 @@ def test_every_message_is_translated_with_its_placeholders(tag: str) -> None:
 
 
 def test_translations_are_set_as_their_countries_set_type() -> None:
-    """French has no breaking space before its high signs and inside its quotes, German no English quotes."""
+    """French has a narrow space before ; ! and ?, a whole one before : and inside its quotes, and none of them breaks;
+    German has no English quotes.
+    """
     for message in messages(catalogue("fr")):
         for text in forms(message):
-            assert not re.search(r" [:;!?»]|« |\w[;!?]|['“”„]", text), text
+            for sign in re.finditer("[;!?]", text):
+                assert text[sign.start() - 1] == NARROW, text
+            for sign in re.finditer("[:»]", text):
+                assert text[sign.start() - 1] == NBSP, text
+            assert all(text[sign.end()] == NBSP for sign in re.finditer("«", text)), text
+            assert not re.search("['“”„]", text), text
     for message in messages(catalogue("de")):
         for text in forms(message):
             assert not re.search(r"”|'|\"", text), text
@@ -445,7 +452,7 @@ def test_a_quiet_day_is_explained(announced_papers: int, errors: int, said: str)
 def test_cards_say_who_where_and_when() -> None:
     """The number of authors and the days of announcement are in the reader's language."""
     french = language_of("fr")
-    assert announced(french, candidate(PAPERS[0]).sightings) == f"arXiv, 9 juin{NBSP}; Hugging Face, 10 juin"
+    assert announced(french, candidate(PAPERS[0]).sightings) == f"arXiv, 9 juin{NARROW}; Hugging Face, 10 juin"
     assert byline(french, ["A", "B", "C", "D"])[-1] == (f" et al. (4{NBSP}auteurs)", False)
 
 

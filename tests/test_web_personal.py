@@ -107,7 +107,7 @@ def test_preferences_are_kept_as_they_are_written(pages: Pages) -> None:
         "timezone": "Europe/Berlin", "language": "de", "paused_until": "2026-12-24",
     }  # fmt: skip
     saved = pages.post(path, form).text
-    assert "Saved." in saved
+    assert "Gespeichert." in saved, "from now on, her pages are in her language"
     chosen = pages.site.people.members.get(member.id)
     assert chosen
     got = chosen.preferences
@@ -125,7 +125,7 @@ def test_preferences_are_kept_as_they_are_written(pages: Pages) -> None:
     shown = pages.get(path).text
     for piece in ("knot theory", "Tim Brooks", "Ada Ö.", 'value="weekly" selected', 'value="7" selected', "2026-12-24"):
         assert piece in shown
-    assert "1 of them was never announced here" in shown
+    assert "1 davon wurde hier nie angekündigt" in shown
 
 
 def test_a_library_is_uploaded(pages: Pages) -> None:

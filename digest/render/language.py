@@ -1,4 +1,4 @@
-"""A reader's language: what the emails' words are in it, and how it writes dates, figures and lists.
+"""A reader's language: what the words of emails and pages are in it, and how it writes dates, figures and lists.
 
 Words come from the catalogues in `locale/` (GNU gettext), dates, figures and lists from the CLDR by Babel; neither
 asks the process's locale, so the same edition gives the same bytes on any machine. English needs no catalogue: a
@@ -12,14 +12,15 @@ changed (`tests/test_translation.py` tells, and says what a catalogue lacks):
     pybabel init -i digest.pot -d digest/render/locale -D digest -l nl                              # a new one
     pybabel update -i digest.pot -d digest/render/locale -D digest --no-fuzzy-matching --no-wrap    # all there are
 
-and translate every `msgstr`. Called by the other modules of `render/`, and by whoever tells a reason in English.
+and translate every `msgstr`. Called by the other modules of `render/`, by what writes letters and pages, and by whoever
+tells a reason in English.
 """
 
 from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime
+from datetime import date, datetime, time
 from functools import lru_cache, reduce
 from gettext import GNUTranslations, NullTranslations
 from pathlib import Path
@@ -39,7 +40,7 @@ INITIALS = 2
 
 @lru_cache(maxsize=1)
 def languages() -> tuple[str, ...]:
-    """The languages that emails can be in, by their BCP 47 tags, English first."""
+    """The languages that emails and pages can be in, by their BCP 47 tags, English first."""
     folders = sorted(path.parents[1].name for path in CATALOGUES.glob("*/LC_MESSAGES/digest.po"))
     return ENGLISH, *(name.replace("_", "-") for name in folders)
 
@@ -166,11 +167,23 @@ class Language:
 
         return format_date(day, "full", self._locale)
 
+    def days(self, first: date, last: date) -> str:
+        """`8 – 14 Jun 2026`, both included; with both years where there are two."""
+        from babel.dates import format_interval
+
+        return format_interval(first, last, "yMMMd", locale=self._locale)
+
     def month(self, day: date) -> str:
         """`June 2026`."""
         from babel.dates import format_skeleton
 
         return format_skeleton("yMMMM", day, locale=self._locale)
+
+    def hour(self, hour: int) -> str:
+        """`07:00`."""
+        from babel.dates import format_time
+
+        return format_time(time(hour), "short", locale=self._locale)
 
     def name(self, tag: str) -> str:
         """What a language is called in this one: `German`."""
@@ -183,10 +196,10 @@ class Language:
         from babel.dates import format_time
 
         local = moment.astimezone(zone)
-        time = format_time(local, "short", locale=self._locale)
+        clock = format_time(local, "short", locale=self._locale)
         day = self.short_date(local.date()).replace(" ", "\N{NO-BREAK SPACE}")
         # TRANSLATORS: a moment, such as "10 June, 08:00"
-        return self.gettext("%(day)s, %(time)s", day=day, time=time)
+        return self.gettext("%(day)s, %(time)s", day=day, time=clock)
 
 
 def _isolated(values: Mapping[str, object]) -> Mapping[str, object]:

@@ -23,19 +23,21 @@ is not there in that of the theme `daily`: a theme holds only what differs. The 
 reader to reader and is filled in later: a template shows it, and can do nothing else with it.
 
 Words are translated by `_("…")`, by `ngettext("…", "…", number)` and by `{% trans %}`, as `jinja2.ext.i18n` has them in
-its new style: `_("Sent to %(address)s.", address=slot.address)`. Words of a list's own templates that no catalogue has
+its new style: `_("Sent to %(address)s.", address=slot.address)`; there `%(num)s` is the number as
+the language writes it. Words of a list's own templates that no catalogue has
 stay as they are. Called by `edition.py`, and by `digest.web`.
 """
 
 from __future__ import annotations
 
 import traceback
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import NoReturn
 
 import jinja2
 from jinja2 import meta, nodes
+from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from digest.errors import TemplateError
@@ -82,6 +84,7 @@ class Templates:
         )
         self._environment.filters["wrap"] = wrap
         self._environment.install_gettext_translations(language.messages, newstyle=True)  # type: ignore[attr-defined]
+        self._environment.globals["ngettext"] = _counting(self._environment.globals["ngettext"], language)  # type: ignore[arg-type]
 
     def render(self, template: str, **names: object) -> str:
         """The template with these names. Raises TemplateError with file and line."""
@@ -129,3 +132,13 @@ class Templates:
         for frame in reversed(traceback.extract_tb(error.__traceback__)):
             if frame.filename.startswith(places):
                 yield f"{frame.filename}:{frame.lineno}"
+
+
+def _counting(ngettext: Callable[..., str], language: Language) -> Callable[..., str]:
+    """Jinja's `ngettext`, with its number as the language writes it."""
+
+    @jinja2.pass_context
+    def counting(context: Context, one: str, many: str, number: int, **values: object) -> str:
+        return ngettext(context, one, many, number, **{"num": language.number(number)} | values)
+
+    return counting

@@ -5,15 +5,15 @@ Every function takes whatever a stranger may send: too many, too long and nonsen
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import date
 from pathlib import Path
 from typing import TypeVar
 
 from digest.members import Preferences
 from digest.membership import named_topics
 from digest.model import Address, PaperId, Profile, Topic
+from digest.render.language import Language
 from digest.subscribe import values
 from digest.subscribe.importing import parse_bibtex
 from digest.subscribe.values import WrongValue
@@ -55,53 +55,62 @@ def topics_of(form: Form, topics: Sequence[Topic]) -> tuple[Topic, ...]:
     return named_topics(topics, [*(topic.name for topic in topics if topic.name in ticked), *written])
 
 
-def sign_up(form: Form, topics: Sequence[Topic]) -> SignUp:
+def sign_up(form: Form, topics: Sequence[Topic], language: Language) -> SignUp:
     """What the box on the front page says."""
     written = form.one("email")[:LINE]
     try:
         address, problem = values.email_address(written), ""
-    except WrongValue as error:
-        address, problem = None, f"This {error.must}: {error.hint}."
+    except WrongValue:
+        address, problem = None, language.gettext("This must be an email address, such as you@example.org.")
     return SignUp(address, written, form.one("words"), topics_of(form, topics), problem)
 
 
-def choice(form: Form, before: Preferences, topics: Sequence[Topic]) -> Choice:
+def choice(form: Form, before: Preferences, topics: Sequence[Topic], language: Language) -> Choice:
     """What the page of preferences says. Her own topics keep what the config says of them, by their names."""
     problems: dict[str, str] = {}
+    _ = language.gettext
 
-    def read(name: str, check: Callable[[str], T], otherwise: T) -> T:
+    def read(name: str, check: Callable[[str], T], otherwise: T, problem: str) -> T:
         written = form.one(name)[:LINE]
         try:
             return check(written) if written else otherwise
-        except WrongValue as error:
-            problems[name] = _sentence(error)
+        except WrongValue:
+            problems[name] = problem
             return otherwise
 
-    examples = _each(_lines(form.one("examples")), values.paper_id, "examples", problems)
-    library = _library(form.files.get("library", b""), problems)
-    found = list(dict.fromkeys([*examples, *library]))
+    no_choice = _("This is none of the choices.")
+    examples, no_paper = _papers(form.one("examples"))
+    if no_paper:
+        problems["examples"] = _(
+            "“%(written)s” is neither an arXiv id, such as 2406.04325, nor a DOI.", written=no_paper[:60]
+        )
+    library = _library(form.files.get("library", b""))
+    if library is None:
+        problems["library"] = _("No entry of this file could be read: it must be BibTeX.")
+    found = list(dict.fromkeys([*examples, *(library or ())]))
     authors = tuple(dict.fromkeys(values.one_line(line) for line in _lines(form.one("authors"))))
     for name, many, most in (("authors", authors, AUTHORS), ("examples", found, EXAMPLES)):
         if len(many) > most:
-            problems[name] = f"There is room for {most}; these are {len(many)}."
+            problems[name] = _("There is room for %(most)s; these are %(many)s.",
+                               most=language.number(most), many=language.number(len(many)))  # fmt: skip
     own = [topic for topic in before.profile.topics if topic not in topics]
     return Choice(
         Preferences(
-            name=read("name", values.one_line, ""),
+            name=read("name", values.one_line, "", _("This must be one line.")),
             profile=Profile(
                 topics=topics_of(form, (*topics, *own)),
                 authors=authors[:AUTHORS],
                 categories=before.profile.categories,
                 examples=tuple(found[:EXAMPLES]),
             ),
-            timezone=read("timezone", values.time_zone, None),
-            language=read("language", values.language_tag, None),
-            frequency=read("frequency", values.frequency, None),
-            hour=read("hour", _hour, None),
-            paused_until=read("paused_until", _day, None),
+            timezone=read("timezone", values.time_zone, None, _("This must be a time zone, such as Europe/Berlin.")),
+            language=read("language", values.language_tag, None, no_choice),
+            frequency=read("frequency", values.frequency, None, no_choice),
+            hour=read("hour", values.hour, None, no_choice),
+            paused_until=read("paused_until", values.day, None, _("This must be a day, such as 2026-12-24.")),
         ),
         problems,
-        len(library),
+        len(library or ()),
     )
 
 
@@ -111,39 +120,22 @@ def _lines(text: str) -> list[str]:
     return [" ".join(line.split())[:LINE] for line in cleaned if line.strip()]
 
 
-def _each(lines: Iterable[str], check: Callable[[str], PaperId], name: str, problems: dict[str, str]) -> list[PaperId]:
-    found = []
-    for line in lines:
-        for word in line.replace(",", " ").split():
-            try:
-                found.append(check(word))
-            except WrongValue as error:
-                problems.setdefault(name, f"“{word[:60]}” {error.must}.")
-    return found
+def _papers(text: str) -> tuple[list[PaperId], str]:
+    """The papers that are named, and the first word that names none."""
+    found, wrong = [], ""
+    for word in " ".join(_lines(text)).replace(",", " ").split():
+        try:
+            found.append(values.paper_id(word))
+        except WrongValue:
+            wrong = wrong or word
+    return found, wrong
 
 
-def _library(uploaded: bytes, problems: dict[str, str]) -> list[PaperId]:
-    """The papers of a BibTeX file that go by an arXiv id or a DOI; the others could never be met again."""
+def _library(uploaded: bytes) -> list[PaperId] | None:
+    """The papers of a BibTeX file that go by an arXiv id or a DOI; the others could never be met again. None: it is
+    no such file.
+    """
     if not uploaded:
         return []
     read = parse_bibtex(uploaded, Path("library.bib"))
-    if not read.items:
-        problems["library"] = "No entry of this file could be read: it must be BibTeX."
-    return [paper.id for paper in read.items if paper.id.startswith(("arxiv:", "doi:"))]
-
-
-def _hour(written: str) -> int:
-    if not written.isascii() or not written.isdigit() or int(written) > 23:
-        raise WrongValue("must be an hour from 0 to 23")
-    return int(written)
-
-
-def _day(written: str) -> date:
-    try:
-        return date.fromisoformat(written)
-    except ValueError:
-        raise WrongValue("must be a day such as 2026-12-24") from None
-
-
-def _sentence(error: WrongValue) -> str:
-    return f"This {error.must}{f'; {error.hint}' if error.hint else ''}."
+    return [paper.id for paper in read.items if paper.id.startswith(("arxiv:", "doi:"))] if read.items else None

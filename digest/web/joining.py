@@ -91,7 +91,7 @@ class Joining:
         """Takes the wish, if there is room for one more of this client and in all; says what comes next."""
         if not site.masthead.can_subscribe:
             raise NoSuchPageError
-        asked = forms.sign_up(call.form, site.people.topics)
+        asked = forms.sign_up(call.form, site.people.topics, site.language)
         if asked.address is None:
             return html(front_page(site, **_box(asked), problem=asked.problem), 422)
         if wait := self._sign_ups.take(call.client) or self._in_all.take(site.list.id):
@@ -103,7 +103,7 @@ class Joining:
         """The papers that the newest edition would have brought: a part of the page for our script, else the page."""
         if wait := self._looks.take(call.client):
             raise TooOftenError(wait)
-        asked = forms.sign_up(call.form, site.people.topics)
+        asked = forms.sign_up(call.form, site.people.topics, site.language)
         picks = self._picked(site, asked.topics)
         if call.wants_fragment:
             return html(site.render("preview.html", picks=picks, count=len(picks)))

@@ -15,19 +15,13 @@ from starlette.responses import Response
 
 from digest.members import Ballot, Member, Preferences
 from digest.model import Frequency, PaperId
-from digest.render.language import languages
+from digest.render.language import ENGLISH, Language, language_of, languages, speaks
 from digest.render.text import plain
 from digest.subscribe.tokens import Purpose
 from digest.web import forms
 from digest.web.gate import Call, NoSuchPageError, html
 from digest.web.joining import Desk
 from digest.web.site import Site
-
-VOTE_BUTTONS = {
-    Ballot.MORE: "More like this",
-    Ballot.LESS: "Less like this",
-    Ballot.SAVE: "Save",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,22 +62,22 @@ class Personal:
         member = site.people.members.get(member_id) if member_id is not None else None
         if member is None:
             raise NoSuchPageError
-        if not call.is_post:
-            topics = [topic.name for topic in member.preferences.profile.topics]
-            return html(site.render("confirm.html", done=False, topics=topics, address=member.address, preferences=""))
-        member = site.people.confirm(token)
-        if member is None:
-            raise NoSuchPageError
-        self._desk.ring()
-        own = _own_path(site, Purpose.PREFERENCES, member)
-        return html(site.render("confirm.html", done=True, topics=[], address=member.address, preferences=own))
+        own = ""
+        if call.is_post:
+            member = site.people.confirm(token)
+            if member is None:
+                raise NoSuchPageError
+            self._desk.ring()
+            own = _own_path(site, Purpose.PREFERENCES, member)
+        topics = [topic.name for topic in member.preferences.profile.topics]
+        return _page(site, member, "confirm.html", done=call.is_post, topics=topics, preferences=own)
 
     def unsubscribe(self, site: Site, call: Call) -> Response:
         """Asks; the button, or one click of a mail program, does."""
         member = _member(site, call, Purpose.UNSUBSCRIBE)
         if call.is_post:
             site.people.unsubscribe(member)
-        return html(site.render("unsubscribe.html", done=call.is_post, address=member.address))
+        return _page(site, member, "unsubscribe.html", done=call.is_post)
 
     def vote(self, site: Site, call: Call) -> Response:
         """Asks; the button votes. Only for papers that were ever announced."""
@@ -95,29 +89,29 @@ class Personal:
         ballot = Ballot(call.path["ballot"])
         if call.is_post:
             site.people.vote(member, paper_id, ballot)
-        return html(
-            site.render(
-                "vote.html",
-                done=call.is_post,
-                ballot=ballot,
-                button=VOTE_BUTTONS[ballot],
-                title=plain(paper.title),
-                page=site.paper_path(paper_id) if site.app.archive.paper(paper_id) else "",
-            )
+        return _page(
+            site,
+            member,
+            "vote.html",
+            done=call.is_post,
+            ballot=ballot,
+            title=plain(paper.title),
+            page=site.paper_path(paper_id) if site.app.archive.paper(paper_id) else "",
         )
 
     def preferences(self, site: Site, call: Call) -> Response:
         """What she gets, in a form; sent, it is what she gets from now on."""
         member = _member(site, call, Purpose.PREFERENCES)
         if not call.is_post:
-            return html(_preferences_page(site, call, member, member.preferences))
-        choice = forms.choice(call.form, member.preferences, site.people.topics)
+            return _preferences_page(site, call, member, member.preferences)
+        language = site.people.language(member.preferences)
+        choice = forms.choice(call.form, member.preferences, site.people.topics, language)
         if choice.problems:
-            return html(_preferences_page(site, call, member, choice.preferences, choice.problems), 422)
+            return _preferences_page(site, call, member, choice.preferences, choice.problems)
         chosen = site.people.choose(member, choice.preferences)
         if chosen is None:
             raise NoSuchPageError
-        return html(_preferences_page(site, call, chosen, chosen.preferences, saved=True, read=choice.read))
+        return _preferences_page(site, call, chosen, chosen.preferences, saved=True, read=choice.read)
 
     def export(self, site: Site, call: Call) -> Response:
         """Everything that is held about her, as a file."""
@@ -132,7 +126,13 @@ class Personal:
         if call.is_post:
             site.people.erase(member)
         own = "" if call.is_post else _own_path(site, Purpose.PREFERENCES, member)
-        return html(site.render("erase.html", done=call.is_post, address=member.address, preferences=own))
+        return _page(site, member, "erase.html", done=call.is_post, preferences=own)
+
+
+def _page(site: Site, member: Member, template: str, status: int = 200, **names: object) -> Response:
+    """A page for her, in her language."""
+    language = site.people.language(member.preferences)
+    return html(site.render_in(language, template, address=member.address, **names), status)
 
 
 def _member(site: Site, call: Call, purpose: Purpose) -> Member:
@@ -155,13 +155,15 @@ def _preferences_page(
     *,
     saved: bool = False,
     read: int = 0,
-) -> str:
+) -> Response:
     known = site.app.papers.known(shown.profile.examples)
-    return site.render(
+    return _page(
+        site,
+        member,
         "preferences.html",
-        address=member.address,
+        422 if problems else 200,
         active=member.is_active,
-        fields=_fields(site, shown),
+        fields=_fields(site, shown, site.people.language(member.preferences)),
         problems=problems or {},
         saved=saved,
         read=read,
@@ -173,11 +175,11 @@ def _preferences_page(
     )
 
 
-def _fields(site: Site, shown: Preferences) -> Fields:
-    language, profile = site.language, shown.profile
+def _fields(site: Site, shown: Preferences, language: Language) -> Fields:
+    profile = shown.profile
     _ = language.gettext
     as_listed = Option("", _("As the list"), chosen=False)
-    names = {Frequency.DAILY: "Daily", Frequency.WEEKLY: "Weekly", Frequency.MONTHLY: "Monthly"}
+    names = {Frequency.DAILY: _("Daily"), Frequency.WEEKLY: _("Weekly"), Frequency.MONTHLY: _("Monthly")}
     listed = {topic.name for topic in site.people.topics}
     followed = {topic.name for topic in profile.topics}
 
@@ -186,15 +188,18 @@ def _fields(site: Site, shown: Preferences) -> Fields:
         return (replace(as_listed, chosen=not any(option.chosen for option in made)), *made)
 
     hour = None if shown.hour is None else str(shown.hour)
+    # A country's, which only the config or an import can give her, is hers to keep.
+    own = language_of(shown.language).tag if shown.language and speaks(shown.language) else None
+    tags = tuple(dict.fromkeys((*languages(), own or ENGLISH)))
     return Fields(
         name=shown.name,
         topics=tuple(Option(topic.name, topic.name, topic.name in followed) for topic in site.people.topics),
         words="\n".join(topic.name for topic in profile.topics if topic.name not in listed),
         authors="\n".join(profile.authors),
         examples="\n".join(profile.examples),
-        frequency=options(tuple(names), lambda value: _(names[Frequency(value)]), shown.frequency),
-        hour=options([str(n) for n in range(24)], lambda value: f"{int(value):02}:00", hour),
-        language=options(languages(), lambda tag: _capital(language.name(tag)), shown.language),
+        frequency=options(tuple(names), lambda value: names[Frequency(value)], shown.frequency),
+        hour=options([str(n) for n in range(24)], lambda value: language.hour(int(value)), hour),
+        language=options(tags, lambda tag: _capital(language.name(tag)), own),
         timezone=shown.timezone or "",
         paused_until=shown.paused_until.isoformat() if shown.paused_until else "",
     )

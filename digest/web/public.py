@@ -98,7 +98,8 @@ def papers_of(site: Site, wanted: Span, page: int, path: str) -> Papers:
     if not some and page > 1:
         raise NoSuchPageError
     before, after = site.app.archive.around(wanted.first, wanted.last)
-    names = {Length.DAY: "Day", Length.WEEK: "Week", Length.MONTH: "Month"}
+    _ = site.language.gettext
+    names = {Length.DAY: _("Day"), Length.WEEK: _("Week"), Length.MONTH: _("Month")}
     turned = [(length, span_of(length, wanted.last if wanted.length is Length.DAY else _last(site, wanted)))
               for length in Length]  # fmt: skip
     return Papers(
@@ -106,13 +107,10 @@ def papers_of(site: Site, wanted: Span, page: int, path: str) -> Papers:
         shown=tuple(site.shown(each.candidate, each.figures) for each in some),
         first=first + 1,
         count=len(ranked),
-        lengths=tuple(
-            Turn(site.language.gettext(names[length]), site.span_path(span), length is wanted.length)
-            for length, span in turned
-        ),
+        lengths=tuple(Turn(names[length], site.span_path(span), length is wanted.length) for length, span in turned),
         before=_turn(site, wanted.length, before),
         after=_turn(site, wanted.length, after),
-        pages=_pages(page, -(-len(ranked) // ON_A_PAGE), path),
+        pages=_pages(site, page, -(-len(ranked) // ON_A_PAGE), path),
     )
 
 
@@ -130,10 +128,10 @@ def _turn(site: Site, length: Length, day: date | None) -> Turn | None:
                 site.span_path(there))  # fmt: skip
 
 
-def _pages(page: int, count: int, path: str) -> tuple[Turn, ...]:
+def _pages(site: Site, page: int, count: int, path: str) -> tuple[Turn, ...]:
     """The first, the last, and those around this one."""
-    near = sorted({n for n in (1, page - 1, page, page + 1, count) if 1 <= n <= count})
-    return tuple(Turn(str(n), path if n == 1 else f"{path}?page={n}", n == page) for n in near) if count > 1 else ()
+    near = sorted({n for n in (1, page - 1, page, page + 1, count) if 1 <= n <= count}) if count > 1 else ()
+    return tuple(Turn(site.language.number(n), path if n == 1 else f"{path}?page={n}", n == page) for n in near)
 
 
 def _page_of(call: Call) -> int:

@@ -143,6 +143,7 @@ class Hall:
             log.exception("%s: the newest edition could not be got ready", site.list.id)
 
     async def _lists(self, request: Request) -> Response:  # noqa: ARG002
+        # In the first list's language: nothing is known of who asks, and the config's order is its writer's.
         lists = [(site.list.name, site.home) for site in self.sites.values()]
         return html(self._first.render("lists.html", lists=lists))
 
@@ -161,11 +162,11 @@ class Hall:
         return html(self._nothing_here, 404)
 
     async def _refused(self, request: Request, error: Exception) -> Response:  # noqa: ARG002
-        return html(self._first.render("trouble.html", what="foreign"), 403)
+        return self._trouble(request, "foreign", 403)
 
-    async def _too_often(self, request: Request, error: Exception) -> Response:  # noqa: ARG002
+    async def _too_often(self, request: Request, error: Exception) -> Response:
         seconds = error.seconds if isinstance(error, TooOftenError) else 0.0
-        answer = html(self._first.render("trouble.html", what="often"), 429)
+        answer = self._trouble(request, "often", 429)
         answer.headers["Retry-After"] = str(int(seconds) + 1)
         return answer
 
@@ -174,7 +175,12 @@ class Hall:
         assert isinstance(error, HTTPException)  # noqa: S101 - it is registered for nothing else
         if error.status_code == 404:
             return await self._nothing(request, error)
-        return html(self._first.render("trouble.html", what="other"), error.status_code)
+        return self._trouble(request, "other", error.status_code)
+
+    def _trouble(self, request: Request, what: str, status: int) -> Response:
+        """In the language of the list that was asked, if that much is known."""
+        site = self.sites.get(request.path_params.get("list", ""), self._first)
+        return html(site.render("trouble.html", what=what), status)
 
 
 class _Server(uvicorn.Server):

@@ -10,7 +10,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from hashlib import blake2b
 from typing import TypeVar
@@ -31,7 +31,7 @@ from digest.web.spans import Span
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 HTML = "text/html; charset=utf-8"
-PAGES_KEPT, SPANS_KEPT = 300, 4
+PAGES_KEPT, SPANS_KEPT, LANGUAGES_KEPT = 300, 4, 8
 FRESH = 2.0
 """Seconds for which it is believed that there is no newer edition."""
 FILES = {
@@ -134,10 +134,10 @@ class Site:
         self.list: MailingList = app.list
         self.people = app.membership
         self.language: Language = language_of(app.list.language)
-        self.templates = Templates(WEB, app.list.templates, self.language)
         self.prefix = urlsplit(app.list.base_url or "").path.rstrip("/")
         self.is_secure = (app.list.base_url or "").startswith("https://")
         self._alone = alone
+        self._templates: Kept[Language, Templates] = Kept(LANGUAGES_KEPT)
         self._pages: Kept[Hashable, Made] = Kept(PAGES_KEPT)
         self._spans: Kept[Hashable, tuple[Ranked, ...]] = Kept(SPANS_KEPT)
         self._newest, self._looked_at = 0, -FRESH - 1
@@ -166,7 +166,7 @@ class Site:
         """What pages load, by `HASH/NAME`: content and type. The hash is the content's, so it can be kept for ever."""
         made = {}
         for name, kind in FILES.items():
-            content = self.templates.render(name, language=self.language.tag).encode()
+            content = self._templates_in(self.language).render(name, language=self.language.tag).encode()
             made[f"{_hash(content)}/{name}"] = content, kind
         return made
 
@@ -196,8 +196,19 @@ class Site:
         )
 
     def render(self, template: str, **names: object) -> str:
-        """A page of this list."""
-        return self.templates.render(template, site=self.masthead, **names)
+        """A page of this list, in its language."""
+        return self.render_in(self.language, template, **names)
+
+    def render_in(self, language: Language, template: str, **names: object) -> str:
+        """A page of this list, in a reader's own language."""
+        head = replace(self.masthead, language=language.tag, direction=language.direction)
+        return self._templates_in(language).render(template, site=head, **names)
+
+    def _templates_in(self, language: Language) -> Templates:
+        if (found := self._templates.at(language)) is None:
+            found = Templates(WEB, self.list.templates, language)
+            self._templates.put(language, found)
+        return found
 
     def newest(self) -> Edition | None:
         """The list's newest edition."""

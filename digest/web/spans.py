@@ -40,14 +40,12 @@ class Span:
                 return f"{self.first:%Y-%m}"
 
     def title(self, language: Language) -> str:
-        """`Wednesday, 10 June 2026`, `8 June to 14 June 2026` or `June 2026`."""
+        """`Wednesday, 10 June 2026`, `8 – 14 Jun 2026` or `June 2026`."""
         match self.length:
             case Length.DAY:
                 return language.long_date(self.first)
             case Length.WEEK:
-                first, last = language.short_date(self.first), language.short_date(self.last)
-                # TRANSLATORS: a week, "8 June to 14 June 2026"
-                return language.gettext("%(first)s to %(last)s %(year)s", first=first, last=last, year=self.last.year)
+                return language.days(self.first, self.last)
             case Length.MONTH:
                 return language.month(self.first)
 
