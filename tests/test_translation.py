@@ -60,7 +60,7 @@ def words(text: str) -> str:
 # --- the catalogues -------------------------------------------------------------------------------------------------
 
 
-def catalogue(tag: str) -> Catalog:
+def read_catalogue(tag: str) -> Catalog:
     with (CATALOGUES / tag / "LC_MESSAGES" / "digest.po").open("rb") as file:
         return read_po(file, locale=tag)
 
@@ -97,16 +97,27 @@ def test_there_are_english_and_two_languages() -> None:
 @pytest.mark.parametrize("tag", TRANSLATED)
 def test_a_catalogue_has_what_the_sources_say_and_nothing_else(extracted: Catalog, tag: str) -> None:
     """Every message of today's sources, none of yesterday's; else run the commands in `digest/render/language.py`."""
-    translated = catalogue(tag)
+    translated = read_catalogue(tag)
     assert len(list(messages(extracted))) > 100
     assert {m.id for m in messages(translated)} == {m.id for m in messages(extracted)}
     assert not translated.obsolete
 
 
+def test_a_plural_has_a_singular_of_its_own() -> None:
+    """Gettext looks it up by that: two that shared one would share a translation, and Babel would drop the other."""
+    plurals: dict[str, set[str]] = {}
+    for file in (*ROOT.glob("digest/**/*.py"), *ROOT.glob("templates/**/*.*")):
+        code = re.sub(r"^ *#.*\n", "", file.read_text(encoding="utf-8"), flags=re.M)
+        for one, many in re.findall(r'ngettext\(\s*"([^"]+)",\s*"([^"]+)"', code):
+            plurals.setdefault(one, set()).add(many)
+    assert len(plurals) > 25
+    assert {one: many for one, many in plurals.items() if len(many) > 1} == {}
+
+
 @pytest.mark.parametrize("tag", TRANSLATED)
 def test_every_message_is_translated_with_its_placeholders(tag: str) -> None:
     """None is empty or fuzzy, each plural form is there, and each placeholder once for each time in English."""
-    translated = catalogue(tag)
+    translated = read_catalogue(tag)
     for message in messages(translated):
         ids = (message.id,) if isinstance(message.id, str) else message.id
         allowed = [placeholders(one) for one in ids]
@@ -123,7 +134,7 @@ def test_translations_are_set_as_their_countries_set_type() -> None:
     """French has a narrow space before ; ! and ?, a whole one before : and inside its quotes, and none of them breaks;
     German has no English quotes.
     """
-    for message in messages(catalogue("fr")):
+    for message in messages(read_catalogue("fr")):
         for text in forms(message):
             for sign in re.finditer("[;!?]", text):
                 assert text[sign.start() - 1] == NARROW, text
@@ -131,7 +142,7 @@ def test_translations_are_set_as_their_countries_set_type() -> None:
                 assert text[sign.start() - 1] == NBSP, text
             assert all(text[sign.end()] == NBSP for sign in re.finditer("«", text)), text
             assert not re.search("['“”„]", text), text
-    for message in messages(catalogue("de")):
+    for message in messages(read_catalogue("de")):
         for text in forms(message):
             assert not re.search(r"”|'|\"", text), text
             assert text.count("„") == text.count("“"), text
