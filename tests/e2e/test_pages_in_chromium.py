@@ -26,6 +26,7 @@ import pytest
 from digest.app import App
 from digest.members import Preferences
 from digest.model import Address
+from digest.render.language import languages
 from digest.settings import load
 from digest.store import Subscribers, open_database
 from digest.subscribe.tokens import Purpose
@@ -47,6 +48,12 @@ SHIFTED = """() => new Promise((done) => {
 })"""
 
 
+BROKEN = """() => [...document.querySelectorAll("button, .tick, .lengths a")]
+  .filter((each) => each.offsetHeight > 48 || each.scrollWidth > each.clientWidth + 1)
+  .map((each) => each.textContent.trim())"""
+"""What is higher than one line of it, or wider than there is room for."""
+
+
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     found = shutil.which("chromium")
@@ -65,13 +72,14 @@ def browser() -> Iterator[Any]:
 class Served:
     """`digest web` over a list of its own, and its outbox."""
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path, language: str = "en"):
         with socket.create_server(("127.0.0.1", 0)) as free:
             self.port = free.getsockname()[1]
         self.base = f"http://127.0.0.1:{self.port}"
         self.config = write_list(folder, readers=1)
         text = self.config.read_text(encoding="utf-8")
-        self.config.write_text(text.replace("[list]\n", f'[list]\nbase_url = "{self.base}"\n', 1), encoding="utf-8")
+        first = f'[list]\nbase_url = "{self.base}"\nlanguage = "{language}"\n'
+        self.config.write_text(text.replace("[list]\n", first, 1), encoding="utf-8")
         self.outbox = folder / "outbox"
         self.database = f"sqlite:///{folder}/digest.db"
 
@@ -215,7 +223,13 @@ def test_the_whole_way_of_a_reader(browser: Any, tmp_path: Path) -> None:
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """For tests that change nothing: two editions are sent, and Ada is a member."""
-    made = Served(tmp_path_factory.mktemp("served"))
+    with two_editions(tmp_path_factory.mktemp("served")) as made:
+        yield made
+
+
+@contextmanager
+def two_editions(folder: Path, language: str = "en") -> Iterator[Served]:
+    made = Served(folder, language)
     with App(load([made.config]).lists[0], lambda: datetime(2026, 6, 9, tzinfo=UTC)) as app:
         members = app.membership.members
         members.confirm(members.add(ADA, Preferences(name="Ada"), app.now()).id, app.now())
@@ -308,6 +322,24 @@ def test_nothing_is_in_the_way(browser: Any, served: Served) -> None:
         context.close()
     assert {address for address in asked if not address.startswith(f"{served.base}/")} == set()
     assert [text for text in complaints if "404" not in text] == []
+
+
+@pytest.mark.parametrize("tag", languages()[1:])
+def test_no_word_is_too_long_for_a_phone(browser: Any, tmp_path: Path, tag: str) -> None:
+    """In every language, at 320 and 375 pixels and wide: no page scrolls sideways, no button breaks or is cut."""
+    found = []
+    with two_editions(tmp_path, tag) as served:
+        for width in (320, 375, 1000):
+            context = browser.new_context(viewport={"width": width, "height": 800})
+            page = context.new_page()
+            for name, address in every_page(served).items():
+                page.goto(address)
+                assert page.locator("html").get_attribute("lang") == tag
+                if page.evaluate("document.documentElement.scrollWidth") > width:
+                    found.append((name, width, "scrolls"))
+                found += [(name, width, text) for text in page.evaluate(BROKEN)]
+            context.close()
+    assert found == []
 
 
 def test_without_the_script_everything_works(browser: Any, served: Served) -> None:
