@@ -111,7 +111,7 @@ class ListRunner:
             if self._stop.is_set():
                 return
             try:
-                self._config = _read_again(self._config)
+                self._config = read_again(self._config)
                 with App(self._config, self._now) as app:
                     await work(app)
             except DigestError as error:
@@ -257,7 +257,7 @@ class MailboxRunner:
         """Reads what is new, each mailbox in a thread. Trouble is told once, as long as it stays the same."""
         async with self._busy:
             try:
-                self._configs = [_read_again(config) for config in self._configs]
+                self._configs = [read_again(config) for config in self._configs]
             except Exception:  # a config that cannot even be reported on must not end anything
                 log.exception("the config could not be read again")
             await asyncio.gather(*(self._read_one(group) for group in shared(self._configs)))
@@ -289,7 +289,7 @@ class MailboxRunner:
                 handled.extend(mailroom.read(self._stop.is_set))
 
 
-def _read_again(config: ListConfig) -> ListConfig:
+def read_again(config: ListConfig) -> ListConfig:
     """The list as its file has it now; as it was while the file is broken, which is told."""
     try:
         return load([config.path]).lists[0]

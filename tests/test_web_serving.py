@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import socket
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -119,3 +120,61 @@ def test_the_clerk_ends_when_the_pages_do(pages: Pages, monkeypatch: pytest.Monk
             await asyncio.wait_for(serving, 30)
 
     asyncio.run(main())
+
+
+def followed(pages: Pages, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    """Writes the config anew, and has the clerk look once."""
+    pages.site.app.config.path.write_text(text, encoding="utf-8")
+    stop = asyncio.Event()
+
+    async def has_looked(_: float) -> None:
+        stop.set()
+
+    monkeypatch.setattr(pages.hall.desk, "rung", has_looked)
+    asyncio.run(pages.hall.attend(stop))
+
+
+def test_a_changed_config_is_taken_up(pages: Pages, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Name, language, topics and where the pages are, without a new start; pages that were kept are made anew."""
+    assert "<title>Lab, Wednesday" in pages.get("/").text
+    text = pages.site.app.config.path.read_text(encoding="utf-8")
+    text = text.replace('name = "Lab"', 'name = "Labor"').replace('language = "en"', 'language = "de"')
+    text = text.replace("[topics.video]", "[topics.film]").replace(
+        "https://lab.example.org", "http://lab.example.org/x"
+    )
+    style = pages.site.masthead.style
+    followed(pages, monkeypatch, re.sub(r'topics = \["\w+"\]', 'topics = ["film"]', text))
+    page = pages.get("/x/")
+    assert "<title>Labor, Mittwoch" in page.text
+    assert 'value="film"' in page.text
+    assert all(link.startswith("/x/") for link in links_in(page.text))
+    assert "strict-transport-security" not in page.headers
+    assert "Hier ist nichts" in pages.get("/nothing").text
+    assert pages.get(style).status == 200, "what is on pages that somebody reads"
+
+
+@pytest.mark.parametrize(
+    ("broken", "told"),
+    [
+        (lambda text: text + "[lisst]\n", "the config as it was goes on"),
+        (lambda text: text.replace('id = "lab"', 'id = "lob"'), "another id"),
+        (lambda text: text.replace("[list]\n", '[list]\ntemplates = "templates"\n', 1), "style.css:1"),
+    ],
+)
+def test_a_broken_config_ends_nothing(
+    pages: Pages,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    broken: Callable[[str], str],
+    told: str,
+) -> None:
+    """The pages stay as they were, which is told once; mended, it counts."""
+    path = pages.site.app.config.path
+    (path.parent / "templates" / "web").mkdir(parents=True)
+    (path.parent / "templates" / "web" / "style.css").write_text("{{ nonsense }}", encoding="utf-8")
+    text, before = path.read_text(encoding="utf-8"), pages.get("/").body
+    followed(pages, monkeypatch, broken(text))
+    assert pages.get("/").body == before
+    assert capsys.readouterr().err.count(told) == 1
+    followed(pages, monkeypatch, text.replace('name = "Lab"', 'name = "Labor"'))
+    assert "<title>Labor," in pages.get("/").text

@@ -208,11 +208,10 @@ async def _form_of(request: Request) -> Form:
 class Headers:
     """What every answer says of itself, and the prefix under which a proxy may have left the path."""
 
-    def __init__(self, app: ASGIApp, prefixes: Sequence[str], *, secure: bool):
-        """`prefixes`: paths before ours. `secure`: the pages are reached by https."""
+    def __init__(self, app: ASGIApp, sites: Mapping[str, Site]):
+        """`sites` may change: they know the paths before ours, and whether they are reached by https."""
         self._app = app
-        self._prefixes = sorted((prefix for prefix in set(prefixes) if prefix), key=len, reverse=True)
-        self._secure = secure
+        self._sites = sites
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Passes the request on and adds to the answer's head."""
@@ -221,7 +220,7 @@ class Headers:
             return
 
         path = scope["path"]
-        for prefix in self._prefixes:
+        for prefix in sorted({site.prefix for site in self._sites.values()} - {""}, key=len, reverse=True):
             if path == prefix or path.startswith(f"{prefix}/"):
                 path = path[len(prefix) :] or "/"
                 break
@@ -237,7 +236,7 @@ class Headers:
                 headers["Permissions-Policy"] = "interest-cohort=()"
                 headers["Referrer-Policy"] = "no-referrer" if signed else "same-origin"
                 headers.setdefault("Cache-Control", PRIVATE)
-                if self._secure:
+                if any(site.is_secure for site in self._sites.values()):
                     headers["Strict-Transport-Security"] = "max-age=31536000"
             await send(message)
 

@@ -1,7 +1,8 @@
 """The application of all lists, its server, and the clerk who writes and posts letters after the answers.
 
 `digest web` runs this alone, `digest run --web` beside the scheduler. One process serves all lists of an installation;
-limits and kept pages are its own. The configs are read at the start.
+limits and kept pages are its own. A list's config is read again when its file has changed; what `[web]` says, and which
+lists there are, holds until the end.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from ipaddress import ip_network
+from pathlib import Path
 
 import uvicorn
 from starlette.applications import Starlette
@@ -25,8 +27,9 @@ from starlette.routing import Route
 
 from digest.app import App
 from digest.console import Terminal, complain
-from digest.errors import ConfigError
+from digest.errors import ConfigError, TemplateError
 from digest.model import Pages as Settings
+from digest.scheduler import read_again
 from digest.settings import ListConfig
 from digest.stopping import stop_on_signals
 from digest.web import public
@@ -41,7 +44,7 @@ log = logging.getLogger("digest.web")
 THREADS = 8
 """Requests that are worked on at once: more would only wait for the store and for each other."""
 LOOK_EVERY = 15.0
-"""Seconds after which it is looked for a new edition, and for letters that others left."""
+"""Seconds after which it is looked for a new edition, another config, and letters that others left."""
 
 
 class Hall:
@@ -49,13 +52,14 @@ class Hall:
 
     def __init__(self, configs: Sequence[ListConfig], now: Callable[[], datetime]):
         self.settings = next((config.pages for config in configs if config.pages), Settings())
+        self._now = now
         self._open = contextlib.ExitStack()
+        self._written = {config.mailing_list.id: _written(config.path) for config in configs}
         apps = [self._open.enter_context(App(config, now)) for config in configs]
         self.sites: dict[str, Site] = {app.list.id: Site(app, alone=len(apps) == 1) for app in apps}
         self.desk = Desk()
         self._gate = Gate(self.sites, tuple(map(ip_network, self.settings.trusted_proxies)), THREADS)
         self._files = {key: file for site in self.sites.values() for key, file in site.files.items()}
-        self._first = next(iter(self.sites.values()))
         self._nothing_here = self._first.render("nothing.html")  # made once: the same for all who have no business here
 
     def __enter__(self) -> Hall:
@@ -63,6 +67,10 @@ class Hall:
 
     def __exit__(self, *_: object) -> None:
         self._open.close()
+
+    @property
+    def _first(self) -> Site:
+        return next(iter(self.sites.values()))
 
     def application(self) -> Starlette:
         """The ASGI application."""
@@ -106,16 +114,12 @@ class Hall:
                 HTTPException: self._http_error,
             },
             middleware=[
-                Middleware(
-                    Headers,
-                    prefixes=[site.prefix for site in self.sites.values()],
-                    secure=any(site.is_secure for site in self.sites.values()),
-                )
+                Middleware(Headers, sites=self.sites),
             ],
         )
 
     async def attend(self, stop: asyncio.Event) -> None:
-        """Until stopped: writes the letters that were asked for and posts them, and gets new editions ready."""
+        """Until stopped: writes letters that were asked for and posts them, and looks for new editions and configs."""
         while not stop.is_set():
             await asyncio.gather(*(self._gate.in_thread(self._tend, site) for site in self.sites.values()))
             if not stop.is_set():
@@ -138,9 +142,32 @@ class Hall:
 
     def _tend(self, site: Site) -> None:
         try:
-            site.warm()
+            self._renew(site)
+            self.sites[site.list.id].warm()
         except Exception:
             log.exception("%s: the newest edition could not be got ready", site.list.id)
+
+    def _renew(self, site: Site) -> None:
+        """Makes the list's pages anew where its config is another by now; while that is broken, they stay as they are.
+
+        What is being answered goes on with the pages as they were, so their store is closed at the end only.
+        """
+        config, written = site.app.config, _written(site.app.config.path)
+        if written == self._written[site.list.id]:
+            return
+        try:
+            read = read_again(config)
+            if read.mailing_list.id != site.list.id:
+                complain(f"{read.path}: the list has another id now; start the pages again to serve it")
+            elif read != config:
+                renewed = Site(self._open.enter_context(App(read, self._now)), alone=len(self.sites) == 1)
+                self._files |= renewed.files  # the former ones are still on pages that are read
+                renewed.warm()
+                self.sites[site.list.id] = renewed
+                self._nothing_here = self._first.render("nothing.html")
+        except TemplateError as error:
+            complain(f"{error}; the pages as they were go on")
+        self._written[site.list.id] = written
 
     async def _lists(self, request: Request) -> Response:  # noqa: ARG002
         # In the first list's language: nothing is known of who asks, and the config's order is its writer's.
@@ -181,6 +208,15 @@ class Hall:
         """In the language of the list that was asked, if that much is known."""
         site = self.sites.get(request.path_params.get("list", ""), self._first)
         return html(site.render("trouble.html", what=what), status)
+
+
+def _written(path: Path) -> tuple[int, int] | None:
+    """What is different once the file was written anew; None while there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size
 
 
 class _Server(uvicorn.Server):
