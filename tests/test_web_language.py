@@ -120,6 +120,7 @@ def test_no_english_word_is_left_on_any_page(tmp_path: Path, rendered: set[str])
         own_title = {"paper"} & {name} and set(re.findall("[A-Za-z]{2,}", answer.text.partition("</title>")[0]))
         left = words_in(answer) - set(NOT_OURS.split()) - (own_title or set())
         assert left == set(), name
+    assert re.search(r'rel="prev"><span aria-hidden="true">→<', answers["front"].text), "back is to the right"
     included = {"base.html", "answer.html", "card.html", "join.html", "lists.html"}
     speaking = {file.name for file in (shipped_templates() / "web").glob("*.html") if "_(" in file.read_text("utf-8")}
     assert speaking - included <= rendered
