@@ -44,7 +44,18 @@ from digest.model import (
     SubscriberId,
 )
 from digest.pull.dedupe import merge
-from digest.store import Database, Editions, Fetches, Papers, Sources, Subscribers, Vectors, open_database, schema
+from digest.store import (
+    Archive,
+    Database,
+    Editions,
+    Fetches,
+    Papers,
+    Sources,
+    Subscribers,
+    Vectors,
+    open_database,
+    schema,
+)
 from digest.store.codec import decode, encode
 from tests.factories import NOW, TODAY, announcement, paper, report, selection, subscriber
 
@@ -517,3 +528,20 @@ def test_a_subscribers_language_is_kept_and_follows_the_config(database: Databas
     for language in ("de-AT", None, "fr"):
         subscribers.synchronise(LAB, [Subscriber(SubscriberId(0), Address("ada@example.org"), language=language)])
         assert [s.language for s in subscribers.reachable(LAB)] == [language]
+
+
+@pytest.mark.parametrize("asked", ["ÅSTRÖM", "åström", "Åström", "ström Walks"])
+def test_the_archive_is_searched_in_either_case(database: Database, asked: str) -> None:
+    """Also beyond ASCII, whose capitals the databases do not know."""
+    by = paper(1, title="Walks", authors=("Åsa Åström",))
+    announced = SourceReport("arxiv", (announcement(paper=by), announcement(2)))
+    Editions(database).freeze(LAB, TODAY, NOW, [announced], merge, ())
+    found = Archive(database, LAB).search(asked.split(), 9)
+    assert [candidate.paper.id for candidate, _ in found] == [by.id]
+
+
+@pytest.mark.parametrize("asked", ["%", "_str_m", "/"])
+def test_what_is_searched_is_no_pattern(database: Database, asked: str) -> None:
+    """A word is looked for as it is written."""
+    freeze(database, 1)
+    assert Archive(database, LAB).search([asked], 9) == ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import date
 from typing import Any
@@ -55,7 +56,7 @@ class Archive:
         query = self._brought()
         for word in words:
             # Finds the rows worth reading; the names of fields are in them too, so each is looked at again.
-            query = query.where(held.c.candidate.icontains(word, autoescape=True))
+            query = query.where(held.c.candidate.ilike(_pattern(word), escape="/"))
         wanted = [word.casefold() for word in words]
         found: dict[PaperId, tuple[Candidate, date]] = {}
         with self._database.read() as connection:
@@ -79,6 +80,11 @@ class Archive:
 
     def _here(self) -> sa.ColumnElement[bool]:
         return editions.c.list_id == self._list_id
+
+
+def _pattern(word: str) -> str:
+    """What LIKE finds the word by, and more: databases know the two cases of ASCII letters alone."""
+    return "%" + re.sub(r"[^\x00-\x7f]", "_", re.sub(r"[/%_]", r"/\g<0>", word)) + "%"
 
 
 def _edition(row: sa.Row[Any]) -> Edition:
