@@ -66,8 +66,10 @@ async def _send(terminal: Terminal, app: App, to: Collection[str]) -> Sent:
     def edition_made(edition: Edition) -> None:
         terminal.say(f"  edition {edition.number} of {edition.due_on}")
 
+    # Those whom the config names may not be in the store yet, and those who were imported are only there.
+    expected = max(len(app.config.subscribers), app.subscribers.how_many(app.list.id))
     with (
-        terminal.progress(len(app.config.subscribers)) as shown,
+        terminal.progress(expected) as shown,
         terminal.embedding() as embedding,
         stop_on_signals(stop, complain),
     ):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import email
 import email.policy
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import UTC, date, datetime
 from email.message import EmailMessage
 from typing import Any
@@ -176,7 +175,7 @@ def whole_selection(papers: Sequence[Paper]) -> Selection:
     """Everything that an email can hold: five papers or more, the last two of them beside the picks."""
     *picked, trending, missed = papers
     by_topic, by_author, *others = picks(picked)
-    by_author = replace(by_author, reasons=(Reason(ReasonKind.AUTHOR, Remark(Says.AUTHORS, ("Tim Brooks",)), 0.5),))
+    by_author = by_author._replace(reasons=(Reason(ReasonKind.AUTHOR, Remark(Says.AUTHORS, ("Tim Brooks",)), 0.5),))
     trends = Reason(ReasonKind.TREND, Remark(Says.SIGNAL, ("upvotes",), (812,)), 0.9)
     return Selection(
         (by_topic, by_author, *others),

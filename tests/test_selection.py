@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
 from datetime import date
 from random import Random
 from typing import Any
@@ -35,7 +34,7 @@ class Told:
     def __init__(self, picks: Sequence[Pick]):
         self.week = (TopicWeek("video", (0, 1, 0, 2, 0, 0, 3)),)
         self._told = {pick.paper_id: pick for pick in picks}
-        self.picks = sorted((replace(pick, reasons=()) for pick in picks), key=lambda p: (-p.score, p.paper_id))
+        self.picks = sorted((pick._replace(reasons=()) for pick in picks), key=lambda p: (-p.score, p.paper_id))
 
     def explained(self, pick: Pick) -> Pick:
         return self._told[pick.paper_id]
@@ -216,7 +215,7 @@ UNDER = Remark(Says.JUST_UNDER)
 
 
 def trending(paper_number: int, relevance: float, trend: float, *more: Reason) -> Pick:
-    return replace(pick(paper_number, relevance + 0.1, relevance), trend=trend, reasons=more)
+    return pick(paper_number, relevance + 0.1, relevance)._replace(trend=trend, reasons=more)
 
 
 def explored(extra: Sequence[Pick], *, ordinary: int = 5, **more: Any) -> Selection:
@@ -314,7 +313,7 @@ def test_a_selection_keeps_its_promises(
     shuffled: Random,
 ) -> None:
     """For any ranking: within the cap, over the threshold, nothing she has, nothing twice, every interest it can."""
-    picks = [replace(pick(n, s, r, topic), trend=trend) for n, (s, r, topic, trend) in enumerate(drawn)]
+    picks = [pick(n, s, r, topic)._replace(trend=trend) for n, (s, r, topic, trend) in enumerate(drawn)]
     more: dict[str, Any] = {
         "papers": papers,
         "min_relevance": min_relevance,
@@ -383,8 +382,8 @@ def test_nothing_trends_twice_or_in_vain() -> None:
     """Neither what she has had, in any record, nor two records of one paper, nor what her profile turns down."""
     ordered = [trend(n, 0.9) for n in range(1, 7)]
     assert beside(ordered, pick(9, 0.9), sent={1: TODAY, 20: TODAY}, near=[(2, 20), (3, 9), (4, 5)]) == [4, 6]
-    lost = replace(pick(4, 0.0), reasons=(Reason(ReasonKind.TOPIC, Remark(Says.EXCLUDED, ("video", "soil")), 0.0),))
-    pushed = replace(pick(5, 0.1), reasons=(Reason(ReasonKind.VOTES, Remark(Says.NEAR_DISLIKED, ("x",)), -0.1),))
+    lost = pick(4, 0.0)._replace(reasons=(Reason(ReasonKind.TOPIC, Remark(Says.EXCLUDED, ("video", "soil")), 0.0),))
+    pushed = pick(5, 0.1)._replace(reasons=(Reason(ReasonKind.VOTES, Remark(Says.NEAR_DISLIKED, ("x",)), -0.1),))
     assert beside(ordered[3:], pick(9, 0.9), lost, pushed) == [6]
 
 

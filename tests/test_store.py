@@ -271,6 +271,7 @@ def test_an_unsubscribe_wins_over_the_config(database: Database) -> None:
     assert people.unsubscribe(LAB, subscriber(1).address)
     people.synchronise(LAB, [subscriber(1), subscriber(2)])
     assert [s.address for s in people.reachable(LAB)] == ["reader2@example.org"]
+    assert people.how_many(LAB) == 1
 
 
 def test_what_was_sent_is_known_in_whatever_version(database: Database) -> None:

@@ -1,11 +1,14 @@
-"""Editions: what was picked for whom, and why."""
+"""Editions: what was picked for whom, and why.
+
+What a ranking makes by the hundred for each reader is a named tuple: a frozen dataclass takes three times as long.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
-from typing import NewType
+from typing import NamedTuple, NewType
 
 from digest.model.papers import Paper, PaperId
 from digest.model.people import ListId
@@ -96,8 +99,7 @@ class Says(StrEnum):
     """The remark in English, as editions made before this enumeration hold it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Remark:
+class Remark(NamedTuple):
     """Something to be told of a paper. It is data, so that it can be told in any language: `render/remarks.py` does."""
 
     says: Says
@@ -106,8 +108,7 @@ class Remark:
     day: date | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Reason:
+class Reason(NamedTuple):
     """A named part of a score. The weights of a pick's reasons add up to its score."""
 
     kind: ReasonKind
@@ -115,8 +116,7 @@ class Reason:
     weight: float
 
 
-@dataclass(frozen=True, slots=True)
-class Pick:
+class Pick(NamedTuple):
     """A paper selected for a subscriber. `score`, `relevance` and `trend` lie between 0 and 1."""
 
     paper_id: PaperId

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import cached_property
+from itertools import repeat
 
 import numpy as np
 
@@ -40,14 +40,14 @@ class Ranking:
         order = np.lexsort((np.array(rows), -score))
         self._places: dict[PaperId, int] = {candidates[rows[place]].paper.id: place for place in order.tolist()}
         figures = (score[order].tolist(), relevance[order].tolist(), trend[order].tolist())
-        self.picks = tuple(map(Pick, self._places, *figures))
+        self.picks = tuple(map(Pick._make, zip(self._places, *figures, repeat(()))))
         """Best first, ties in the order of ids; without reasons."""
 
     def explained(self, pick: Pick) -> Pick:
         """The same with its reasons."""
         place = self._places[pick.paper_id]
         reasons = self._explainer.explain(self._block, self._profile, self._rows[place], self._parts, place)
-        return replace(pick, reasons=reasons)
+        return pick._replace(reasons=reasons)
 
     def interest(self, paper_id: PaperId) -> Interest:
         """What of the profile says most for a paper: one of its topics, its examples, and so on."""

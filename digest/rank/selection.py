@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import date
 from itertools import islice
 from typing import Protocol
@@ -257,7 +257,7 @@ class _Choice:
     def _explore(self, pick: Pick, why: Says, displaced: PaperId | None) -> None:
         reason = Reason(ReasonKind.EXPLORATION, Remark(why), 0.0)
         explained = self.ranking.explained(pick)
-        self.exploration = replace(explained, reasons=(reason, *explained.reasons))
+        self.exploration = explained._replace(reasons=(reason, *explained.reasons))
         self.displaced = displaced
         if displaced:
             del self.picks[displaced]

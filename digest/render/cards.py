@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import date
 from enum import IntEnum
+from functools import lru_cache
 from urllib.parse import quote, urlsplit
 
 from digest.model import (
@@ -22,8 +23,8 @@ from digest.model import (
     Paper,
     PaperId,
     Pick,
-    Reason,
     ReasonKind,
+    Remark,
     Sighting,
 )
 from digest.render.fragments import Fragment, quoted_printable
@@ -233,7 +234,7 @@ def why(language: Language, pick: Pick) -> str:
     reasons: dict[str, None] = {}
     for reason in pick.reasons:
         if reason.weight >= least > 0 or reason.kind is ReasonKind.EXPLORATION:
-            reasons[_reason(language, reason)] = None
+            reasons[_reason(language, reason.remark, reason.kind is ReasonKind.TREND)] = None
     reasons.pop("", None)
     return " · ".join([*reasons][:REASONS]) or language.gettext("close to what you follow")
 
@@ -252,10 +253,12 @@ def told(language: Language, news: FollowUp) -> str:
             return language.gettext("Code released")
 
 
-def _reason(language: Language, reason: Reason) -> str:
-    text = clip(remark(language, reason.remark), 120)
+@lru_cache(maxsize=1 << 14)
+def _reason(language: Language, of: Remark, is_figure: bool) -> str:
+    """Few of a list's topics meet its few papers: the same remarks come again and again."""
+    text = clip(remark(language, of), 120)
     # A figure and what it counts stay on one line.
-    return text.replace(" ", "\N{NO-BREAK SPACE}") if reason.kind is ReasonKind.TREND else text
+    return text.replace(" ", "\N{NO-BREAK SPACE}") if is_figure else text
 
 
 def fit(costs: Sequence[Sequence[int]], room: int) -> list[Size]:

@@ -6,7 +6,6 @@ Pure. Called by `cards.py` and `bodies.py`, and in English by `console.py` and `
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 
 from digest.model import Remark, Says
 from digest.render.language import ENGLISH, Language, language_of
@@ -19,7 +18,7 @@ def remark(language: Language, of: Remark) -> str:
     if told.isprintable() and "  " not in told:
         # Nearly always: there is nothing in the names that `plain` would take out.
         return told
-    return _WORDS[of.says](language, replace(of, names=tuple(map(plain, of.names))))
+    return _WORDS[of.says](language, of._replace(names=tuple(map(plain, of.names))))
 
 
 def english(of: Remark) -> str:

@@ -84,6 +84,13 @@ class Subscribers:
         with self._database.read() as connection:
             return tuple(Address(row.address) for row in connection.execute(query))
 
+    def how_many(self, list_id: ListId) -> int:
+        """How many are reachable."""
+        with self._database.read() as connection:
+            return connection.execute(
+                sa.select(sa.func.count()).select_from(reachable(list_id).subquery())
+            ).scalar_one()
+
     def departed(self, list_id: ListId) -> frozenset[str]:
         """The address keys of those who have unsubscribed from the list, or whose address is suppressed."""
         table, gone = schema.subscribers, schema.suppressions
