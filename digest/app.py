@@ -19,6 +19,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from digest import edition as life
+from digest import processes
 from digest.edition import Draft
 from digest.errors import SendError
 from digest.holding import Hold
@@ -267,10 +268,21 @@ class App:
             if progress.on_edition:
                 progress.on_edition(edition)
             with contextlib.suppress(EmbeddingStopped):  # recipients without a delivery are left for the next run
-                await life.enqueue_all(
-                    self.list, edition, self.papers, self.editions, self._library, embed, self._now(), stop.is_set
-                )
+                await self._enqueue(edition, embed, stop)
         return await self._drain(only, stop, progress)
+
+    async def _enqueue(self, edition: Edition, embed: Embed | None, stop: asyncio.Event) -> None:
+        """Queues everybody's delivery; for a large list, in several processes."""
+        common = (self.list, edition, self.papers, self.editions, self._library, embed, self._now(), stop.is_set)
+        if (
+            (count := processes.usable()) > 1
+            and database_exists(self.config.store_url)
+            and self.subscribers.how_many(self.list.id) >= processes.MANY
+            and not self.editions.recipients_are_frozen(edition)
+        ):
+            await processes.enqueue_all(self.config.store_url, *common, count)
+        else:
+            await life.enqueue_all(*common)
 
     async def _drain(self, only: Collection[Address], stop: asyncio.Event, progress: Progress) -> DrainReport:
         """Sends every due delivery of the list, and finishes the editions that are done."""

@@ -213,7 +213,7 @@ def rank_for(
     named = frozenset(paper_id for profile in profiles for paper_id in named_papers(profile))
     return Ranker(
         candidates,
-        known={**papers.known(named), **{paper_id: library[paper_id] for paper_id in named & library.keys()}},
+        known={**papers.known(named), **{paper_id: library[paper_id] for paper_id in sorted(named & library.keys())}},
         background=papers.background(cutoff, BACKGROUND_PAPERS),
         trend_weight=mailing_list.trend_weight,
         embed=embed,
@@ -269,6 +269,56 @@ def select_for(
         yield subscriber, replace(selection, follow_ups=chosen(news, dear_papers(subscriber.profile)))
 
 
+class ShardRunner:
+    """Makes the picks of an edition's recipients, a shard at a time, from what is frozen alone.
+
+    What all shards share is found out once, which takes seconds: when a runner is made. It keeps nothing and knows
+    neither a queue nor a process: `enqueue_all` runs the shards in turn, `processes.py` several at once.
+    """
+
+    def __init__(
+        self,
+        mailing_list: MailingList,
+        edition: Edition,
+        papers: PaperStore,
+        editions: EditionStore,
+        library: Mapping[PaperId, Paper],
+        named: Collection[PaperId],
+        embed: Embed | None,
+    ):
+        """`named`: the papers that the recipients' profiles name (`named_by_recipients`)."""
+        self._list, self._edition, self._editions = mailing_list, edition, editions
+        self._candidates = editions.candidates(edition)
+        self._by_id = {candidate.paper.id: candidate for candidate in self._candidates}
+        self._duplicates = duplicates_for(papers, self._candidates, edition.cutoff, library)
+        everybody = Profile(examples=tuple(named))
+        self._news = news_for(papers, edition, [everybody])
+        self._ranker = rank_for(mailing_list, papers, self._candidates, [everybody], edition.cutoff, library, embed)
+
+    def run(self, shard: Sequence[Subscriber]) -> list[tuple[Subscriber, Selection, str]]:
+        """What each of the shard gets, with the Message-ID of its delivery."""
+        sent = self._editions.already_sent(shard, self._candidates, self._duplicates, self._edition)
+        chosen = select_for(
+            self._list, self._edition, self._ranker, self._by_id, shard, sent, self._duplicates, self._news
+        )
+        return [(who, selection, message_id(self._list, self._edition, who.id)) for who, selection in chosen]
+
+
+def named_by_recipients(editions: EditionStore, edition: Edition) -> tuple[PaperId, ...]:
+    """The papers that profiles of those without a delivery name. Everybody is read, nobody is held."""
+    named: set[PaperId] = set()
+    for shard in editions.recipients(edition):
+        named.update(*(named_papers(subscriber.profile) for subscriber in shard))
+    return tuple(sorted(named))
+
+
+def nothing_for(mailing_list: MailingList) -> str | None:
+    """Why somebody without a pick gets no email; None if she gets one all the same."""
+    if mailing_list.when_empty is not WhenEmpty.SKIP:
+        return None
+    return f'no paper reached min_relevance = {mailing_list.min_relevance:g}, and when_empty = "skip"'
+
+
 async def enqueue_all(
     mailing_list: MailingList,
     edition: Edition,
@@ -285,33 +335,13 @@ async def enqueue_all(
     """
     if editions.recipients_are_frozen(edition):
         return
-    candidates = editions.candidates(edition)
-    by_id = {candidate.paper.id: candidate for candidate in candidates}
-    nothing_for = None
-    if mailing_list.when_empty is WhenEmpty.SKIP:
-        nothing_for = f'no paper reached min_relevance = {mailing_list.min_relevance:g}, and when_empty = "skip"'
-    duplicates = duplicates_for(papers, candidates, edition.cutoff, library)
-    ranker: Ranker | None = None
-    news: dict[PaperId, FollowUp] = {}
+    runner: ShardRunner | None = None
     for shard in editions.recipients(edition):
-        if ranker is None:
-            # One for all shards: what it learns of the papers is the same for everybody, and takes seconds.
-            # Everybody is read once more instead of held: a list may be longer than the memory.
-            news = news_for(papers, edition, _profiles(editions, edition))
-            everybody = _profiles(editions, edition)
-            ranker = rank_for(mailing_list, papers, candidates, everybody, edition.cutoff, library, embed)
-        sent = editions.already_sent(shard, candidates, duplicates, edition)
-        selected = [
-            (subscriber, selection, message_id(mailing_list, edition, subscriber.id))
-            for subscriber, selection in select_for(mailing_list, edition, ranker, by_id, shard, sent, duplicates, news)
-        ]
-        editions.enqueue(edition, selected, now, nothing_for)
+        if runner is None:
+            named = named_by_recipients(editions, edition)
+            runner = ShardRunner(mailing_list, edition, papers, editions, library, named, embed)
+        editions.enqueue(edition, runner.run(shard), now, nothing_for(mailing_list))
         await asyncio.sleep(0)  # ranking is all CPU: a signal is heard between shards
         if stopped():
             return
     editions.close_recipients(edition, now)
-
-
-def _profiles(editions: EditionStore, edition: Edition) -> Iterator[Profile]:
-    """Of everybody who has no delivery yet."""
-    return (subscriber.profile for shard in editions.recipients(edition) for subscriber in shard)

@@ -198,27 +198,24 @@ class Editions:
             with self._database.read() as connection:
                 if _closed(connection, edition):
                     return
-                has_delivery = (
-                    sa.select(schema.deliveries.c.id)
-                    .where(
-                        schema.deliveries.c.edition_id == edition.id,
-                        schema.deliveries.c.subscriber_id == schema.subscribers.c.id,
-                    )
-                    .exists()
-                )
-                paused_until = schema.subscribers.c.paused_until
-                query = (
-                    reachable(edition.list_id)
-                    .where(schema.subscribers.c.id > after, ~has_delivery)
-                    .where(sa.or_(paused_until.is_(None), paused_until <= edition.due_on))
-                    .order_by(schema.subscribers.c.id)
-                    .limit(shard)
-                )
-                found = people_of(connection, query)
+                found = people_of(connection, _without_delivery(edition, after).limit(shard))
             if not found:
                 return
             yield found
             after = found[-1].id
+
+    def shards(self, edition: Edition, shard: int = 1000) -> list[tuple[SubscriberId, SubscriberId]]:
+        """The same shards as `recipients` has, each by its first and its last id."""
+        query = _without_delivery(edition).with_only_columns(schema.subscribers.c.id)
+        with self._database.read() as connection:
+            ids = [] if _closed(connection, edition) else connection.execute(query).scalars().all()
+        groups = (ids[start : start + shard] for start in range(0, len(ids), shard))
+        return [(SubscriberId(group[0]), SubscriberId(group[-1])) for group in groups]
+
+    def shard(self, edition: Edition, first: SubscriberId, last: SubscriberId) -> tuple[Subscriber, ...]:
+        """One of `shards`: those of it who have no delivery yet."""
+        with self._database.read() as connection:
+            return people_of(connection, _without_delivery(edition, first - 1).where(schema.subscribers.c.id <= last))
 
     def already_sent(
         self,
@@ -277,27 +274,14 @@ class Editions:
 
         A subscriber with no picks is `cancelled` with the reason `nothing_for`, or queued where that is None.
         """
-        rows = []
-        for subscriber, selection, message_id in selected:
-            empty = not selection.picks and nothing_for is not None
-            rows.append(
-                {
-                    "edition_id": edition.id,
-                    "subscriber_id": subscriber.id,
-                    "address": subscriber.address,
-                    "status": DeliveryStatus.CANCELLED if empty else DeliveryStatus.QUEUED,
-                    "reply": nothing_for if empty else "",
-                    "settled_at": now if empty else None,
-                    "message_id": message_id,
-                    "picks": encode(selection.picks, tuple[Pick, ...]),
-                    "beside": encode(replace(selection, picks=())),
-                    "queued_at": now,
-                }
-            )
+        self.enqueue_rows(edition, rows_of(edition, selected, now, nothing_for))
+
+    def enqueue_rows(self, edition: Edition, rows: Sequence[Mapping[str, object]]) -> None:
+        """`enqueue` for what `rows_of` has made, here or in another process."""
         if rows:
             with self._database.write(alone=False) as connection:
                 if not _closed(connection, edition, held=True):  # another process may have been quicker
-                    connection.execute(insert(schema.deliveries).on_conflict_do_nothing(), rows)
+                    connection.execute(insert(schema.deliveries).on_conflict_do_nothing(), list(rows))
 
     def recipients_are_frozen(self, edition: Edition) -> bool:
         """Whether everybody who gets the edition has a delivery."""
@@ -348,6 +332,33 @@ class Editions:
             return tuple(map(delivery_of, connection.execute(query)))
 
 
+def rows_of(
+    edition: Edition,
+    selected: Sequence[tuple[Subscriber, Selection, str]],
+    now: datetime,
+    nothing_for: str | None,
+) -> list[dict[str, object]]:
+    """The deliveries of `Editions.enqueue` as they are kept."""
+    rows: list[dict[str, object]] = []
+    for subscriber, selection, message_id in selected:
+        empty = not selection.picks and nothing_for is not None
+        rows.append(
+            {
+                "edition_id": edition.id,
+                "subscriber_id": subscriber.id,
+                "address": subscriber.address,
+                "status": DeliveryStatus.CANCELLED if empty else DeliveryStatus.QUEUED,
+                "reply": nothing_for if empty else "",
+                "settled_at": now if empty else None,
+                "message_id": message_id,
+                "picks": encode(selection.picks, tuple[Pick, ...]),
+                "beside": encode(replace(selection, picks=())),
+                "queued_at": now,
+            }
+        )
+    return rows
+
+
 def delivery_of(row: sa.Row[Any]) -> Delivery:
     """A row of `deliveries` as a value."""
     return Delivery(
@@ -363,6 +374,22 @@ def delivery_of(row: sa.Row[Any]) -> Delivery:
         next_attempt_at=row.next_attempt_at,
         reply=row.reply,
         relay=row.relay,
+    )
+
+
+def _without_delivery(edition: Edition, after: int = 0) -> sa.Select[tuple[object, ...]]:
+    """The query for who is still to get a delivery of the edition, with an id above `after`."""
+    people, deliveries = schema.subscribers, schema.deliveries
+    has_delivery = (
+        sa.select(deliveries.c.id)
+        .where(deliveries.c.edition_id == edition.id, deliveries.c.subscriber_id == people.c.id)
+        .exists()
+    )
+    return (
+        reachable(edition.list_id)
+        .where(people.c.id > after, ~has_delivery)
+        .where(sa.or_(people.c.paused_until.is_(None), people.c.paused_until <= edition.due_on))
+        .order_by(people.c.id)
     )
 
 

@@ -1,0 +1,137 @@
+"""Ranks an edition in several processes: each runs shards of recipients, this one writes what they found, in order.
+
+Called by `app.py` for lists of `MANY` and more; below that, processes take longer to start than they save. Each process
+is new (spawned), opens the store for itself, makes one `ShardRunner` and only reads; the transactions are the same as
+those of `edition.enqueue_all`, one a shard and in the order of shards, so that a crash leaves the same behind, and the
+deliveries are the same however many processes there are. At most one shard a process waits to be written.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import multiprocessing
+import os
+import signal
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from itertools import islice
+from multiprocessing.connection import wait
+
+from digest.edition import ShardRunner, named_by_recipients, nothing_for
+from digest.errors import SendError
+from digest.meaning import CachedEmbed
+from digest.model import Edition, MailingList, Paper, PaperId, SubscriberId
+from digest.rank.embedding import Embed, Embedder
+from digest.store import Editions, Papers, Vectors, open_database
+from digest.store.editions import rows_of
+
+MANY = 2_000
+MOST = 8
+"""Processes; each holds the papers that the ranking compares with."""
+
+Rows = Sequence[Mapping[str, object]]
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """All that a process must be told of an edition; the rest it reads in the store."""
+
+    store_url: str
+    mailing_list: MailingList
+    edition: Edition
+    library: Mapping[PaperId, Paper]
+    named: tuple[PaperId, ...]
+    semantic: bool
+    now: datetime
+
+
+def usable() -> int:
+    """How many processes can compute at once."""
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(allowed, MOST)
+
+
+async def enqueue_all(
+    store_url: str,
+    mailing_list: MailingList,
+    edition: Edition,
+    papers: Papers,
+    editions: Editions,
+    library: Mapping[PaperId, Paper],
+    embed: Embed | None,
+    now: datetime,
+    stopped: Callable[[], bool],
+    processes: int,
+) -> None:
+    """`edition.enqueue_all` in so many processes. Raises SendError if one of them is ended from outside."""
+    shards = editions.shards(edition)
+    named = named_by_recipients(editions, edition)
+    if embed:  # once, and with its progress shown: the processes find the papers' vectors in the store
+        ShardRunner(mailing_list, edition, papers, editions, library, named, embed)
+    work = Work(store_url, mailing_list, edition, library, named, embed is not None, now)
+    size = max(1, min(processes, len(shards)))
+    pool = ProcessPoolExecutor(size, multiprocessing.get_context("spawn"), initializer=_begin, initargs=(work,))
+    waiting = iter(shards)
+    found: deque[Future[Rows]] = deque()
+
+    def submit(count: int) -> None:
+        found.extend(pool.submit(_run, *shard) for shard in islice(waiting, count))
+
+    try:
+        submit(size + 1)
+        while found and not stopped():
+            editions.enqueue_rows(edition, await asyncio.wrap_future(found.popleft()))
+            submit(1)
+    except BrokenProcessPool as error:
+        raise SendError(
+            f"{mailing_list.id}: a process that ranked has been ended, for want of memory perhaps; what it did not "
+            "queue is left: run the same command again to go on"
+        ) from error
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+    if not found:
+        editions.close_recipients(edition, now)
+
+
+_work: Work
+
+
+def _begin(work: Work) -> None:
+    """Makes a new process one of the pool's: it leaves signals to whoever started it, and ends with it."""
+    global _work  # noqa: PLW0603 - a pool's task has no other way to what it is part of
+    _work = work
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """A pool's processes wait for ever for work from one that was killed."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os._exit(1)
+
+
+@cache
+def _made() -> tuple[Editions, ShardRunner]:
+    """Made by the first task, whose errors are told, and not by `_begin`."""
+    database = open_database(_work.store_url)
+    papers, editions = Papers(database), Editions(database)
+    embed = CachedEmbed(Embedder().embed, Vectors(database, lambda: _work.now)) if _work.semantic else None
+    runner = ShardRunner(_work.mailing_list, _work.edition, papers, editions, _work.library, _work.named, embed)
+    gc.freeze()  # what an edition holds is no garbage: to look at it again and again took a tenth of the time
+    return editions, runner
+
+
+def _run(first: SubscriberId, last: SubscriberId) -> Rows:
+    editions, runner = _made()
+    selected = runner.run(editions.shard(_work.edition, first, last))
+    return rows_of(_work.edition, selected, _work.now, nothing_for(_work.mailing_list))

@@ -1,0 +1,157 @@
+"""An edition that is ranked in several processes is the same edition, and leaves no process behind."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import pytest
+import sqlalchemy as sa
+
+from digest import edition as life
+from digest import processes
+from digest.errors import SendError
+from digest.model import Delivery, Edition, Paper, PaperId, Profile, Subscriber, SubscriberId, Topic
+from digest.pull.dedupe import merge
+from digest.store import Database, Editions, Papers, Subscribers, open_database, schema
+from tests.factories import NOW, TODAY, mailing_list, report, subscriber
+
+LAB = mailing_list(min_relevance=0.0)
+READERS = 20
+
+
+class SmallShards(Editions):
+    """Shards of seven readers."""
+
+    def recipients(self, edition: Edition, shard: int = 7) -> Iterator[tuple[Subscriber, ...]]:
+        return super().recipients(edition, shard)
+
+    def shards(self, edition: Edition, shard: int = 7) -> list[tuple[SubscriberId, SubscriberId]]:
+        return super().shards(edition, shard)
+
+
+@dataclass
+class Frozen:
+    """A store with readers of three minds, and an edition for them."""
+
+    url: str
+    database: Database
+    edition: Edition
+
+    @property
+    def editions(self) -> SmallShards:
+        return SmallShards(self.database)
+
+    @property
+    def deliveries(self) -> tuple[Delivery, ...]:
+        return self.editions.deliveries(self.edition)
+
+    async def enqueue(self, count: int, stopped: Callable[[], bool] = lambda: False) -> None:
+        """Ranks in so many processes; with none, here."""
+        common = (LAB, self.edition, Papers(self.database), self.editions, dict[PaperId, Paper](), None, NOW, stopped)
+        await (processes.enqueue_all(self.url, *common, count) if count else life.enqueue_all(*common))
+
+
+@contextmanager
+def frozen(folder: Path) -> Iterator[Frozen]:
+    """In a new store."""
+    folder.mkdir(exist_ok=True)
+    url = f"sqlite:///{folder / 'digest.db'}"
+    database = open_database(url)
+    topics = [Topic(f"topic {n}", f"papers that generate number {n}") for n in range(3)]
+    people = [subscriber(n, profile=Profile((topics[n % 3],))) for n in range(READERS)]
+    Subscribers(database).synchronise(LAB.id, people)
+    yield Frozen(url, database, Editions(database).freeze(LAB.id, TODAY, NOW, [report(*range(12))], merge, ()))
+    database.close()
+
+
+def workers(of: psutil.Process) -> list[psutil.Process]:
+    """The processes of a pool."""
+    return [child for child in of.children() if "spawn_main" in " ".join(child.cmdline())]
+
+
+def test_any_number_of_processes_makes_the_same_deliveries(tmp_path: Path) -> None:
+    """With none, one and two beside this one: the same picks, Message-IDs and delivery ids, and nobody is left out."""
+    made = []
+    for count in (0, 1, 2):
+        with frozen(tmp_path / str(count)) as each:
+            asyncio.run(each.enqueue(count))
+            assert each.editions.recipients_are_frozen(each.edition)
+            made.append(each.deliveries)
+    assert len(made[0]) == READERS
+    assert made[1] == made[0]
+    assert made[2] == made[0]
+
+
+def test_a_stop_leaves_the_rest_for_the_next_run(tmp_path: Path) -> None:
+    """Whole shards are queued, the set stays open, and the next run makes it whole."""
+    with frozen(tmp_path) as each:
+        asyncio.run(each.enqueue(1, iter((False, True)).__next__))
+        assert len(each.deliveries) == 7
+        assert not each.editions.recipients_are_frozen(each.edition)
+        asyncio.run(each.enqueue(2))
+        assert [d.subscriber_id for d in each.deliveries] == list(range(1, READERS + 1))
+
+
+def test_what_goes_wrong_in_a_process_is_told(tmp_path: Path) -> None:
+    """Its error comes out here, nobody is enqueued and the set stays open."""
+    with frozen(tmp_path) as each:
+        with each.database.write() as connection:
+            connection.execute(sa.update(schema.edition_papers).values(candidate="{"))
+        with pytest.raises(ValueError, match="Expecting property name"):
+            asyncio.run(each.enqueue(1))
+        assert each.deliveries == ()
+        assert not each.editions.recipients_are_frozen(each.edition)
+
+
+def test_a_process_that_is_killed_says_what_to_do(tmp_path: Path) -> None:
+    """As the kernel does where memory is short: the command ends with advice, and can be run again."""
+
+    async def kill_one(each: Frozen) -> None:
+        earlier = workers(psutil.Process())
+        ranking = asyncio.create_task(each.enqueue(1))
+        while not (found := [worker for worker in workers(psutil.Process()) if worker not in earlier]):  # noqa: ASYNC110 - nobody tells of a process
+            await asyncio.sleep(0.001)
+        found[0].kill()
+        await ranking
+
+    with frozen(tmp_path) as each:
+        with pytest.raises(SendError, match="run the same command again"):
+            asyncio.run(kill_one(each))
+        asyncio.run(each.enqueue(0))
+        assert len(each.deliveries) == READERS
+
+
+WAITS = """
+import multiprocessing, time
+from concurrent.futures import ProcessPoolExecutor
+from digest import processes
+if __name__ == "__main__":
+    pool = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), initializer=processes._begin, initargs=(None,))
+    pool.submit(int).result()
+    print("ready", flush=True)
+    time.sleep(600)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="kills by SIGKILL")
+def test_no_process_outlives_the_one_that_started_it(tmp_path: Path) -> None:
+    """Killed without a chance to say goodbye, it takes its processes with it."""
+    script = tmp_path / "waits.py"
+    script.write_text(WAITS)
+    with subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE) as parent:
+        assert parent.stdout
+        assert parent.stdout.readline() == b"ready\n"
+        (worker,) = workers(psutil.Process(parent.pid))
+        parent.kill()
+    deadline = time.monotonic() + 60
+    while worker.is_running() and worker.status() != psutil.STATUS_ZOMBIE:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
