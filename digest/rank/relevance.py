@@ -154,20 +154,21 @@ class Relevance:
     def parts(self, evidence: Evidence, profile: int, rows: Sequence[int]) -> Parts:
         """What one profile's parts say of some candidates, in more digits than `score`."""
         asked = evidence.block.asked[profile]
-        topics = evidence.topics[list(asked.topics)][:, rows].astype(np.float64)
+        those = np.array(rows, np.int64)  # once: numpy would read the list anew for each array
+        topics = evidence.topics[list(asked.topics)][:, those].astype(np.float64)
         if len(topics) > 1:
             best = topics.argmax(axis=0)
             topics *= np.where(np.arange(len(topics))[:, np.newaxis] == best, 1.0, OTHER_TOPICS)
-        likeness = self._likeness.rows(asked.examples)[:, rows] * asked.weights[:, np.newaxis].astype(np.float64)
+        likeness = self._likeness.rows(asked.examples)[:, those] * asked.weights[:, np.newaxis].astype(np.float64)
         alike = likeness.sum(axis=0)
         examples = likeness * alike * THRESHOLD_EVIDENCE / EXAMPLE_LEVEL**2
         flags = np.zeros((2, self.size))
         for flag, (flagged, enough) in zip(flags, self._flagged(asked), strict=True):
             flag[flagged] = _evidence(enough)
-        authors, categories = flags[:, rows]
+        authors, categories = flags[:, those]
         total = topics.sum(axis=0) + examples.sum(axis=0) + authors + categories
         wanted = np.ones(len(rows)) if profile in evidence.block.neutral else -np.expm1(-total)
-        return Parts(topics, examples, authors, categories, self._push(asked)[:, rows], wanted)
+        return Parts(topics, examples, authors, categories, self._push(asked)[:, those], wanted)
 
     def _topic_evidence(self, block: Block) -> tuple[Floats32, Flags]:
         """Quadratic in the score, through relevance 0.2 at the level; and what fits well. Shapes (topics, size)."""
