@@ -73,20 +73,29 @@ def running_clock(now: str | None) -> Callable[[], datetime]:
     return lambda: datetime.now(UTC) + offset
 
 
-def loaded(config: list[Path] | None, verbose: bool) -> Installation:
-    """The lists of the config, after its warnings. Raises ConfigError."""
-    import logging
+def config_paths(config: list[Path] | None) -> list[Path]:
+    """The files and folders that `--config` names, or the default."""
+    return config or [Path(p) for p in os.environ.get("DIGEST_CONFIG", "config.toml").split(os.pathsep)]
 
-    from digest.console import complain
-    from digest.settings import load
+
+def set_up_logging(verbose: bool) -> None:
+    """The log goes to standard error: all of it with `-v`, else what is amiss."""
+    import logging
 
     logging.basicConfig(
         level=logging.DEBUG if verbose else logging.WARNING, format="%(name)s: %(message)s", stream=sys.stderr
     )
     for chatty in ("cssutils", "CSSUTILS", "premailer", "httpcore2", "asyncio"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
-    paths = config or [Path(p) for p in os.environ.get("DIGEST_CONFIG", "config.toml").split(os.pathsep)]
-    installation = load(paths)
+
+
+def loaded(config: list[Path] | None, verbose: bool) -> Installation:
+    """The lists of the config, after its warnings. Raises ConfigError."""
+    from digest.console import complain
+    from digest.settings import load
+
+    set_up_logging(verbose)
+    installation = load(config_paths(config))
     for each in installation.lists:
         for warning in each.warnings:
             complain(f"warning: {warning}")

@@ -118,3 +118,29 @@ class CountProgress:
                 self._bar.update(self._bar.task_ids[0], completed=count)
         elif count % 10_000 == 0:
             self._terminal.say(f"  {self._what} {count:,}")
+
+
+class StepProgress:
+    """A bar on a terminal that says what was done last; elsewhere nothing: the lines follow soon."""
+
+    def __init__(self, terminal: Terminal, what: str, total: int):
+        self._terminal, self._what, self._total = terminal, what, total
+        self._bar: RichProgress | None = None
+
+    def __enter__(self) -> StepProgress:
+        if self._terminal.is_interactive:
+            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+            self._bar = Progress(TextColumn("  {task.description}"), BarColumn(), MofNCompleteColumn(), transient=True)
+            self._bar.start()
+            self._bar.add_task(self._what, total=self._total)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar:
+            self._bar.stop()
+
+    def done(self, name: str) -> None:
+        """Tells of one thing that is done."""
+        if self._bar:
+            self._bar.update(self._bar.task_ids[0], advance=1, description=f"{self._what}: {name} done")

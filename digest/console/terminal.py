@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from digest.console.progress import CountProgress, EmbedProgress, SendProgress
+from digest.console.progress import CountProgress, EmbedProgress, SendProgress, StepProgress
 
 if TYPE_CHECKING:
     from rich.console import Console as RichConsole
@@ -86,6 +86,10 @@ class Terminal:
     def counting(self, what: str) -> CountProgress:
         """Shows how many of a number of things that nobody knows yet are done."""
         return CountProgress(self, what)
+
+    def steps(self, what: str, total: int) -> StepProgress:
+        """Shows how many of a known number of things are done."""
+        return StepProgress(self, what, total)
 
     def embedding(self) -> EmbedProgress:
         """Shows how the embedding of new texts comes along, if it takes a while."""

@@ -19,7 +19,7 @@ import socket
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Protocol
@@ -78,6 +78,8 @@ class Response:
     content_type: str = ""
     unchanged_since: datetime | None = None
     """The server said that nothing has changed since then (304), and the bytes are those of that time."""
+    served_at: datetime | None = None
+    """What the server's clock said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,7 +231,8 @@ class Fetcher:
             if answer.status_code == HTTPStatus.NOT_MODIFIED and remembered:
                 return Response(place, remembered.body, remembered.content_type, remembered.fetched_at)
             body = await self._read(place, answer)
-            found = Response(place, body, answer.headers.get("content-type", ""))
+            served_at = _served_at(answer.headers.get("date", ""), answer.headers.get("age", ""))
+            found = Response(place, body, answer.headers.get("content-type", ""), served_at=served_at)
             if request.may_be_remembered:
                 await self._remember(found, answer)
             return found
@@ -374,6 +377,14 @@ def _retry_after(value: str) -> float | None:
         return float(value.strip()[:9])
     with contextlib.suppress(ValueError, TypeError):
         return max(0.0, (parsedate_to_datetime(value).astimezone(UTC) - datetime.now(UTC)).total_seconds())
+    return None
+
+
+def _served_at(date: str, age: str) -> datetime | None:
+    """Read the server's time; a copy's Date is that of its origin, `age` seconds ago (RFC 9111 section 5.1)."""
+    with contextlib.suppress(ValueError, TypeError):
+        served = parsedate_to_datetime(date).astimezone(UTC)
+        return served + timedelta(seconds=int(age[:9])) if age.isdecimal() else served
     return None
 
 

@@ -28,8 +28,8 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
 from digest.errors import ConfigError
 
@@ -97,6 +97,14 @@ def usable(key: object) -> PrivateKey:
         bounds = f"it must have {RSA_BITS[0]} to {RSA_BITS[-1]}"
         raise ConfigError(f"is an RSA key of {key.key_size} bits: {bounds}, or receivers ignore it; {_ADVICE}")
     return key
+
+
+def published(key: PrivateKey) -> bytes:
+    """The public half as the DNS has it in `p=`, before base64 (RFC 6376 section 3.6.1, RFC 8463 section 4)."""
+    public = key.public_key()
+    if isinstance(public, RSAPublicKey):
+        return public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return public.public_bytes(Encoding.Raw, PublicFormat.Raw)
 
 
 def sign(keys: Sequence[DkimKey], head: bytes, body: bytes) -> bytes:

@@ -12,17 +12,19 @@ after a reply that is followed by more than was asked for; here that ends it.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ipaddress
 import re
 import socket
 import ssl
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import NamedTuple
 
 import aiosmtplib
 
 from digest.errors import SendError
-from digest.hosts import is_loopback
+from digest.hosts import is_loopback, no_connection
 from digest.model import Relay, Security
 from digest.send.outcome import Failure, Stage
 from digest.send.wire import Wire
@@ -38,6 +40,9 @@ class Opened(NamedTuple):
     wire: Wire
     extensions: Mapping[str, str]
     """What the relay said to the last EHLO: keyword, in lower case, to parameters."""
+    greeting: str = ""
+    certificate_until: datetime | None = None
+    """When the relay's certificate ends; None without TLS."""
 
 
 class OpeningError(Exception):
@@ -66,7 +71,7 @@ async def open_connection(relay: Relay, tls: ssl.SSLContext | None, patience: fl
         return await opening.run()
     except (aiosmtplib.SMTPException, OSError) as error:
         opening.abandon()
-        raise _diagnosis(opening.stage, error) from error
+        raise _diagnosis(relay, opening.stage, error) from error
     except BaseException:
         opening.abandon()
         raise
@@ -89,7 +94,7 @@ class _Opening:
         )
 
     async def run(self) -> Opened:
-        await self._client.connect()
+        greeting = await self._client.connect()
         name = await _own_name(self._client.get_transport_info("sockname")[0])
         await self._greet(name)
         if self._relay.security is Security.STARTTLS:
@@ -102,7 +107,8 @@ class _Opening:
             self._expect_silence()
         if not isinstance(self._client.transport, asyncio.Transport):
             raise aiosmtplib.SMTPServerDisconnected("Connection lost")
-        return Opened(Wire(self._client.transport), self._client.esmtp_extensions)
+        until = certificate_end(self._client.get_transport_info("ssl_object"))
+        return Opened(Wire(self._client.transport), self._client.esmtp_extensions, greeting.message, until)
 
     def abandon(self) -> None:
         """Drops the connection at once."""
@@ -160,6 +166,15 @@ class _Opening:
         return OpeningError(self.stage, text=reason, failure=failure)
 
 
+def certificate_end(connection: ssl.SSLObject | ssl.SSLSocket | None) -> datetime | None:
+    """Until when the other side's certificate is valid; None without TLS."""
+    certificate = connection.getpeercert() if connection else None
+    if certificate and isinstance(end := certificate.get("notAfter"), str):
+        with contextlib.suppress(ValueError):
+            return datetime.fromtimestamp(ssl.cert_time_to_seconds(end), UTC)
+    return None
+
+
 async def _own_name(own_ip: str) -> str:
     """What we call ourselves at EHLO: this host's full name, else its address as a literal (RFC 5321 section 4.1.3)."""
     address = ipaddress.ip_address(own_ip.partition("%")[0])
@@ -170,7 +185,7 @@ async def _own_name(own_ip: str) -> str:
     return name if _HOST_NAME.fullmatch(name) else literal
 
 
-def _diagnosis(stage: Stage, error: Exception) -> OpeningError:  # noqa: PLR0911 - one line for each kind of exception
+def _diagnosis(relay: Relay, stage: Stage, error: Exception) -> OpeningError:  # noqa: PLR0911 - one line for each kind of exception
     """What an exception of the library's or the system's during `stage` says about how the opening ended."""
     if isinstance(error, aiosmtplib.SMTPResponseException):
         if isinstance(error, aiosmtplib.SMTPConnectResponseError):
@@ -187,5 +202,6 @@ def _diagnosis(stage: Stage, error: Exception) -> OpeningError:  # noqa: PLR0911
     if isinstance(cause, aiosmtplib.SMTPServerDisconnected):
         return OpeningError(Stage.BANNER if stage is Stage.CONNECT else stage, failure=Failure.LOST)
     if stage is Stage.CONNECT:
-        return OpeningError(stage, text=str(error), failure=Failure.UNREACHABLE)
+        reason = no_connection(relay.host, relay.port, cause, "[smtp]")
+        return OpeningError(stage, text=reason, failure=Failure.UNREACHABLE)
     return OpeningError(stage, failure=Failure.LOST)

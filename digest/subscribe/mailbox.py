@@ -23,7 +23,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from digest.errors import MailboxError
-from digest.hosts import is_loopback
+from digest.hosts import is_loopback, no_connection
 from digest.model import Inbox, Position, Security
 
 T = TypeVar("T")
@@ -93,6 +93,23 @@ class Mailbox:
                 yield Position(self._uid_validity, batch[-1]), self._fetch(batch)
             yield Position(self._uid_validity, end), ()
 
+    @property
+    def greeting(self) -> str:
+        """The server's first line."""
+        return self._client.welcome.decode("ascii", "replace")
+
+    @property
+    def connection(self) -> ssl.SSLSocket | None:
+        """What it is spoken over with TLS; None without."""
+        connection = self._client.socket()
+        return connection if isinstance(connection, ssl.SSLSocket) else None
+
+    @property
+    def tells_at_once(self) -> bool:
+        """Whether the server offers IDLE."""
+        with self._explained():
+            return b"IDLE" in b" ".join(_ok(self._client.capability())).upper().split()
+
     def mark(self, uids: Sequence[int]) -> None:
         r"""Marks messages as seen. They stay where they are: `\Seen` is the one mark that every server keeps."""
         if uids:
@@ -106,7 +123,7 @@ class Mailbox:
         """
         client = self._client
         with self._explained():
-            if b"IDLE" not in b" ".join(_ok(client.capability())).upper().split():
+            if not self.tells_at_once:
                 return False
             client.send(_IDLE)
             client.socket().settimeout(seconds)
@@ -179,8 +196,8 @@ class Mailbox:
         except ssl.SSLError as error:
             raise MailboxError(f"{self._inbox.name}: TLS failed: {error}") from error
         except (ConnectionRefusedError, socket.gaierror) as error:
-            advice = "nothing answers there: see `host`, `port` and `security` of [mailbox]"
-            raise MailboxError(f"{self._inbox.name}: {error.strerror}; {advice}") from error
+            reason = no_connection(self._inbox.host, self._inbox.port, error, "[mailbox]")
+            raise MailboxError(f"{self._inbox.name}: {reason}") from error
         except (imaplib.IMAP4.error, OSError) as error:
             raise MailboxError(f"{self._inbox.name}: {_words(error)}") from error
 

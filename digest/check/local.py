@@ -1,0 +1,196 @@
+"""How this machine is for a list: templates, database, disk, secret files, links, clock, time zones.
+
+Adapters that look and change nothing; what they find is decided beside them. `doctor.py` calls each in a thread.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from zoneinfo import TZPATH, ZoneInfo
+
+from digest.check.findings import Finding, failed, ok, warning
+from digest.check.speaking import Told
+from digest.model import (
+    Address,
+    Candidate,
+    Delivery,
+    DeliveryId,
+    DeliveryStatus,
+    Edition,
+    EditionId,
+    Paper,
+    PaperId,
+    Pick,
+    Selection,
+    Subscriber,
+    SubscriberId,
+)
+from digest.settings import ListConfig
+from digest.settings.named import Holds, is_public, named_files
+from digest.store.inspection import Inspection, file_of, inspect
+
+LITTLE, TOO_LITTLE = 1_000_000_000, 50_000_000
+"""Free bytes under which a disk is told of, and under which nothing should be begun."""
+SLOW, WRONG = timedelta(minutes=1), timedelta(minutes=10)
+"""How far a clock may be off before it is told of; before mail looks forged and certificates seem to have ended."""
+OLD_ZONES = 2
+"""Years after which rules of time zones are likely to be out of date."""
+
+
+def templates(config: ListConfig, now: datetime) -> list[Finding]:
+    """Renders and composes an invented paper's email in every language of the list. Raises TemplateError."""
+    from digest.render import EditionRenderer
+    from digest.render.language import language_of
+
+    mailing_list = config.mailing_list
+    paper = Paper(
+        PaperId("arxiv:2606.00001"), "A paper of nobody's", "It says nothing.", ("N. N.",), 1, ("cs.CV",), "cs.CV"
+    )
+    edition = Edition(EditionId(0), mailing_list.id, 1, now.date(), None, now)
+    selection = Selection((Pick(paper.id, 0.5, 0.5, 0.0, ()),))
+    tags = dict.fromkeys((mailing_list.language, *(s.language for s in config.subscribers if s.language)))
+    renderer = EditionRenderer(mailing_list, edition, {paper.id: Candidate(paper, ())}, (), languages=tags)
+    for tag in tags:
+        reader = Subscriber(SubscriberId(0), Address("reader@example.org"), language=tag)
+        for chosen in (selection, Selection()):
+            delivery = Delivery(
+                DeliveryId(0),
+                edition.id,
+                reader.id,
+                reader.address,
+                DeliveryStatus.QUEUED,
+                "<check@example.org>",
+                chosen,
+            )
+            renderer.render(reader, chosen)
+            renderer.compose(reader, delivery)
+    own = f", with your own of {mailing_list.templates}" if mailing_list.templates else ""
+    names = ", ".join(dict.fromkeys(language_of(tag).tag for tag in tags))
+    return [ok("templates", f"{mailing_list.theme} renders in {names}{own}")]
+
+
+def database(config: ListConfig) -> list[Finding]:
+    """Looks at the store's file, and at the room on its disk and on that of the Maildir."""
+    return [of_database(inspect(config.store_url)), *disks(config)]
+
+
+def of_database(found: Inspection) -> Finding:  # noqa: PLR0911 - one for each state
+    """What an inspection means. Pure, but for who may write where."""
+    subject = f"database {found.path.name}"
+    folder = found.path.parent
+    if not found.exists:
+        if not folder.is_dir():
+            todo = f"create it (`digest check --fix` does), or change `url` of [store]: {found.path}"
+            return failed(subject, f"there is no folder {folder}", todo)
+        if not os.access(folder, os.W_OK):
+            return failed(subject, f"this user may not write to {folder}", "change its owner, or `url` of [store]")
+        return ok(subject, "not there yet: the first command that keeps something makes it")
+    if found.foreign:
+        return failed(subject, "is another program's", "move it away, or change `url` of [store]")
+    if "readonly" in found.fault or "unable to open" in found.fault:
+        return failed(subject, f"this user may not write to it: {found.fault}", f"change the owner of {found.path}")
+    if found.fault:
+        return failed(subject, found.fault, "restore it from a backup")
+    if not os.access(folder, os.W_OK):
+        return failed(subject, f"this user may not write to {folder}, as SQLite must", "change the folder's owner")
+    if found.version > found.newest:
+        says = f"was written by a newer digest (schema {found.version}, this one knows {found.newest})"
+        return failed(subject, says, "`pip install --upgrade papers-digest`, or restore the backup made before")
+    size = f"{found.size / 1_000_000:,.1f} MB"
+    if found.version < found.newest:
+        says = f"schema {found.version} of {found.newest}, {size}"
+        return warning(subject, says, "back it up; the next command migrates it, or `digest check --fix` now")
+    busy = ", another process is writing" if found.in_use else ""
+    return ok(subject, f"whole, schema {found.version}, {size}{busy}")
+
+
+def disks(config: ListConfig) -> list[Finding]:
+    """The room on each disk that is written to."""
+    folders = [file_of(config.store_url).parent, *([] if config.relays else [config.outbox.parent])]
+    found: dict[int, tuple[Path, int]] = {}
+    for folder in folders:
+        if folder.is_dir():
+            found.setdefault(folder.stat().st_dev, (folder, shutil.disk_usage(folder).free))
+    return [of_disk(folder, free) for folder, free in found.values()]
+
+
+def of_disk(folder: Path, free: int) -> Finding:
+    """Whether there is room."""
+    subject, says = "disk", f"{free / 1_000_000_000:,.1f} GB free at {folder}"
+    if free < TOO_LITTLE:
+        return failed(subject, says, "free some space: a send stops when the disk is full")
+    return warning(subject, says, "free some space") if free < LITTLE else ok(subject, says)
+
+
+def secrets(path: Path, environ: Mapping[str, str]) -> list[Finding]:
+    """Who may read the files that hold secrets. Raises ConfigError: no TOML."""
+    held = [n for n in named_files(path, environ) if n.holds not in (Holds.TEMPLATES, Holds.DATABASE)]
+    public = [n for n in held if is_public(n.path)]
+    found = [
+        warning(
+            f"secret file {n.path.name}",
+            f"everybody on this machine may read it ({n.holds.value}, {n.key})",
+            f"`chmod o= {n.path}`, or `digest check --fix`",
+        )
+        for n in public
+    ]
+    if held and not public:
+        found.append(ok("secret files", f"{len(held)}, none readable by everybody"))
+    return found
+
+
+def time_zone(config: ListConfig, now: datetime) -> list[Finding]:
+    """Whether the zone's rules are there, and of when they are."""
+    name = config.mailing_list.timezone
+    here = now.astimezone(ZoneInfo(name))
+    return [of_zones(name, f"{here:%H:%M %Z}", zone_data(), now.date())]
+
+
+def of_zones(name: str, here: str, data: tuple[str, int] | None, today: date) -> Finding:
+    """What the age of the rules means; `data` is their version and its year. Pure."""
+    subject, says = "time zone", f"{name}: it is {here} there"
+    if data is None:
+        return ok(subject, says)
+    version, year = data
+    says += f", by rules of {version}"
+    if today.year - year > OLD_ZONES:
+        return warning(subject, says, "bring them up to date: `pip install --upgrade tzdata`, or the system's package")
+    return ok(subject, says)
+
+
+def zone_data() -> tuple[str, int] | None:
+    """The version of the rules that count, and its year: the system's if it has any, else the package's."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    for folder in map(Path, TZPATH):
+        try:
+            with (folder / "tzdata.zi").open(encoding="ascii", errors="replace") as file:
+                found = file.readline().removeprefix("# version ").strip()
+        except OSError:
+            if (folder / "UTC").exists():
+                return None  # its rules count, and it does not say of when they are
+            continue
+        return (found, int(found[:4])) if found[:4].isdigit() else None
+    try:
+        found = version("tzdata")
+    except PackageNotFoundError:
+        return None
+    return found, int(found.partition(".")[0])
+
+
+def clock(told: Sequence[Told]) -> Finding:
+    """Whether our clock is right by those of others; one that agrees is enough, as theirs may be wrong. Pure."""
+    if not told:
+        return ok("clock", f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC; no server told its own, so it is not compared")
+    nearest = min(told, key=lambda t: abs(t.ours - t.time))
+    off = nearest.ours - nearest.time
+    if abs(off) <= SLOW:
+        return ok("clock", f"agrees with {nearest.by}")
+    way = "fast" if off > timedelta() else "slow"
+    says = f"{timedelta(seconds=round(abs(off).total_seconds()))} {way} by {nearest.by}"
+    todo = "set it, and let NTP keep it (`timedatectl set-ntp true`): editions and mail are dated by it"
+    return failed("clock", says, todo) if abs(off) > WRONG else warning("clock", says, todo)
