@@ -31,7 +31,21 @@ from tests.lists import DAY_ONE, DAY_TWO, FEEDS, write_list
 from tests.servers.smtp import CollectingServer, rejects_rcpt_550
 
 COMMANDS = (
-    *("init", "pull", "rank", "preview", "send", "status", "deliveries", "retry", "resolve", "run", "web", "mailbox"),
+    *(
+        "init",
+        "check",
+        "pull",
+        "rank",
+        "preview",
+        "send",
+        "status",
+        "deliveries",
+        "retry",
+        "resolve",
+        "run",
+        "web",
+        "mailbox",
+    ),
     *("pause", "resume", "suppressions", "subscribers", "feeds", "demo"),
 )
 
@@ -410,9 +424,9 @@ def test_the_config_may_come_from_the_environment(config: Path) -> None:
 
 def test_init_then_preview_needs_no_edit(tmp_path: Path) -> None:
     """`digest init` writes a file that the next commands take."""
-    assert run("init", cwd=tmp_path).returncode == 0
+    assert run("init", "--email", "ada@example.org", cwd=tmp_path).returncode == 0
     assert run("status", cwd=tmp_path).returncode == 0
-    assert run("init", cwd=tmp_path).returncode == 2
+    assert run("init", "--email", "ada@example.org", cwd=tmp_path).returncode == 2
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")

@@ -19,9 +19,9 @@ from digest.cli.common import JsonOption, cli, terminal_for
 from digest.errors import DigestError
 
 # Each adds its commands to `cli`, which shows them in this order.
-from digest.cli import editions, checking, deliveries, running, people, migrating  # isort: skip
+from digest.cli import starting, checking, editions, deliveries, running, people, migrating  # isort: skip
 
-__all__ = ["checking", "cli", "deliveries", "editions", "main", "migrating", "people", "running"]
+__all__ = ["checking", "cli", "deliveries", "editions", "main", "migrating", "people", "running", "starting"]
 
 
 def main() -> None:

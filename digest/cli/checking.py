@@ -44,7 +44,7 @@ def check(
     json: JsonOption = False,
     verbose: VerboseOption = False,
 ) -> None:
-    """Look at everything that must be right before an email arrives.
+    """Look at everything that an email depends on.
 
     Config, templates, every source, relays, mailbox, DNS (SPF, DKIM, DMARC, MX, PTR), links, database, disk, clock: a
     line each, ok or what to do. Sends nothing. Exits with 1 if anything has failed; warnings are none.

@@ -1,4 +1,4 @@
-"""`digest init`, `pull`, `rank`, `preview`, `send` and `status`: an edition, by hand."""
+"""`digest pull`, `rank`, `preview`, `send` and `status`: an edition, by hand."""
 
 from __future__ import annotations
 
@@ -30,25 +30,6 @@ from digest.cli.common import (
     loaded,
     terminal_for,
 )
-
-
-@cli.command(epilog="Example: digest init lists/video-lab.toml --email ada@example.org --categories cs.CV,cs.LG")
-def init(
-    path: Annotated[Path, typer.Argument(help="The file to write.")] = Path("config.toml"),
-    name: Annotated[str, typer.Option(help="The list's name, as readers see it.")] = "My Papers",
-    email: Annotated[
-        str, typer.Option(help="The first subscriber, and the sender until you change it.")
-    ] = "me@example.org",
-    categories: Annotated[str, typer.Option(help="arXiv categories, with commas.")] = "cs.CV,cs.LG",
-    topic: Annotated[str, typer.Option(help="What you are looking for, in your own words.")] = (
-        "diffusion and autoregressive models that generate or edit video"
-    ),
-) -> None:
-    """Write a commented config for a new list."""
-    from digest.starter import write_starter
-
-    write_starter(path, name=name, email=email, categories=categories.split(","), topic=topic)
-    typer.echo(f"{path} written. Next: open it, then `digest preview --config {path} --open`.")
 
 
 @cli.command(epilog="Example: digest pull --config lists/ --json")
