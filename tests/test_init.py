@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
+import subprocess
 import sys
 import time
 from collections.abc import Sequence
@@ -23,6 +25,7 @@ from tests.servers.dns import DnsServer, txt
 from tests.servers.smtp import CollectingServer
 from tests.test_cli import run
 
+CTRL_C = "^C"
 RECORDED = json.dumps(
     [
         {"kind": "arxiv", "categories": ["cs.CV"], "url": (FEEDS / "arxiv").as_uri()},
@@ -151,7 +154,7 @@ def test_on_a_terminal_it_asks_six_questions(tmp_path: Path) -> None:
 def test_a_flag_is_no_question_and_ctrl_c_leaves_nothing(tmp_path: Path) -> None:
     """What is said already is not asked; who breaks off finds no file."""
     flags = ["init", "--email", "ada@example.org", "--name", "Lab", "--from", "lab@example.org"]
-    said = converse(tmp_path, flags, [("Which arXiv categories?", "\x03")])
+    said = converse(tmp_path, flags, [("Which arXiv categories?", CTRL_C)])
     assert "called" not in said
     assert "Traceback" not in said
     assert list(tmp_path.iterdir()) == []
@@ -161,11 +164,13 @@ def converse(folder: Path, arguments: Sequence[str], talk: Sequence[tuple[str, s
     """`digest …` on a terminal: what is waited for, and what is typed then. Returns all that was shown."""
     import pty
 
-    child, terminal = pty.fork()
-    if child == 0:
-        os.chdir(folder)
-        environment = {k: v for k, v in os.environ.items() if not k.startswith("DIGEST_")} | {"COLUMNS": "200"}
-        os.execve(sys.executable, [sys.executable, "-m", "digest", *arguments], environment)
+    terminal, its = pty.openpty()
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("DIGEST_")} | {"COLUMNS": "200"}
+    command = [sys.executable, "-m", "digest", *arguments]
+    child = subprocess.Popen(
+        command, cwd=folder, env=environment, stdin=its, stdout=its, stderr=its, start_new_session=True
+    )
+    os.close(its)
     shown, seen = "", 0
     deadline = time.monotonic() + 60
     try:
@@ -175,7 +180,10 @@ def converse(folder: Path, arguments: Sequence[str], talk: Sequence[tuple[str, s
                 shown += os.read(terminal, 4096).decode()
             seen = shown.index(wanted, seen) + len(wanted)
             time.sleep(0.1)  # until the prompt reads: what is typed before would be shown
-            os.write(terminal, (typed if typed == "\x03" else f"{typed}\n").encode())
+            if typed == CTRL_C:
+                child.send_signal(signal.SIGINT)
+            else:
+                os.write(terminal, f"{typed}\n".encode())
         while True:
             try:
                 data = os.read(terminal, 4096)
@@ -186,7 +194,7 @@ def converse(folder: Path, arguments: Sequence[str], talk: Sequence[tuple[str, s
             shown += data.decode()
     finally:
         os.close(terminal)
-        os.waitpid(child, 0)
+        child.wait(timeout=60)
     return shown
 
 

@@ -15,8 +15,7 @@ from typing import Annotated
 import typer
 
 from digest import __version__
-from digest.cli.common import JsonOption, cli, terminal_for
-from digest.errors import DigestError
+from digest.cli.common import JsonOption, VerboseOption, cli, set_up_logging, tell, terminal_for
 
 # Each adds its commands to `cli`, which shows them in this order.
 from digest.cli import starting, checking, editions, deliveries, running, people, migrating  # isort: skip
@@ -25,15 +24,14 @@ __all__ = ["checking", "cli", "deliveries", "editions", "main", "migrating", "pe
 
 
 def main() -> None:
-    """Runs the command line; every foreseeable error is a line or two on standard error, never a traceback."""
+    """Runs the command line; every error is a line or two on standard error, a traceback only with `-v`."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal that lacks a letter must not break off a send
     try:
         cli()
-    except DigestError as error:
-        sys.stderr.write(f"{error}\n")
-        sys.exit(error.exit_code)
+    except Exception as error:
+        sys.exit(tell(error))
 
 
 def _version(wanted: bool) -> None:
@@ -56,11 +54,14 @@ def demo(
     out: Annotated[Path, typer.Option(help="The demo's folder: its config, database and inbox.")] = Path("digest-demo"),
     restart: Annotated[bool, typer.Option("--restart", help="Forget the days that were sent.")] = False,
     json: JsonOption = False,
+    verbose: VerboseOption = False,
 ) -> None:
     """Show the whole way on invented papers, with no network.
 
     It starts an SMTP server of its own and sends two days' editions to four readers, one day a run.
     """
     from digest.demo.run import run_demo
+
+    set_up_logging(verbose)
 
     raise typer.Exit(run_demo(out, restart=restart, terminal=terminal_for(json)))

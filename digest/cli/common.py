@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from digest.cli import completing
 from digest.errors import ConfigError, DigestError
 
 if TYPE_CHECKING:
@@ -47,9 +48,18 @@ NowOption = Annotated[
     str | None, typer.Option("--now", metavar="ISO-8601", help="Act as if this were the time, e.g. 2026-06-09T07:00Z.")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, one object a line.")]
-VerboseOption = Annotated[bool, typer.Option("--verbose", "-v", help="Tell how, not only what.")]
+VerboseOption = Annotated[
+    bool, typer.Option("--verbose", "-v", help="Tell how, not only what: the log, and where an error arose.")
+]
 ToOption = Annotated[
-    list[str] | None, typer.Option("--to", metavar="EMAIL", help="Only this subscriber; may be repeated.")
+    list[str] | None,
+    typer.Option(
+        "--to", metavar="EMAIL", help="Only this subscriber; may be repeated.", autocompletion=completing.addresses
+    ),
+]
+ListArgument = Annotated[
+    str | None,
+    typer.Argument(metavar="[LIST]", help="Only the list with this id.", autocompletion=completing.list_ids),
 ]
 
 
@@ -82,6 +92,8 @@ def set_up_logging(verbose: bool) -> None:
     """The log goes to standard error: all of it with `-v`, else what is amiss."""
     import logging
 
+    logging.getLogger("digest").setLevel(logging.DEBUG if verbose else logging.NOTSET)
+
     logging.basicConfig(
         level=logging.DEBUG if verbose else logging.WARNING, format="%(name)s: %(message)s", stream=sys.stderr
     )
@@ -100,6 +112,25 @@ def loaded(config: list[Path] | None, verbose: bool) -> Installation:
         for warning in each.warnings:
             complain(f"warning: {warning}")
     return installation
+
+
+def tell(error: Exception) -> int:
+    """Says on standard error what went wrong, with `-v` also how; the exit code. The unforeseen is a bug of ours."""
+    import logging
+    import traceback
+
+    from digest.console import complain, explained
+
+    verbose = logging.getLogger("digest").isEnabledFor(logging.DEBUG)
+    if verbose:
+        complain("".join(traceback.format_exception(error)))
+    if isinstance(error, DigestError):
+        complain(explained(error))
+        return error.exit_code
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    next_ = "report it with what is above" if verbose else "`-v` tells more: report it with that"
+    complain(f"a bug in digest, {type(error).__name__} at {Path(last.filename).name}:{last.lineno}: {error}; {next_}")
+    return PARTLY
 
 
 def terminal_for(as_json: bool) -> Terminal:
@@ -148,15 +179,14 @@ def one_list(installation: Installation, only: str | None) -> ListConfig:
 
 def do_all(works: Iterable[Callable[[], int]]) -> None:
     """Does every work; one's failure never keeps the others from theirs. Exits with the worst of their codes."""
-    from digest.console import complain, explained
-
     codes = []
     for work in works:
         try:
             codes.append(work())
-        except DigestError as error:
-            complain(explained(error))
-            codes.append(error.exit_code)
+        except (typer.Exit, typer.Abort):
+            raise
+        except Exception as error:
+            codes.append(tell(error))
     worst = next((code for code in (USAGE, PARTLY, NOTHING) if code in codes), DONE)
     raise typer.Exit(worst)
 

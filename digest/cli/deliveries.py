@@ -12,9 +12,11 @@ from digest.model import DeliveryStatus
 if TYPE_CHECKING:
     from digest.app import App
 
+from digest.cli import completing
 from digest.cli.common import (
     ConfigOption,
     JsonOption,
+    ListArgument,
     NowOption,
     ToOption,
     VerboseOption,
@@ -28,7 +30,12 @@ from digest.cli.common import (
 )
 
 EditionArgument = Annotated[
-    str | None, typer.Argument(metavar="EDITION", help="Its number, or its day as in 2026-06-09; else the newest.")
+    str | None,
+    typer.Argument(
+        metavar="EDITION",
+        help="Its number, or its day as in 2026-06-09; else the newest.",
+        autocompletion=completing.editions,
+    ),
 ]
 
 
@@ -106,7 +113,7 @@ def resolve(
 
 @cli.command(epilog="Example: digest pause video-lab --reason 'the papers of today are wrong'")
 def pause(
-    list_id: Annotated[str | None, typer.Argument(metavar="[LIST]", help="Only the list with this id.")] = None,
+    list_id: ListArgument = None,
     reason: Annotated[str, typer.Option(help="Why; `digest status` shows it.")] = "",
     config: ConfigOption = None,
     now: NowOption = None,
@@ -131,7 +138,7 @@ def pause(
 
 @cli.command(epilog="Example: digest resume video-lab && digest send video-lab")
 def resume(
-    list_id: Annotated[str | None, typer.Argument(metavar="[LIST]", help="Only the list with this id.")] = None,
+    list_id: ListArgument = None,
     config: ConfigOption = None,
     json: JsonOption = False,
     verbose: VerboseOption = False,

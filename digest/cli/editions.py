@@ -20,6 +20,7 @@ from digest.cli.common import (
     PARTLY,
     ConfigOption,
     JsonOption,
+    ListArgument,
     NowOption,
     ToOption,
     VerboseOption,
@@ -28,6 +29,7 @@ from digest.cli.common import (
     each_list,
     heading,
     loaded,
+    set_up_logging,
     terminal_for,
 )
 
@@ -71,6 +73,7 @@ def rank(
     from digest.console import complain_of_sources, ranked_by, show_ranking
     from digest.results import Progress
 
+    set_up_logging(verbose)
     if papers or profiles:
         _rank_files(papers, profiles, top, json, now, no_semantic)
     terminal = terminal_for(json)
@@ -158,7 +161,7 @@ def preview(
 
 @cli.command(epilog="Example: digest send video-lab --test me@example.org")
 def send(
-    list_id: Annotated[str | None, typer.Argument(metavar="[LIST]", help="Only the list with this id.")] = None,
+    list_id: ListArgument = None,
     config: ConfigOption = None,
     to: ToOption = None,
     dry_run: Annotated[

@@ -17,11 +17,13 @@ from digest.model import Frequency
 if TYPE_CHECKING:
     from digest.subscribe.importing import SubscriberRow
 
+from digest.cli import completing
 from digest.cli.common import (
     ConfigOption,
     JsonOption,
     NowOption,
     ToOption,
+    VerboseOption,
     addresses_of,
     chosen_lists,
     cli,
@@ -29,6 +31,7 @@ from digest.cli.common import (
     do_all,
     loaded,
     one_list,
+    set_up_logging,
     terminal_for,
 )
 
@@ -39,15 +42,18 @@ suppressions = typer.Typer(
     epilog="Example: digest suppressions list --json",
 )
 cli.add_typer(suppressions, name="suppressions")
-AddressesArgument = Annotated[list[str], typer.Argument(metavar="EMAIL...", help="One address or several.")]
+AddressesArgument = Annotated[
+    list[str],
+    typer.Argument(metavar="EMAIL...", help="One address or several.", autocompletion=completing.addresses),
+]
 
 
 @suppressions.command("list", epilog="Example: digest suppressions list --json")
-def suppressions_list(config: ConfigOption = None, json: JsonOption = False) -> None:
+def suppressions_list(config: ConfigOption = None, json: JsonOption = False, verbose: VerboseOption = False) -> None:
     """Show every suppressed address, since when, and why."""
     from digest.receiving import list_suppressions
 
-    raise typer.Exit(list_suppressions(terminal_for(json), loaded(config, verbose=False)))
+    raise typer.Exit(list_suppressions(terminal_for(json), loaded(config, verbose)))
 
 
 @suppressions.command("add", epilog="Example: digest suppressions add ada@example.org --reason 'asked by telephone'")
@@ -57,23 +63,26 @@ def suppressions_add(
     config: ConfigOption = None,
     now: NowOption = None,
     json: JsonOption = False,
+    verbose: VerboseOption = False,
 ) -> None:
     """Send to these addresses no more, from any list."""
     from digest.receiving import suppress
 
-    installation = loaded(config, verbose=False)
+    installation = loaded(config, verbose)
     raise typer.Exit(suppress(terminal_for(json), installation, addresses_of(email), reason, clock_at(now)()))
 
 
 @suppressions.command("remove", epilog="Example: digest suppressions remove ada@example.org")
-def suppressions_remove(email: AddressesArgument, config: ConfigOption = None, json: JsonOption = False) -> None:
+def suppressions_remove(
+    email: AddressesArgument, config: ConfigOption = None, json: JsonOption = False, verbose: VerboseOption = False
+) -> None:
     """Send to these addresses again.
 
     Lists that they have left stay left. Bounces of the past still count until a message has arrived.
     """
     from digest.receiving import release
 
-    raise typer.Exit(release(terminal_for(json), loaded(config, verbose=False), addresses_of(email)))
+    raise typer.Exit(release(terminal_for(json), loaded(config, verbose), addresses_of(email)))
 
 
 subscribers = typer.Typer(
@@ -83,7 +92,10 @@ subscribers = typer.Typer(
     epilog="Example: digest subscribers import members.csv --dry-run",
 )
 cli.add_typer(subscribers, name="subscribers")
-ListOption = Annotated[str | None, typer.Option("--list", metavar="LIST", help="Only the list with this id.")]
+ListOption = Annotated[
+    str | None,
+    typer.Option("--list", metavar="LIST", help="Only the list with this id.", autocompletion=completing.list_ids),
+]
 _MANY = "with commas between them"
 
 
@@ -94,6 +106,7 @@ def subscribers_list(
     config: ConfigOption = None,
     now: NowOption = None,
     json: JsonOption = False,
+    verbose: VerboseOption = False,
 ) -> None:
     """Show everybody whom a list knows: state, how she came, since when, what she follows.
 
@@ -102,7 +115,7 @@ def subscribers_list(
     from digest.people import list_members
 
     terminal, clock = terminal_for(json), clock_at(now)
-    chosen = chosen_lists(loaded(config, verbose=False), list_id)
+    chosen = chosen_lists(loaded(config, verbose), list_id)
     do_all(partial(list_members, terminal, each, clock, status) for each in chosen)
 
 
@@ -126,6 +139,7 @@ def subscribers_add(
     config: ConfigOption = None,
     now: NowOption = None,
     json: JsonOption = False,
+    verbose: VerboseOption = False,
 ) -> None:
     """Put somebody on a list: at once, you answer for her consent, or with --ask by her own confirmation.
 
@@ -135,7 +149,7 @@ def subscribers_add(
     from digest.people import add
 
     row = _row(email, name, topics, interests, authors, categories, language, timezone, frequency)
-    chosen = one_list(loaded(config, verbose=False), list_id)
+    chosen = one_list(loaded(config, verbose), list_id)
     do_all([partial(add, terminal_for(json), chosen, clock_at(now), row, ask=ask)])
 
 
@@ -185,6 +199,7 @@ def subscribers_remove(
     config: ConfigOption = None,
     now: NowOption = None,
     json: JsonOption = False,
+    verbose: VerboseOption = False,
 ) -> None:
     """Unsubscribe people, for good: neither the config nor an import brings them back, they themselves may come again.
 
@@ -192,7 +207,7 @@ def subscribers_remove(
     """
     from digest.people import remove
 
-    chosen = chosen_lists(loaded(config, verbose=False), list_id)
+    chosen = chosen_lists(loaded(config, verbose), list_id)
     do_all([partial(remove, terminal_for(json), chosen, clock_at(now), addresses_of(email))])
 
 
@@ -204,6 +219,7 @@ def subscribers_import(
     config: ConfigOption = None,
     now: NowOption = None,
     json: JsonOption = False,
+    verbose: VerboseOption = False,
 ) -> None:
     """Put everybody of a CSV on a list; you answer for their consent.
 
@@ -214,7 +230,7 @@ def subscribers_import(
     """
     from digest.people import import_members
 
-    chosen = one_list(loaded(config, verbose=False), list_id)
+    chosen = one_list(loaded(config, verbose), list_id)
     do_all([partial(import_members, terminal_for(json), chosen, clock_at(now), file, keep=not dry_run)])
 
 
@@ -226,6 +242,7 @@ def subscribers_export(
     config: ConfigOption = None,
     now: NowOption = None,
     json: JsonOption = False,
+    verbose: VerboseOption = False,
 ) -> None:
     """Write everybody as CSV, which `import` reads back, or with --json everything that is held about them.
 
@@ -234,7 +251,7 @@ def subscribers_export(
     """
     from digest.people import export
 
-    chosen = one_list(loaded(config, verbose=False), list_id)
+    chosen = one_list(loaded(config, verbose), list_id)
     do_all([partial(export, terminal_for(json), chosen, clock_at(now), file, addresses_of(to or []), as_json=json)])
 
 
@@ -245,6 +262,7 @@ def subscribers_erase(
     config: ConfigOption = None,
     now: NowOption = None,
     json: JsonOption = False,
+    verbose: VerboseOption = False,
 ) -> None:
     """Forget people, on all lists of the config: address, interests, votes, letters, what they were sent.
 
@@ -252,7 +270,7 @@ def subscribers_erase(
     """
     from digest.people import erase
 
-    addresses, chosen = addresses_of(email), chosen_lists(loaded(config, verbose=False), None)
+    addresses, chosen = addresses_of(email), chosen_lists(loaded(config, verbose), None)
     if not yes:
         if not sys.stdin.isatty():
             raise ConfigError("erasing cannot be undone: say --yes where nobody can be asked")
@@ -262,7 +280,9 @@ def subscribers_erase(
 
 @subscribers.command("examples", epilog="Example: digest subscribers examples ada@example.org ada.bib")
 def subscribers_examples(
-    email: Annotated[str, typer.Argument(metavar="EMAIL", help="A member's address.")],
+    email: Annotated[
+        str, typer.Argument(metavar="EMAIL", help="A member's address.", autocompletion=completing.addresses)
+    ],
     files: Annotated[
         list[Path] | None, typer.Argument(metavar="[FILE]...", help="BibTeX or BibLaTeX (.bib), or CSL JSON (.json).")
     ] = None,
@@ -277,6 +297,7 @@ def subscribers_examples(
     config: ConfigOption = None,
     now: NowOption = None,
     json: JsonOption = False,
+    verbose: VerboseOption = False,
 ) -> None:
     """Add the papers of a library to what a member wants more of.
 
@@ -288,7 +309,7 @@ def subscribers_examples(
     if not files and not zotero:
         raise ConfigError("name a file, or --zotero and a library")
     (address,) = addresses_of([email])
-    chosen = one_list(loaded(config, verbose=False), list_id)
+    chosen = one_list(loaded(config, verbose), list_id)
     do_all([partial(examples, terminal_for(json), chosen, clock_at(now), address, files or (), zotero)])
 
 
@@ -296,10 +317,12 @@ def subscribers_examples(
 def feeds(
     file: Annotated[Path, typer.Argument(metavar="FILE.opml", help="As feed readers export it.")],
     json: JsonOption = False,
+    verbose: VerboseOption = False,
 ) -> None:
     """Print the feeds of an OPML file as `[[sources]]`."""
     from digest.subscribe.opml import as_toml, read_opml
 
+    set_up_logging(verbose)
     terminal, found = terminal_for(json), read_opml(file)
     terminal.say(as_toml(found).rstrip())
     for feed in found:
