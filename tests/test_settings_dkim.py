@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,7 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "lists").mkdir()
     for name, content in KEYS.items():
         (tmp_path / "lists" / name).write_bytes(content)
+        (tmp_path / "lists" / name).chmod(0o600)
     monkeypatch.chdir(tmp_path)
     return Path("lists/config.toml")
 
@@ -61,6 +63,17 @@ def test_one_table_is_one_key(config: Path, key_file: str) -> None:
     found = loaded(config, BASE + table(key_file))
     assert keys(found) == [RSA]
     assert found.warnings == ()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX rights")
+def test_a_key_that_everybody_may_read_is_warned_of(config: Path) -> None:
+    """Whoever can read it can sign as we do: file, line, key, and the command that mends it."""
+    (config.parent / "rsa.pem").chmod(0o644)
+    (warning,) = loaded(config, BASE + table()).warnings
+    assert warning.startswith("lists/config.toml:16: `key_file` of [dkim]: everybody on this machine may read it")
+    assert f"`chmod 600 {config.parent.resolve()}/rsa.pem`, or `digest check --fix`" in warning
+    (config.parent / "rsa.pem").chmod(0o640)
+    assert loaded(config, BASE + table()).warnings == ()
 
 
 def test_a_table_each_for_several_keys(config: Path) -> None:

@@ -15,7 +15,8 @@ from pathlib import Path
 
 from digest.check.findings import Finding, failed, ok
 from digest.errors import DigestError
-from digest.settings.named import Holds, Named, is_public, named_files
+from digest.settings.files import is_public
+from digest.settings.named import Holds, Named, named_files
 from digest.store import open_database
 from digest.store.inspection import inspect
 

@@ -30,7 +30,8 @@ from digest.model import (
     SubscriberId,
 )
 from digest.settings import ListConfig
-from digest.settings.named import Holds, is_public, named_files
+from digest.settings.files import is_public
+from digest.settings.named import Holds, named_files
 from digest.store.inspection import Inspection, file_of, inspect
 
 LITTLE, TOO_LITTLE = 1_000_000_000, 50_000_000
@@ -137,6 +138,7 @@ def secrets(path: Path, environ: Mapping[str, str]) -> list[Finding]:
             f"`chmod o= {n.path}`, or `digest check --fix`",
         )
         for n in public
+        if n.holds is not Holds.DKIM_KEY  # each command warns of those, and so does the line about the config
     ]
     if held and not public:
         found.append(ok("secret files", f"{len(held)}, none readable by everybody"))

@@ -5,6 +5,8 @@ A path is relative to the folder of the config file that names it. `load` and `b
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import Callable, Iterator, Mapping
 from importlib.util import find_spec
 from pathlib import Path
@@ -41,6 +43,26 @@ def missing_files(merged: Mapping[str, Any], folder: Path) -> Iterator[tuple[Key
             if not (place.is_dir() if is_folder else place.is_file()):
                 kind = "folder" if is_folder else "file"
                 yield (*path, key), f"`{key}` of {table_label(path)} must be a {kind}, {show(name)} is none: {place}"
+
+
+def public_keys(merged: Mapping[str, Any], folder: Path) -> Iterator[tuple[KeyPath, str]]:
+    """Keys that sign, in files that everybody on this machine may read."""
+    for path, table in each_table("dkim", merged.get("dkim")):
+        place = absolute(folder, table["key_file"])
+        if is_public(place):
+            advice = f"`chmod 600 {place}`, or `digest check --fix`"
+            text = (
+                f"`key_file` of {table_label(path)}: everybody on this machine may read it and sign with it; {advice}"
+            )
+            yield (*path, "key_file"), text
+
+
+def is_public(path: Path) -> bool:
+    """Whether everybody on this machine may read the file. Windows has other rights, which are not looked at."""
+    try:
+        return os.name == "posix" and bool(path.stat().st_mode & stat.S_IROTH)
+    except OSError:
+        return False
 
 
 def missing_extras(merged: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:

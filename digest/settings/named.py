@@ -6,8 +6,6 @@ writes; `digest/check/fixing.py` does.
 
 from __future__ import annotations
 
-import os
-import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -78,11 +76,3 @@ def _named(merged: Mapping[str, Any], folder: Path) -> Iterator[Named]:
     if url.startswith("sqlite:///"):
         place = files.store_url(folder, url).removeprefix("sqlite:///").partition("?")[0]
         yield Named(Holds.DATABASE, Path(place), "`url` of [store]")
-
-
-def is_public(path: Path) -> bool:
-    """Whether everybody on this machine may read the file. Windows has other rights, which are not looked at."""
-    try:
-        return os.name == "posix" and bool(path.stat().st_mode & stat.S_IROTH)
-    except OSError:
-        return False

@@ -13,6 +13,7 @@ from digest.errors import Problem
 from digest.render.language import languages, speaks
 from digest.settings.contradictions import each_table, tables
 from digest.settings.explain import Places, table_label
+from digest.settings.files import public_keys
 from digest.settings.people import People
 from digest.settings.toml_lines import KeyPath
 from digest.subscribe.importing import SubscriberRow
@@ -38,6 +39,7 @@ def remarks(merged: Mapping[str, Any], people: People, places: Places) -> list[P
             found.append(places.problem(written[0], f"`{key}` of [[subscribers]]{more} {text}"))
         if row := _first_with(key, people.rows):
             found.append(Problem(people.csv, row.line, key, f"`{key}` {text}"))
+    found += (places.problem(path, text) for path, text in public_keys(merged, places.document.folder))
     found += _about_languages(merged, people, places)
     if not persons and not people.rows:
         text = "nobody is subscribed: add a [[subscribers]] table or a `subscribers_file`"
