@@ -56,6 +56,8 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "lab-ca.pem").write_text("")
     (tmp_path / "dkim.pem").write_bytes(pem(rsa_key().key))
     (tmp_path / "dkim-ed25519.pem").write_bytes(pem(ed25519_key().key))
+    for name in ("dkim.pem", "dkim-ed25519.pem"):
+        (tmp_path / name).chmod(0o600)
     return tmp_path
 
 
