@@ -23,6 +23,8 @@ _CIDR = re.compile(r"(?P<domain>[^/]*?)(?:/(?P<four>\d{1,2}))?(?://(?P<six>\d{1,
 _MACRO = re.compile(
     r"%(?:\{(?P<letter>[A-Za-z])(?P<digits>\d*)(?P<reverse>[rR]?)(?P<cuts>[-.+,/_=]*)\}|(?P<sign>[%_-]))"
 )
+_DOMAIN_END = re.compile(r"(?:\.(?=[^.]*[A-Za-z-])[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?\.?|%\{[^}]*\})$")
+"""How a domain-spec ends (section 7.1): with a label that is no number, or with a macro."""
 _SIGNS = {"%": "%", "_": " ", "-": "%20"}
 
 
@@ -227,6 +229,8 @@ class _CheckHost:
             parts = parts[::-1] if found["reverse"] else parts
             return ".".join(parts[-int(found["digits"]) :] if found["digits"] else parts)
 
+        if text and not _DOMAIN_END.search(text.replace("%%", "")):
+            raise _PermError(f"{text} is no domain")
         if "%" in _MACRO.sub("", text):
             raise _PermError(f"{text}: a macro that cannot be read")
         expanded = _MACRO.sub(value, text)

@@ -24,12 +24,12 @@ from tests.lists import DAY_ONE, FEEDS  # noqa: E402
 from tests.servers.smtp import CollectingServer  # noqa: E402
 
 
-def recorded_sources() -> tuple[list[dict[str, object]], str]:
+def recorded_sources() -> tuple[list[object], str]:
     """The sources of the list, and the time at which they are pulled."""
     folder = os.environ.get("DIGEST_RECORDED")
     if not folder:
-        arxiv = {"kind": "arxiv", "categories": ["cs.CV"], "url": (FEEDS / "arxiv").as_uri()}
-        return [arxiv, {"kind": "huggingface", "url": (FEEDS / "huggingface").as_uri()}], DAY_ONE
+        shown = {"kind": "arxiv", "categories": ["cs.CV"], "url": (FEEDS / "arxiv").as_uri()}
+        return [shown, {"kind": "huggingface", "url": (FEEDS / "huggingface").as_uri()}], DAY_ONE
     feed = Path(folder).resolve() / "arxiv_rss" / "rss2_cs.LG_2026-04-27_trimmed.xml"
     days = Path(folder).resolve() / "hf_daily" / "days"
     arxiv = {"kind": "arxiv", "categories": ["cs.LG"], "url": feed.as_uri()}
