@@ -92,6 +92,12 @@ MORE: list[tuple[str, int, str, str]] = [
     (after(13, "per_day = 0"), 14, "smtp.per_day", "`per_day` of [smtp] must be a whole number from 1 to…, not 0"),
     (after(13, "warm_up = 50"), 14, "smtp.warm_up", "`warm_up` of [smtp] must be a table such as { from = …"),
     (
+        after(13, "[store]", "password = 7"),
+        15,
+        "store.password",
+        "`password` of [store] must be text in quotation marks…",
+    ),
+    (
         after(13, "[mailbox]", 'address = "lab"'),
         15,
         "mailbox.address",

@@ -286,6 +286,16 @@ def test_a_missing_config_says_what_to_do(tmp_path: Path) -> None:
     assert (answer.returncode, "digest init" in answer.stdout) == (2, True)
 
 
+def test_a_database_server_that_is_not_there_is_a_line(tmp_path: Path) -> None:
+    """PostgreSQL is looked at where it is; the password is nowhere."""
+    pytest.importorskip("psycopg")
+    extra = '\n[store]\nurl = "postgresql://digest@127.0.0.1:9/digest"\npassword = "hunter2"\n'
+    answer = check(write_list(tmp_path, extra=extra), "--json")
+    found = findings(answer)["database"]
+    assert (answer.returncode, found["level"], "127.0.0.1" in found["says"]) == (1, "failed", True), found
+    assert "hunter2" not in answer.stdout + answer.stderr
+
+
 def test_ctrl_c_ends_it_at_once_whatever_hangs(tmp_path: Path) -> None:
     """A relay that never greets and a DNS server that never answers: one Ctrl-C, no traceback, nothing waited for."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent, socket.create_server(("127.0.0.1", 0)) as relay:

@@ -32,7 +32,9 @@ from digest.model import (
 from digest.settings import ListConfig
 from digest.settings.files import is_public
 from digest.settings.named import Holds, named_files
-from digest.store.inspection import Inspection, file_of, inspect
+from digest.store import open_database
+from digest.store.inspection import Inspection, file_of, inspect, is_file
+from digest.store.schema import SCHEMA_VERSION
 
 LITTLE, TOO_LITTLE = 1_000_000_000, 50_000_000
 """Free bytes under which a disk is told of, and under which nothing should be begun."""
@@ -75,8 +77,12 @@ def templates(config: ListConfig, now: datetime) -> list[Finding]:
 
 
 def database(config: ListConfig) -> list[Finding]:
-    """Looks at the store's file, and at the room on its disk and on that of the Maildir."""
-    return [of_database(inspect(config.store_url)), *disks(config)]
+    """Looks at the store, and at the room on its disk, if it is a file, and on the Maildir's. Raises StoreError."""
+    if is_file(config.store_url):
+        return [of_database(inspect(config.store_url)), *disks(config)]
+    database = open_database(config.store_url)  # its tables are not made or changed by that
+    database.close()
+    return [ok(f"database {database.name}", f"schema {SCHEMA_VERSION}"), *disks(config)]
 
 
 def of_database(found: Inspection) -> Finding:  # noqa: PLR0911 - one for each state
@@ -111,7 +117,8 @@ def of_database(found: Inspection) -> Finding:  # noqa: PLR0911 - one for each s
 
 def disks(config: ListConfig) -> list[Finding]:
     """The room on each disk that is written to."""
-    folders = [file_of(config.store_url).parent, *([] if config.relays else [config.outbox.parent])]
+    stored = [file_of(config.store_url).parent] if is_file(config.store_url) else []
+    folders = [*stored, *([] if config.relays else [config.outbox.parent])]
     found: dict[int, tuple[Path, int]] = {}
     for folder in folders:
         if folder.is_dir():

@@ -77,6 +77,8 @@ def _rows(ctx: typer.Context, statement: str, incomplete: str) -> Iterator[tuple
     for file, config in _configs(ctx):
         store = config.get("store")
         url = str(store.get("url", "")) if isinstance(store, dict) else "sqlite:///digest.db"
+        if not url.startswith("sqlite:///"):
+            continue  # a server may be far away
         databases.add((file.parent / url.removeprefix("sqlite:///").partition("?")[0]).resolve())
     for path in sorted(databases):
         try:

@@ -48,7 +48,7 @@ _KEYS = (
     ("mailbox", "password_file", Holds.PASSWORD),
     ("list", "templates", Holds.TEMPLATES),
 )
-_IN_CLEAR = (("smtp", "password"), ("mailbox", "password"), ("list", "secret"))
+_IN_CLEAR = (("smtp", "password"), ("mailbox", "password"), ("list", "secret"), ("store", "password"))
 
 
 def named_files(path: Path, environ: Mapping[str, str]) -> tuple[Named, ...]:
@@ -74,5 +74,5 @@ def _named(merged: Mapping[str, Any], folder: Path) -> Iterator[Named]:
     url = store.get("url") if isinstance(store, Mapping) else None
     url = url if isinstance(url, str) else StoreTable().url
     if url.startswith("sqlite:///"):
-        place = files.store_url(folder, url).removeprefix("sqlite:///").partition("?")[0]
+        place = files.store_url(folder, url, None).removeprefix("sqlite:///").partition("?")[0]
         yield Named(Holds.DATABASE, Path(place), "`url` of [store]")

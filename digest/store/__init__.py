@@ -4,8 +4,8 @@
 `schema.py` names its tables, and one module per aggregate holds the statements: `papers.py`, `editions.py`, for people
 `subscribers.py`, `members.py` and `letters.py`, for sending `outbox.py`, `decisions.py`, `pauses.py` and
 `relay_days.py`, for what comes back `bounces.py` and `mailboxes.py`, for the pages `archive.py`, for pulling
-`fetches.py` and `sources.py`, for ranking `vectors.py`, for signing `secrets.py`; `inspection.py` looks at a file that may
-be no database of ours. All other statements go through SQLAlchemy Core. But for what the shell completes
+`fetches.py` and `sources.py`, for ranking `vectors.py`, for signing `secrets.py`; `inspection.py` looks at a
+file that may be no database of ours. All other statements go through SQLAlchemy Core. But for what the shell completes
 (`cli/completing.py`), nothing outside this package writes SQL, and nothing in it decides what is sent.
 """
 

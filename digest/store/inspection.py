@@ -35,6 +35,11 @@ class Inspection:
     fault: str = ""
 
 
+def is_file(url: str) -> bool:
+    """Whether the database at a URL is a file of SQLite."""
+    return sa.make_url(url).get_backend_name() == "sqlite"
+
+
 def file_of(url: str) -> Path:
     """The file at a `sqlite:///` URL."""
     return Path(str(sa.make_url(url).database))
