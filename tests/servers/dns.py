@@ -54,9 +54,14 @@ class DnsServer:
                     wire = outer.answer(self.rfile.read(length)).to_wire(max_size=65535)
                     self.wfile.write(len(wire).to_bytes(2, "big") + wire)
 
-        self._udp = socketserver.ThreadingUDPServer(("127.0.0.1", 0), Datagrams)
-        self.port = self._udp.server_address[1]
-        self._tcp = socketserver.ThreadingTCPServer(("127.0.0.1", self.port), Streams)
+        while True:  # until a port is free for both
+            self._udp = socketserver.ThreadingUDPServer(("127.0.0.1", 0), Datagrams)
+            self.port = self._udp.server_address[1]
+            try:
+                self._tcp = socketserver.ThreadingTCPServer(("127.0.0.1", self.port), Streams)
+                break
+            except OSError:
+                self._udp.server_close()
         self._udp.daemon_threads = self._tcp.daemon_threads = True
         self._threads = [
             threading.Thread(target=s.serve_forever, args=(0.01,), daemon=True) for s in (self._udp, self._tcp)
