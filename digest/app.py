@@ -74,6 +74,7 @@ from digest.store import (
     EditionOverview,
     Editions,
     Fetches,
+    Figures,
     Papers,
     Pauses,
     Secrets,
@@ -111,6 +112,7 @@ class App:
         self.bounces = Bounces(self._database, self.list.id)
         self.archive = Archive(self._database, self.list.id)
         self.sources = Sources(self._database)
+        self.figures = Figures(self._database)
         self._fetches = Fetches(self._database, now, keep=keep)
         self._vectors = Vectors(self._database, now)
         self._secrets = Secrets(self._database, now, keep=keep)

@@ -195,26 +195,31 @@ def send(
     each_list(loaded(config, verbose), now, work, keep=not (dry_run or test), only=list_id)
 
 
-@cli.command(epilog="Example: digest status --config lists/ --json")
+@cli.command(epilog="Example: digest status --config lists/ --plot --days 90")
 def status(
     config: ConfigOption = None,
     editions: Annotated[int, typer.Option(min=1, help="How many editions of each list.")] = 7,
+    plot: Annotated[bool, typer.Option("--plot", help="Show instead what there was over time.")] = False,
+    days: Annotated[int, typer.Option(min=2, max=3660, help="How many days --plot looks back.")] = 56,
+    check: Annotated[
+        bool, typer.Option("--check", help="Only say whether a list is overdue; exit code 1 if one is.")
+    ] = False,
     now: NowOption = None,
     json: JsonOption = False,
     verbose: VerboseOption = False,
 ) -> None:
-    """Show editions, deliveries by status, sources' health."""
-    from digest.console import show_status
-    from digest.scheduler import next_run
+    """Show editions, what waits and why, how sources do.
+
+    A list is overdue if no edition was made half an hour after its time, or if one is not sent and nothing has left for
+    two hours; not while it is paused, out of its hours, or at the limit of its relays.
+    """
+    from digest.console import status as shown
 
     terminal = terminal_for(json)
-    clock = clock_at(now)
 
     def work(app: App) -> int:
-        overviews = app.editions.recent(app.list.id, editions)
-        health = app.sources.health(app.list.id)
-        heading(terminal, app)
-        show_status(terminal, app.list.id, overviews, health, next_run(app.list, clock()), app.pauses.current())
-        return DONE if all(o.adds_up or not o.finished_at for o in overviews) else PARTLY
+        if check:
+            return shown.check(terminal, app)
+        return shown.show(terminal, app, editions, days, plot=plot)
 
     each_list(loaded(config, verbose), now, work, keep=False)

@@ -11,7 +11,6 @@ from digest.console.editions import (
     overview_json,
     pause_json,
     show_sent,
-    show_status,
     waits_line,
 )
 from digest.console.rankings import SMALLEST_WEIGHT, pick_json, pick_lines, show_ranking, why
@@ -38,7 +37,6 @@ __all__ = [
     "show_pulled",
     "show_ranking",
     "show_sent",
-    "show_status",
     "waits_line",
     "why",
 ]

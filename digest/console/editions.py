@@ -1,15 +1,13 @@
-"""Editions and how far they are: the answers of `digest send` and `digest status`."""
+"""Editions and how far they are: the answer of `digest send`, and what `status.py` says of them too."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
-from digest.console.sources import health_lines, summary_json
+from digest.console.sources import summary_json
 from digest.console.terminal import Terminal
 from digest.console.words import plural, ranked_by
-from digest.holding import paused_line
-from digest.model import DeliveryStatus, Edition, Pause, SourceHealth
+from digest.model import DeliveryStatus, Edition, Pause
 from digest.results import Sent
 from digest.store import EditionOverview
 
@@ -90,59 +88,5 @@ def show_sent(terminal: Terminal, list_id: str, sent: Sent, way_out: str) -> Non
             "paused": sent.drained.paused if sent.drained else None,
             "held": sent.drained.held if sent.drained else None,
             "nothing_because": sent.nothing_because,
-        }
-    )
-
-
-def show_status(
-    terminal: Terminal,
-    list_id: str,
-    overviews: Sequence[EditionOverview],
-    sources: Sequence[SourceHealth],
-    next_run: str | None,
-    pause: Pause | None,
-) -> None:
-    """The answer of `digest status` for one list."""
-    if pause:
-        terminal.say(f"  {paused_line(list_id, pause)}")
-    if not overviews:
-        terminal.say("  no edition yet: `digest send` makes the first")
-    terminal.table(
-        ["  edition", "due", "papers", "deliveries", "finished"],
-        [
-            [
-                f"  {o.edition.number}",
-                o.edition.due_on.isoformat(),
-                f"{o.candidates:,}",
-                counts_line(o),
-                f"{o.finished_at:%Y-%m-%d %H:%M} UTC" if o.finished_at else "not yet",
-            ]
-            for o in overviews
-        ],
-    )
-    for overview in overviews:
-        for status, reply, count in overview.replies:
-            terminal.say(f"  edition {overview.edition.number}: {count:,} {status}: {reply}")
-        if overview.came_back:
-            terminal.say(f"  edition {overview.edition.number}: came back: {came_back_line(overview)}")
-    for source in sources:
-        for line in health_lines(source):
-            terminal.say(line)
-    if next_run:
-        terminal.say(f"  next run by `digest run`: {next_run}")
-    terminal.emit(
-        {
-            "list": list_id,
-            "editions": [overview_json(overview) for overview in overviews],
-            "sources": [
-                {
-                    **summary_json(source.summary),
-                    "pulled_at": source.pulled_at.isoformat(),
-                    "good_at": source.good_at.isoformat() if source.good_at else None,
-                }
-                for source in sources
-            ],
-            "next_run": next_run,
-            "paused": pause_json(pause),
         }
     )

@@ -17,6 +17,7 @@ from digest.console.progress import CountProgress, EmbedProgress, SendProgress, 
 
 if TYPE_CHECKING:
     from rich.console import Console as RichConsole
+    from rich.console import RenderableType
 
 
 class Terminal:
@@ -78,6 +79,16 @@ class Terminal:
         width = self._rich.width if self._rich.is_terminal else 200
         with self.reader_may_leave():
             self._rich.print(table, width=width, soft_wrap=False)
+
+    @property
+    def width(self) -> int | None:
+        """Columns of the terminal; None where there is none."""
+        return self._rich.width if self._rich.is_terminal else None
+
+    def print(self, table: RenderableType) -> None:
+        """A table that is more than text, where a person watches."""
+        with self.reader_may_leave():
+            self._rich.print(table, width=self._rich.width, soft_wrap=False)
 
     def progress(self, total: int) -> SendProgress:
         """Shows how a send comes along."""

@@ -1,0 +1,315 @@
+"""How a list stands, decided purely from what the store counted, the config and the time.
+
+`store/figures.py` counts; this says what it means: what waits and why, what is overdue, how sources do, what there was
+on each day. It opens nothing and prints nothing. `digest status`, the page /status, /metrics and /healthz show it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from enum import StrEnum
+from typing import TypeVar
+from zoneinfo import ZoneInfo
+
+from digest.holding import closed_line, paused_line
+from digest.members import Ballot, Standing
+from digest.model import BounceKind, DeliveryStatus, MailingList, Pause, Relay, SourceHealth, SourceSummary, WhenEmpty
+from digest.schedule import SendWindow, read_schedule, read_window
+from digest.send.routes import cap, is_limited
+from digest.settings import ListConfig
+from digest.store.figures import EditionFigures, ListFigures, Pulse, Snapshot, SuppressionKind
+
+Kind = TypeVar("Kind", bound=StrEnum)
+
+MADE_WITHIN = timedelta(minutes=30)
+"""How long after its time an edition may still be in the making: sources are slow, and asked again."""
+STALLED_AFTER = timedelta(hours=2)
+"""An edition of which nothing has left for so long, although something is to leave, is overdue: longer than the longest
+pause between two tries."""
+EDITIONS_JUDGED = 30
+"""Errors in a row are counted in so many editions at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Overdue:
+    """What should have happened, and since when it is late."""
+
+    since: datetime
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class SourceState:
+    """How a source does."""
+
+    name: str
+    pulled_at: datetime
+    good_at: datetime | None
+    error: str | None
+    errors_in_a_row: int
+    """Of the last pull and the editions before it."""
+    received: int
+    """What of the announced papers we hold, where that is known, else how many announcements were read."""
+    expected: int | None
+    """How many were announced; None: nobody could say."""
+    figures: int
+    """Signals observed."""
+
+
+@dataclass(frozen=True, slots=True)
+class RelayDay:
+    """A relay that has a limit, on the list's present day."""
+
+    name: str
+    day: date
+    messages: int
+    cap: int
+
+    @property
+    def is_full(self) -> bool:
+        """It takes no more today."""
+        return self.messages >= self.cap
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """What happened on a day on which there was an edition, or votes."""
+
+    on: date
+    edition: EditionFigures | None = None
+    votes: int = 0
+    papers: Mapping[str, int] = field(default_factory=dict)
+    """What each source gave that had not been seen before."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListStatus:
+    """One list, as operators see it."""
+
+    id: str
+    name: str
+    now: datetime
+    next_run: datetime | None
+    """In the list's own time."""
+    pause: Pause | None
+    closed: str | None
+    """When the hours begin in which messages leave; None: they may leave now."""
+    overdue: Overdue | None
+    editions: tuple[EditionFigures, ...]
+    """All, newest first."""
+    candidates: int | None
+    """Papers of the newest edition."""
+    deliveries: Mapping[DeliveryStatus, int]
+    """Of all editions."""
+    bounces: Mapping[BounceKind, int]
+    waiting: tuple[str, ...]
+    """What waits, and why, a line each."""
+    waits_since: datetime | None
+    """Since when there has been something to send."""
+    letters: int
+    sources: tuple[SourceState, ...]
+    relays: tuple[RelayDay, ...]
+    subscribers: Mapping[Standing, int]
+    suppressions: Mapping[SuppressionKind, int]
+    """Of the whole database: they hold for all its lists."""
+    ballots: Mapping[Ballot, int]
+    days: tuple[Day, ...]
+    """Oldest first, without a gap."""
+
+
+def status_of(config: ListConfig, snapshot: Snapshot, pulse: Pulse, now: datetime, days: int) -> ListStatus:
+    """The list's state, with what there was on the last `days` days."""
+    mailing_list = config.mailing_list
+    figures = snapshot.lists.get(mailing_list.id, ListFigures())
+    closed = closed_line(_window(mailing_list), now)
+    relays = relay_days(config.relays, mailing_list, snapshot.relay_days, now)
+    unfinished = tuple(edition for edition in figures.editions if edition.finished_at is None)
+    waits = _waits_since(unfinished, figures)
+    return ListStatus(
+        id=mailing_list.id,
+        name=mailing_list.name,
+        now=now,
+        next_run=read_schedule(mailing_list.schedule, mailing_list.timezone).after(now),
+        pause=figures.pause,
+        closed=closed,
+        overdue=overdue(config, pulse, now),
+        editions=figures.editions,
+        candidates=figures.pulls[0].candidates if figures.pulls else None,
+        deliveries=added(DeliveryStatus, [edition.counts for edition in figures.editions]),
+        bounces=added(BounceKind, [edition.came_back for edition in figures.editions]),
+        waiting=tuple(_waiting(mailing_list, figures, closed, relays)),
+        waits_since=waits,
+        letters=figures.letters,
+        sources=tuple(source_state(health, figures) for health in figures.health),
+        relays=relays,
+        subscribers={
+            standing: figures.subscribers[standing] for standing in Standing if standing in figures.subscribers
+        },
+        suppressions=snapshot.suppressions,
+        ballots=figures.ballots,
+        days=by_day(figures, first_day(mailing_list, now, days), local_day(mailing_list, now)),
+    )
+
+
+def local_day(mailing_list: MailingList, now: datetime) -> date:
+    """The list's present day."""
+    return now.astimezone(ZoneInfo(mailing_list.timezone)).date()
+
+
+def first_day(mailing_list: MailingList, now: datetime, days: int) -> date:
+    """The first of the last `days` days, today being the last."""
+    return local_day(mailing_list, now) - timedelta(days=days - 1)
+
+
+def overdue(config: ListConfig, pulse: Pulse, now: datetime) -> Overdue | None:
+    """What the list should have done by now; None for one that is paused, has no reader, or has no past yet."""
+    if pulse.is_paused or not pulse.has_readers or pulse.newest is None:
+        return None
+    mailing_list = config.mailing_list
+    newest_day, cutoff = pulse.newest
+    run = read_schedule(mailing_list.schedule, mailing_list.timezone).until(now)
+    # On a quiet day every source answers, and there is no edition.
+    quiet_at = pulse.pulled_at if mailing_list.when_empty is WhenEmpty.SKIP else None
+    if (
+        run is not None
+        and run > cutoff
+        and run.date() > newest_day
+        and now - run > MADE_WITHIN
+        and not (quiet_at and quiet_at >= run)
+    ):
+        return Overdue(run.astimezone(UTC), f"no edition was made of the run of {run:%A %Y-%m-%d %H:%M %Z}")
+    return _stalled(config, pulse, now)
+
+
+def _stalled(config: ListConfig, pulse: Pulse, now: datetime) -> Overdue | None:
+    window = _window(config.mailing_list)
+    opens = window.at(now)[0].astimezone(UTC) if window else None
+    relays = relay_days(config.relays, config.mailing_list, pulse.relay_days, now)
+    if (opens and opens > now) or (relays and len(relays) == len(config.relays) and all(r.is_full for r in relays)):
+        return None
+    for edition in pulse.unsent:
+        moments = [edition.cutoff, *filter(None, (opens, edition.last_sent_at))]
+        if now - max(moments) > STALLED_AFTER:
+            what = "messages wait" if edition.is_frozen else "its recipients are not all chosen"
+            why = f"edition {edition.number} of {edition.due_on} is not sent: {what}, and nothing happens"
+            return Overdue(max(moments), why)
+    return None
+
+
+def relay_days(
+    relays: Sequence[Relay], mailing_list: MailingList, counted: Mapping[tuple[str, date], int], now: datetime
+) -> tuple[RelayDay, ...]:
+    """What the relays with a limit were given today."""
+    day = local_day(mailing_list, now)
+    limited = [relay for relay in relays if is_limited(relay)]
+    return tuple(RelayDay(r.name, day, counted.get((r.name, day), 0), cap(r, day)) for r in limited)
+
+
+def source_state(health: SourceHealth, figures: ListFigures) -> SourceState:
+    """How a source does, by its last pull and by the editions before it."""
+    summary = health.summary
+    received, expected = coverage(summary)
+    return SourceState(
+        name=summary.source,
+        pulled_at=health.pulled_at,
+        good_at=health.good_at,
+        error=summary.error,
+        errors_in_a_row=_errors_in_a_row(health, figures),
+        received=received,
+        expected=expected,
+        figures=summary.figures,
+    )
+
+
+def coverage(summary: SourceSummary) -> tuple[int, int | None]:
+    """How many papers we hold of how many that were announced; None where a part of the source could not say."""
+    if not summary.coverage:
+        return summary.received, None
+    received = sum(part.received for part in summary.coverage)
+    known = [part.expected for part in summary.coverage if part.expected is not None]
+    return received, sum(known) if len(known) == len(summary.coverage) else None
+
+
+def _errors_in_a_row(health: SourceHealth, figures: ListFigures) -> int:
+    if health.summary.error is None:
+        return 0
+    newest = figures.editions[0].cutoff if figures.editions else None
+    is_own = newest is None or health.pulled_at > newest  # a pull of which no edition was made
+    errors = int(is_own)
+    for pull in figures.pulls[:EDITIONS_JUDGED]:
+        summary = next((each for each in pull.sources if each.source == health.summary.source), None)
+        if summary is None or summary.error is None:
+            break
+        errors += 1
+    return max(errors, 1)
+
+
+def _waiting(
+    mailing_list: MailingList, figures: ListFigures, closed: str | None, relays: Sequence[RelayDay]
+) -> list[str]:
+    """What waits, and why."""
+    lines = []
+    full = ", ".join(relay.name for relay in relays if relay.is_full)
+    because = (
+        (figures.pause and paused_line(mailing_list.id, figures.pause))
+        or closed
+        or (full and f"{full} has had its messages of the day")
+        or "to be sent by `digest run`, or by `digest send`"
+    )
+    counts = added(DeliveryStatus, [edition.counts for edition in figures.editions])
+    queued = counts.get(DeliveryStatus.QUEUED, 0)
+    if queued:
+        lines.append(f"{queued:,} queued: {because}")
+    busy = counts.get(DeliveryStatus.ACTIVE, 0) + counts.get(DeliveryStatus.SENDING, 0)
+    if busy:
+        lines.append(f"{busy:,} in conversation: being sent now, or left by a run that broke off")
+    if deferred := counts.get(DeliveryStatus.DEFERRED, 0):
+        lines.append(f"{deferred:,} deferred: servers asked to come again; `digest deliveries` has their replies")
+    if unknown := counts.get(DeliveryStatus.UNKNOWN, 0):
+        lines.append(f"{unknown:,} unknown: they may have arrived; `digest resolve EDITION` decides")
+    lines += [
+        f"edition {edition.number} of {edition.due_on}: its recipients are not all chosen yet"
+        for edition in figures.editions
+        if edition.recipients is None
+    ]
+    if figures.letters:
+        noun = "letter" if figures.letters == 1 else "letters"
+        lines.append(f"{figures.letters:,} {noun} to single people: confirmations and answers")
+    return lines
+
+
+def _waits_since(unfinished: Sequence[EditionFigures], figures: ListFigures) -> datetime | None:
+    waiting = (DeliveryStatus.QUEUED, DeliveryStatus.ACTIVE, DeliveryStatus.SENDING, DeliveryStatus.DEFERRED)
+    since = [e.cutoff for e in unfinished if e.recipients is None or any(e.counts.get(s) for s in waiting)]
+    return min([*since, *([figures.oldest_letter] if figures.oldest_letter else [])], default=None)
+
+
+def by_day(figures: ListFigures, first: date, last: date) -> tuple[Day, ...]:
+    """Every day from `first` to `last` with what happened on it."""
+    pulls = {pull.due_on: pull for pull in figures.pulls}
+    made = {edition.due_on: edition for edition in figures.editions if edition.due_on >= first}
+    days = [first + timedelta(days=n) for n in range((last - first).days + 1)]
+    return tuple(
+        Day(
+            on=day,
+            edition=made.get(day),
+            votes=figures.votes.get(day, 0),
+            papers={summary.source: summary.fresh for summary in pulls[day].sources} if day in pulls else {},
+        )
+        for day in days
+    )
+
+
+def added(kinds: type[Kind], counted: Iterable[Mapping[Kind, int]]) -> dict[Kind, int]:
+    """Counts of the same kinds together, in the order of the kinds; without zeros."""
+    sums = Counter[Kind]()
+    for counts in counted:
+        sums.update(counts)
+    return {kind: sums[kind] for kind in kinds if sums[kind]}
+
+
+def _window(mailing_list: MailingList) -> SendWindow | None:
+    return read_window(mailing_list.send_window, mailing_list.timezone) if mailing_list.send_window else None

@@ -1,0 +1,394 @@
+"""What operators look at: how much of everything there is. Counts and times alone, no address leaves here; reads only.
+
+`Figures.read` counts all lists of a database at once, and is cheap however long the ledger is: of a finished edition it
+is known how many recipients it had, and only deliveries that were not sent are looked at, by the index on `status`.
+What is left of an edition is `sent`, as every delivery has one status. While one edition alone is under way, that
+index says all of it; of several at once, each delivery that waits is looked up. `Figures.pulse` looks at no more than
+it takes to tell whether something is overdue. `digest/status.py` decides what it means.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from enum import StrEnum
+
+import sqlalchemy as sa
+
+from digest.members import Ballot, Standing, Subscription
+from digest.model import (
+    BounceKind,
+    DeliveryStatus,
+    EditionId,
+    ListId,
+    Pause,
+    SourceHealth,
+    SourceSummary,
+)
+from digest.store import schema
+from digest.store.codec import decode
+from digest.store.database import Database
+from digest.store.editions import UNSETTLED
+from digest.store.members import NOT_ERASED, suppressed
+from digest.store.subscribers import is_reachable
+
+BY_STATUS = "INDEXED BY ix_deliveries_status_next_attempt_at"
+"""SQLite would rather go through all deliveries in the order of editions."""
+FAILED = (DeliveryStatus.BOUNCED, DeliveryStatus.EXPIRED, DeliveryStatus.UNKNOWN, DeliveryStatus.CANCELLED)
+TO_BE_SENT = (DeliveryStatus.QUEUED, DeliveryStatus.ACTIVE, DeliveryStatus.SENDING)
+"""Deliveries that nobody's refusal keeps waiting."""
+NEWEST_SENT = 1000
+"""Among so many of the deliveries sent last it is looked for an edition's newest."""
+
+Counts = Mapping[DeliveryStatus, int]
+editions, deliveries, people = schema.editions, schema.deliveries, schema.subscribers
+
+
+class SuppressionKind(StrEnum):
+    """Why an address is sent nothing any more."""
+
+    HARD = "hard bounce"
+    REFUSED = "refused"
+    """The relay said at once that there is no such mailbox."""
+    SOFT = "soft bounces"
+    COMPLAINT = "complaint"
+    HAND = "by hand"
+
+
+@dataclass(frozen=True, slots=True)
+class EditionFigures:
+    """One edition in numbers. `recipients` is None until all of them are frozen."""
+
+    id: EditionId
+    list_id: ListId
+    number: int
+    due_on: date
+    cutoff: datetime
+    recipients: int | None
+    finished_at: datetime | None
+    counts: Counts
+    came_back: Mapping[BounceKind, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Pull:
+    """What an edition was made of."""
+
+    due_on: date
+    candidates: int
+    sources: tuple[SourceSummary, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ListFigures:
+    """One list in numbers; `pulls` and `votes` by day since the day that was asked for, the rest as it is."""
+
+    editions: tuple[EditionFigures, ...] = ()
+    """All, newest first."""
+    pulls: tuple[Pull, ...] = ()
+    """Newest first."""
+    health: tuple[SourceHealth, ...] = ()
+    pause: Pause | None = None
+    subscribers: Mapping[Standing, int] = field(default_factory=dict)
+    ballots: Mapping[Ballot, int] = field(default_factory=dict)
+    """Of all votes, what they said."""
+    votes: Mapping[date, int] = field(default_factory=dict)
+    """How many were cast on each day (UTC)."""
+    letters: int = 0
+    """How many wait to be sent."""
+    oldest_letter: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """All lists of one database in numbers, as of one moment."""
+
+    lists: Mapping[ListId, ListFigures]
+    suppressions: Mapping[SuppressionKind, int]
+    relay_days: Mapping[tuple[str, date], int]
+    """Messages of relays with a limit on the days since yesterday (UTC), which are today's everywhere."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unsent:
+    """An edition of which something is still to be sent, refusals apart."""
+
+    number: int
+    due_on: date
+    cutoff: datetime
+    is_frozen: bool
+    last_sent_at: datetime | None
+    """When its newest message left, as far as that is known without looking at all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pulse:
+    """What tells whether a list does what it should."""
+
+    newest: tuple[date, datetime] | None
+    """Day and cutoff of the newest edition."""
+    unsent: tuple[Unsent, ...]
+    """Oldest first."""
+    pulled_at: datetime | None
+    """When a source last answered."""
+    is_paused: bool
+    has_readers: bool
+    relay_days: Mapping[tuple[str, date], int]
+
+
+class Figures:
+    """The numbers of one database."""
+
+    def __init__(self, database: Database):
+        self._database = database
+
+    def read(self, since: date, now: datetime) -> Snapshot:
+        """Everything, with editions' sources and votes by day from `since` on."""
+        with self._database.read() as connection:
+            by_list = _editions(connection)
+            pulls = _pulls(connection, since)
+            standings = _standings(connection, now.date())
+            ballots, votes = _votes(connection, since)
+            letters = _letters(connection)
+            pauses, health = _pauses(connection), _health(connection)
+            known = {*by_list, *pulls, *standings, *ballots, *letters, *pauses, *health}
+            return Snapshot(
+                lists={
+                    list_id: ListFigures(
+                        editions=by_list.get(list_id, ()),
+                        pulls=pulls.get(list_id, ()),
+                        health=health.get(list_id, ()),
+                        pause=pauses.get(list_id),
+                        subscribers=standings.get(list_id, {}),
+                        ballots=ballots.get(list_id, {}),
+                        votes=votes.get(list_id, {}),
+                        letters=letters[list_id][0] if list_id in letters else 0,
+                        oldest_letter=letters[list_id][1] if list_id in letters else None,
+                    )
+                    for list_id in known
+                },
+                suppressions=_suppressions(connection),
+                relay_days=_relay_days(connection, now.date()),
+            )
+
+    def pulse(self, list_id: ListId, now: datetime) -> Pulse:
+        """The little that tells whether the list does what it should."""
+        with self._database.read() as connection:
+            newest = connection.execute(
+                sa.select(editions.c.due_on, editions.c.cutoff)
+                .where(editions.c.list_id == list_id)
+                .order_by(editions.c.number.desc())
+                .limit(1)
+            ).one_or_none()
+            health = schema.source_health
+            pulled_at = connection.execute(
+                sa.select(sa.func.max(health.c.good_at)).where(health.c.list_id == list_id)
+            ).scalar()
+            pause = sa.select(schema.pauses.c.since).where(schema.pauses.c.list_id == list_id)
+            readers = sa.select(people.c.id).where(people.c.list_id == list_id, is_reachable()).limit(1)
+            return Pulse(
+                newest=(newest.due_on, newest.cutoff) if newest else None,
+                unsent=_unsent(connection, list_id),
+                pulled_at=pulled_at,
+                is_paused=connection.execute(pause).first() is not None,
+                has_readers=connection.execute(readers).first() is not None,
+                relay_days=_relay_days(connection, now.date()),
+            )
+
+
+def _editions(connection: sa.Connection) -> dict[ListId, tuple[EditionFigures, ...]]:
+    columns = [editions.c[name] for name in ("id", "list_id", "number", "due_on", "cutoff", "recipients")]
+    rows = connection.execute(sa.select(*columns, editions.c.finished_at).order_by(editions.c.number.desc())).all()
+    counts = _by_edition(connection, FAILED)
+    for edition_id, waiting in _waiting(connection, [row.id for row in rows if row.finished_at is None]).items():
+        counts.setdefault(edition_id, {}).update(waiting)
+    returned = _returned(connection)
+    found: dict[ListId, list[EditionFigures]] = {}
+    for row in rows:
+        other = counts.get(row.id, {})
+        total = row.recipients if row.recipients is not None else _total(connection, row.id)
+        sent = total - sum(other.values())
+        figures = EditionFigures(
+            id=EditionId(row.id),
+            list_id=ListId(row.list_id),
+            number=row.number,
+            due_on=row.due_on,
+            cutoff=row.cutoff,
+            recipients=row.recipients,
+            finished_at=row.finished_at,
+            counts={**({DeliveryStatus.SENT: sent} if sent else {}), **other},
+            came_back=returned.get(row.id, {}),
+        )
+        found.setdefault(figures.list_id, []).append(figures)
+    return {list_id: tuple(all_) for list_id, all_ in found.items()}
+
+
+def _by_edition(
+    connection: sa.Connection, statuses: tuple[DeliveryStatus, ...]
+) -> dict[int, dict[DeliveryStatus, int]]:
+    query = (
+        sa.select(deliveries.c.edition_id, deliveries.c.status, sa.func.count())
+        .with_hint(deliveries, BY_STATUS, "sqlite")
+        .where(deliveries.c.status.in_(statuses))
+        .group_by(deliveries.c.edition_id, deliveries.c.status)
+    )
+    found: dict[int, dict[DeliveryStatus, int]] = {}
+    for edition_id, status, count in connection.execute(query):
+        found.setdefault(edition_id, {})[DeliveryStatus(status)] = count
+    return found
+
+
+def _waiting(connection: sa.Connection, unfinished: list[int]) -> dict[int, dict[DeliveryStatus, int]]:
+    """The deliveries of unfinished editions about which there is something to do: finished ones have none."""
+    if len(unfinished) != 1:
+        return _by_edition(connection, UNSETTLED) if unfinished else {}
+    query = (
+        sa.select(deliveries.c.status, sa.func.count())
+        .where(deliveries.c.status.in_(UNSETTLED))
+        .group_by(deliveries.c.status)
+    )
+    return {unfinished[0]: {DeliveryStatus(status): count for status, count in connection.execute(query)}}
+
+
+def _total(connection: sa.Connection, edition_id: int) -> int:
+    query = sa.select(sa.func.count()).where(deliveries.c.edition_id == edition_id)
+    return connection.execute(query).scalar_one()
+
+
+def _returned(connection: sa.Connection) -> dict[int, dict[BounceKind, int]]:
+    bounces = schema.bounces
+    query = (
+        sa.select(deliveries.c.edition_id, bounces.c.kind, sa.func.count())
+        .join_from(bounces, deliveries, deliveries.c.id == bounces.c.delivery_id)
+        .group_by(deliveries.c.edition_id, bounces.c.kind)
+    )
+    found: dict[int, dict[BounceKind, int]] = {}
+    for edition_id, kind, count in connection.execute(query):
+        found.setdefault(edition_id, {})[BounceKind(kind)] = count
+    return found
+
+
+def _pulls(connection: sa.Connection, since: date) -> dict[ListId, tuple[Pull, ...]]:
+    papers = schema.edition_papers
+    candidates = sa.select(sa.func.count()).where(papers.c.edition_id == editions.c.id).scalar_subquery()
+    query = (
+        sa.select(editions.c.list_id, editions.c.due_on, editions.c.sources, candidates.label("candidates"))
+        .where(editions.c.due_on >= since)
+        .order_by(editions.c.number.desc())
+    )
+    found: dict[ListId, list[Pull]] = {}
+    for row in connection.execute(query):
+        pull = Pull(row.due_on, row.candidates, decode(row.sources, tuple[SourceSummary, ...]))
+        found.setdefault(ListId(row.list_id), []).append(pull)
+    return {list_id: tuple(all_) for list_id, all_ in found.items()}
+
+
+def _standings(connection: sa.Connection, today: date) -> dict[ListId, dict[Standing, int]]:
+    """`Member.standing` in the words of the database."""
+    is_active = sa.or_(people.c.listed, people.c.signed_up)
+    standing = sa.case(
+        (people.c.subscription == Subscription.UNSUBSCRIBED, Standing.UNSUBSCRIBED),
+        (suppressed, Standing.SUPPRESSED),
+        (people.c.subscription == Subscription.UNCONFIRMED, Standing.UNCONFIRMED),
+        (~is_active, Standing.UNLISTED),
+        (sa.and_(people.c.paused_until.is_not(None), people.c.paused_until > today), Standing.PAUSED),
+        else_=Standing.CONFIRMED,
+    )
+    query = sa.select(people.c.list_id, standing.label("standing"), sa.func.count()).where(NOT_ERASED)
+    found: dict[ListId, dict[Standing, int]] = {}
+    for list_id, name, count in connection.execute(query.group_by(people.c.list_id, "standing")):
+        found.setdefault(ListId(list_id), {})[Standing(name)] = count
+    return found
+
+
+def _votes(
+    connection: sa.Connection, since: date
+) -> tuple[dict[ListId, dict[Ballot, int]], dict[ListId, dict[date, int]]]:
+    votes = schema.votes
+    day = sa.func.substr(votes.c.cast_at, 1, 10)
+    recent = sa.case((day >= since.isoformat(), day), else_="")
+    query = (
+        sa.select(people.c.list_id, votes.c.ballot, recent.label("day"), sa.func.count())
+        .join_from(votes, people, people.c.id == votes.c.subscriber_id)
+        .group_by(people.c.list_id, votes.c.ballot, "day")
+    )
+    ballots: dict[ListId, dict[Ballot, int]] = {}
+    by_day: dict[ListId, dict[date, int]] = {}
+    for name, said, written, count in connection.execute(query):
+        list_id, ballot = ListId(name), Ballot(said)
+        of_list = ballots.setdefault(list_id, {})
+        of_list[ballot] = of_list.get(ballot, 0) + count
+        if written:
+            days = by_day.setdefault(list_id, {})
+            days[date.fromisoformat(written)] = days.get(date.fromisoformat(written), 0) + count
+    return ballots, by_day
+
+
+def _letters(connection: sa.Connection) -> dict[ListId, tuple[int, datetime]]:
+    table = schema.letters
+    oldest = sa.func.min(table.c.written_at)
+    query = sa.select(table.c.list_id, sa.func.count(), oldest).where(table.c.next_attempt_at.is_not(None))
+    rows = connection.execute(query.group_by(table.c.list_id))
+    return {ListId(list_id): (count, written_at) for list_id, count, written_at in rows}
+
+
+def _pauses(connection: sa.Connection) -> dict[ListId, Pause]:
+    rows = connection.execute(sa.select(schema.pauses))
+    return {ListId(row.list_id): Pause(row.since, row.by, row.reason) for row in rows}
+
+
+def _health(connection: sa.Connection) -> dict[ListId, tuple[SourceHealth, ...]]:
+    table = schema.source_health
+    found: dict[ListId, tuple[SourceHealth, ...]] = {}
+    for row in connection.execute(sa.select(table).order_by(table.c.list_id, table.c.position)):
+        health = SourceHealth(decode(row.summary, SourceSummary), row.pulled_at, row.good_at)
+        found[ListId(row.list_id)] = (*found.get(ListId(row.list_id), ()), health)
+    return found
+
+
+def _suppressions(connection: sa.Connection) -> dict[SuppressionKind, int]:
+    reason = schema.suppressions.c.reason
+    kind = sa.case(
+        (reason.startswith("hard bounce: "), SuppressionKind.HARD),
+        (reason.startswith("soft bounces in a row"), SuppressionKind.SOFT),
+        (reason.startswith("complaint: "), SuppressionKind.COMPLAINT),
+        (sa.and_(reason >= "500", reason < "600"), SuppressionKind.REFUSED),
+        else_=SuppressionKind.HAND,
+    )
+    rows = connection.execute(sa.select(kind.label("kind"), sa.func.count()).group_by("kind"))
+    found = {SuppressionKind(name): count for name, count in rows}
+    return {kind: found[kind] for kind in SuppressionKind if kind in found}
+
+
+def _relay_days(connection: sa.Connection, today: date) -> dict[tuple[str, date], int]:
+    table = schema.relay_days
+    rows = connection.execute(sa.select(table).where(table.c.day >= today - timedelta(days=1)))
+    return {(row.relay, row.day): row.messages for row in rows}
+
+
+def _unsent(connection: sa.Connection, list_id: ListId) -> tuple[Unsent, ...]:
+    found = []
+    unfinished = sa.select(editions).where(editions.c.list_id == list_id, editions.c.finished_at.is_(None))
+    for row in connection.execute(unfinished.order_by(editions.c.number)).all():
+        left = (
+            sa.select(deliveries.c.id)
+            .with_hint(deliveries, BY_STATUS, "sqlite")
+            .where(deliveries.c.status.in_(TO_BE_SENT), deliveries.c.edition_id == row.id)
+            .limit(1)
+        )
+        is_frozen = row.recipients_frozen_at is not None
+        if is_frozen and connection.execute(left).first() is None:
+            continue
+        newest = (
+            sa.select(deliveries.c.edition_id, deliveries.c.settled_at)
+            .with_hint(deliveries, BY_STATUS, "sqlite")
+            .where(deliveries.c.status == DeliveryStatus.SENT, deliveries.c.next_attempt_at.is_(None))
+            .order_by(deliveries.c.id.desc())
+            .limit(NEWEST_SENT)
+            .subquery()
+        )
+        last = sa.select(sa.func.max(newest.c.settled_at)).where(newest.c.edition_id == row.id)
+        sent_at = connection.execute(last).scalar()
+        found.append(Unsent(row.number, row.due_on, row.cutoff, is_frozen, sent_at))
+    return tuple(found)
