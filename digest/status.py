@@ -14,12 +14,13 @@ from enum import StrEnum
 from typing import TypeVar
 from zoneinfo import ZoneInfo
 
-from digest.holding import closed_line, paused_line
+from digest.holding import closed_line
 from digest.members import Ballot, Standing
 from digest.model import BounceKind, DeliveryStatus, MailingList, Pause, Relay, SourceHealth, SourceSummary, WhenEmpty
 from digest.schedule import SendWindow, read_schedule, read_window
 from digest.send.routes import cap, is_limited
 from digest.settings import ListConfig
+from digest.store.editions import UNSETTLED
 from digest.store.figures import EditionFigures, ListFigures, Pulse, Snapshot, SuppressionKind
 
 Kind = TypeVar("Kind", bound=StrEnum)
@@ -29,6 +30,9 @@ MADE_WITHIN = timedelta(minutes=30)
 STALLED_AFTER = timedelta(hours=2)
 """An edition of which nothing has left for so long, although something is to leave, is overdue: longer than the longest
 pause between two tries."""
+WAITING = (*UNSETTLED, DeliveryStatus.UNKNOWN)
+"""Deliveries that wait for a server, or for somebody's decision."""
+FAILED = (DeliveryStatus.BOUNCED, DeliveryStatus.EXPIRED)
 EDITIONS_JUDGED = 30
 """Errors in a row are counted in so many editions at most."""
 
@@ -140,7 +144,7 @@ def status_of(config: ListConfig, snapshot: Snapshot, pulse: Pulse, now: datetim
         candidates=figures.pulls[0].candidates if figures.pulls else None,
         deliveries=added(DeliveryStatus, [edition.counts for edition in figures.editions]),
         bounces=added(BounceKind, [edition.came_back for edition in figures.editions]),
-        waiting=tuple(_waiting(mailing_list, figures, closed, relays)),
+        waiting=tuple(_waiting(figures, closed, relays)),
         waits_since=waits,
         letters=figures.letters,
         sources=tuple(source_state(health, figures) for health in figures.health),
@@ -247,14 +251,12 @@ def _errors_in_a_row(health: SourceHealth, figures: ListFigures) -> int:
     return max(errors, 1)
 
 
-def _waiting(
-    mailing_list: MailingList, figures: ListFigures, closed: str | None, relays: Sequence[RelayDay]
-) -> list[str]:
+def _waiting(figures: ListFigures, closed: str | None, relays: Sequence[RelayDay]) -> list[str]:
     """What waits, and why."""
     lines = []
     full = ", ".join(relay.name for relay in relays if relay.is_full)
     because = (
-        (figures.pause and paused_line(mailing_list.id, figures.pause))
+        (figures.pause and "the list is paused")
         or closed
         or (full and f"{full} has had its messages of the day")
         or "to be sent by `digest run`, or by `digest send`"
@@ -282,8 +284,7 @@ def _waiting(
 
 
 def _waits_since(unfinished: Sequence[EditionFigures], figures: ListFigures) -> datetime | None:
-    waiting = (DeliveryStatus.QUEUED, DeliveryStatus.ACTIVE, DeliveryStatus.SENDING, DeliveryStatus.DEFERRED)
-    since = [e.cutoff for e in unfinished if e.recipients is None or any(e.counts.get(s) for s in waiting)]
+    since = [e.cutoff for e in unfinished if e.recipients is None or any(e.counts.get(s) for s in UNSETTLED)]
     return min([*since, *([figures.oldest_letter] if figures.oldest_letter else [])], default=None)
 
 
@@ -309,6 +310,15 @@ def added(kinds: type[Kind], counted: Iterable[Mapping[Kind, int]]) -> dict[Kind
     for counts in counted:
         sums.update(counts)
     return {kind: sums[kind] for kind in kinds if sums[kind]}
+
+
+def ago(time: timedelta) -> str:
+    """A time for a person: "40 s", "25 min", "3 h", "12 days"."""
+    seconds = max(int(time.total_seconds()), 0)
+    for unit, size, upto in (("s", 1, 120), ("min", 60, 120), ("h", 3600, 48)):
+        if seconds < size * upto:
+            return f"{seconds // size} {unit}"
+    return f"{seconds // 86400} days"
 
 
 def _window(mailing_list: MailingList) -> SendWindow | None:

@@ -62,7 +62,7 @@ def _sent() -> Path:
 
 
 @cache
-def _loop() -> asyncio.AbstractEventLoop:
+def one_loop() -> asyncio.AbstractEventLoop:
     """One for all requests: to make one for each would take longer than to answer it."""
     loop = asyncio.new_event_loop()
     atexit.register(loop.close)
@@ -86,7 +86,7 @@ class Pages:
         self.hall = Hall([config], lambda: self.now)
         self.application = self.hall.application()
         (self.site,) = self.hall.sites.values()
-        self._loop = _loop()
+        self._loop = one_loop()
 
     def ask(
         self,

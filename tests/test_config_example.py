@@ -53,6 +53,7 @@ def folder(tmp_path: Path) -> Path:
     )
     (tmp_path / "smtp-password.txt").write_text("out of the file\n")
     (tmp_path / "imap-password.txt").write_text("out of another file\n")
+    (tmp_path / "status-password.txt").write_text("invented for operators\n")
     (tmp_path / "lab-ca.pem").write_text("")
     (tmp_path / "dkim.pem").write_bytes(pem(rsa_key().key))
     (tmp_path / "dkim-ed25519.pem").write_bytes(pem(ed25519_key().key))

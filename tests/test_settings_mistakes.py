@@ -356,6 +356,19 @@ MISTAKES: list[tuple[str, int, str, str]] = [
         "`key_file` of [dkim] must be text in quotation marks, not 3",
     ),
     (after(13, "[web]", "port = 'http'"), 15, "web.port", "…must be a whole number from 1 to 65535, not \"http\""),
+    (
+        after(13, "[web]", "status_public = 'loopback'"), 15, "web.status_public",
+        '`status_public` of [web] must be true or false, not "loopback"',
+    ),
+    (
+        after(13, "[web]", "status_public = true", "status_password = 'a long invented password'"), 16,
+        "web.status_password",
+        "`status_password` of [web] asks for nothing while `status_public = true`: take one of them out",
+    ),
+    (
+        after(13, "[web]", "status_password = 'hunter2'"), 15, "web.status_password",
+        "`status_password` of [web] must be at least 16 characters of ASCII;…",
+    ),
     # the top of the file
     ("papers = 3\n" + BASE, 1, "papers", "`papers` is not a key of the top of the file; it belongs in [list]"),
     (

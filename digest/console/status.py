@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from rich.padding import Padding
@@ -21,7 +21,7 @@ from digest.console.sources import health_lines, summary_json
 from digest.console.terminal import Terminal
 from digest.holding import paused_line
 from digest.model import DeliveryStatus, SourceHealth
-from digest.status import Day, ListStatus, first_day, overdue, status_of
+from digest.status import FAILED, WAITING, Day, ListStatus, ago, first_day, overdue, status_of
 from digest.store import EditionOverview
 
 if TYPE_CHECKING:
@@ -36,11 +36,6 @@ LABEL = 21
 """Characters before a chart's columns."""
 CHART_ROWS = 5
 ALARM, CARE, GOOD, QUIET = "bold red", "yellow", "green", "dim"
-WAITING = (
-    *(DeliveryStatus.QUEUED, DeliveryStatus.ACTIVE, DeliveryStatus.SENDING, DeliveryStatus.DEFERRED),
-    DeliveryStatus.UNKNOWN,  # for somebody to decide
-)
-FAILED = (DeliveryStatus.BOUNCED, DeliveryStatus.EXPIRED)
 GROUPS: tuple[tuple[str, tuple[DeliveryStatus, ...]], ...] = (
     ("sent", (DeliveryStatus.SENT,)),
     ("waiting", WAITING),
@@ -202,15 +197,6 @@ def _style_of(status: DeliveryStatus) -> str:
     if status is DeliveryStatus.SENT:
         return GOOD
     return "red" if status in FAILED else QUIET if status is DeliveryStatus.CANCELLED else CARE
-
-
-def ago(time: timedelta) -> str:
-    """A time for a person: "40 s", "25 min", "3 h", "12 days"."""
-    seconds = max(int(time.total_seconds()), 0)
-    for unit, size, upto in (("s", 1, 120), ("min", 60, 120), ("h", 3600, 48)):
-        if seconds < size * upto:
-            return f"{seconds // size} {unit}"
-    return f"{seconds // 86400} days"
 
 
 def _utc(moment: datetime) -> str:

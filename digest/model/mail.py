@@ -184,6 +184,10 @@ class Pages:
     """Of all clients together, for one list: nobody can have strangers written to without end."""
     looks: Rate = Rate(120, 60.0)
     """Previews and searches of one client."""
+    status_public: bool = False
+    """Whether everybody sees the pages for operators, /status and /metrics."""
+    status_password: str = field(default="", repr=False)
+    """Opens them to whoever knows it. Empty, and not public: there are none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -165,6 +165,8 @@ def _pages(table: WebTable) -> Pages:
         sign_ups=table.sign_ups or usual.sign_ups,
         sign_ups_in_all=table.sign_ups_in_all or usual.sign_ups_in_all,
         looks=table.looks or usual.looks,
+        status_public=table.status_public,
+        status_password=table.status_password.get_secret_value() if table.status_password else "",
     )
 
 

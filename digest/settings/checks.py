@@ -316,6 +316,14 @@ def signing_keys(value: object) -> str:
     return found
 
 
+def status_password(value: object) -> str:
+    """A password that nobody can guess who may try as often as the pages let him. Never repeated in a message."""
+    found = secret(value)
+    if len(found) < 16 or not found.isascii() or not found.isprintable():
+        raise WrongValue("must be at least 16 characters of ASCII", f"print one with `{_RANDOM}`", shown=False)
+    return found
+
+
 _RANDOM = "python -c 'import secrets; print(secrets.token_hex(32))'"
 
 

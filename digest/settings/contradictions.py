@@ -26,6 +26,7 @@ def contradictions(data: Mapping[str, Any]) -> Found:
     yield from _topics(data)
     yield from _subscribers(data)
     yield from _relays(list(each_table("smtp", data.get("smtp"))))
+    yield from _web(_table(data.get("web")))
 
 
 def _table(value: object) -> Mapping[str, Any]:
@@ -141,6 +142,15 @@ def unknown_topic(topic: str, topics: Mapping[str, Any]) -> str:
         f"there are {', '.join(topics)}" if topics else f"write a [topics.{topic}] table"
     )
     return f"there is no topic {show(topic)}; {advice}"
+
+
+def _web(web: Mapping[str, Any]) -> Found:
+    written = [key for key in ("status_password", "status_password_file") if web.get(key)]
+    if web.get("status_public") is True and written:
+        yield (
+            ("web", written[0]),
+            f"`{written[0]}` of [web] asks for nothing while `status_public = true`: take one of them out",
+        )
 
 
 def _relays(relays: Sequence[tuple[KeyPath, Mapping[str, Any]]]) -> Found:

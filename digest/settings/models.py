@@ -271,6 +271,9 @@ class WebTable(Table):
     sign_ups: Limit | None = None
     sign_ups_in_all: Limit | None = None
     looks: Limit | None = None
+    status_public: Flag = False
+    status_password: Annotated[SecretStr, BeforeValidator(checks.status_password)] | None = None
+    status_password_file: Text | None = None
 
 
 class Settings(BaseSettings):

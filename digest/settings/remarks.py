@@ -75,6 +75,8 @@ def _in_config(merged: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:
         yield from _about_mailbox(merged["mailbox"], merged["list"])
     if str(merged["list"].get("secret")).startswith("better kept elsewhere"):
         yield ("list", "secret"), "`secret` of [list] is the example's: everybody knows it and can sign with it"
+    if str(merged.get("web", {}).get("status_password")).startswith("better kept elsewhere"):
+        yield ("web", "status_password"), "`status_password` of [web] is the example's: everybody knows it"
     if "web" in merged and "base_url" not in merged["list"]:
         yield ("web",), "[web]: without `base_url` of [list] emails link to no page, and nobody can sign up on one"
     yield from _about_categories(merged)

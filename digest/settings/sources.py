@@ -100,6 +100,7 @@ def _password(text: str) -> str:
 _SECRETS: tuple[tuple[str, str, Callable[[str], str]], ...] = (
     ("smtp", "password", _password),
     ("mailbox", "password", _password),
+    ("web", "status_password", _password),
     ("list", "secret", checks.signing_keys),
 )
 """The table, the key that a file named by `KEY_file` stands for, and what the file's text may be."""

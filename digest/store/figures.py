@@ -208,7 +208,7 @@ def _editions(connection: sa.Connection) -> dict[ListId, tuple[EditionFigures, .
     for row in rows:
         other = counts.get(row.id, {})
         total = row.recipients if row.recipients is not None else _total(connection, row.id)
-        sent = total - sum(other.values())
+        counts_of = {**other, DeliveryStatus.SENT: total - sum(other.values())}
         figures = EditionFigures(
             id=EditionId(row.id),
             list_id=ListId(row.list_id),
@@ -217,7 +217,7 @@ def _editions(connection: sa.Connection) -> dict[ListId, tuple[EditionFigures, .
             cutoff=row.cutoff,
             recipients=row.recipients,
             finished_at=row.finished_at,
-            counts={**({DeliveryStatus.SENT: sent} if sent else {}), **other},
+            counts={status: counts_of[status] for status in DeliveryStatus if counts_of.get(status)},
             came_back=returned.get(row.id, {}),
         )
         found.setdefault(figures.list_id, []).append(figures)

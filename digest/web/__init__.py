@@ -8,6 +8,9 @@
     public.py     the pages that everybody sees
     joining.py    sign-up and preview
     personal.py   the pages behind a signed link
+    charts.py     what there was over time, as pictures and tables        pure
+    metrics.py    the lists' state for Prometheus                         pure
+    operators.py  /status, /metrics and /healthz
     gate.py       HTTP: headers, clients, the prefix of a proxy, forms; the endpoints' one way in
     serving.py    the application, its server, and the letters it posts
 

@@ -133,7 +133,7 @@ class Gate:
                 path=request.path_params,
                 query=dict(request.query_params),
                 form=await _form_of(request) if is_post else Form(),
-                client=self._client(request),
+                client=self.client(request),
                 base=address[-1],
                 wants_fragment="x-fragment" in request.headers,
             )
@@ -155,7 +155,8 @@ class Gate:
         """The one list, at addresses that name none."""
         return next(iter(self._sites.values())) if "list" not in request.path_params and len(self._sites) == 1 else None
 
-    def _client(self, request: Request) -> str:
+    def client(self, request: Request) -> str:
+        """Who asks, as its limits go."""
         peer = request.client.host if request.client else ""
         return client_of(peer, request.headers.getlist("x-forwarded-for"), self._trusted)
 

@@ -36,6 +36,7 @@ from digest.web import public
 from digest.web.gate import FOR_EVER, SIGNED, ForeignFormError, Gate, Headers, NoSuchPageError, TooOftenError, html
 from digest.web.joining import Desk, Joining
 from digest.web.limits import SlidingWindow
+from digest.web.operators import Operators
 from digest.web.personal import Personal
 from digest.web.site import Site
 
@@ -59,6 +60,7 @@ class Hall:
         self.sites: dict[str, Site] = {app.list.id: Site(app, alone=len(apps) == 1) for app in apps}
         self.desk = Desk()
         self._gate = Gate(self.sites, tuple(map(ip_network, self.settings.trusted_proxies)), THREADS)
+        self._now = now
         self._files = {key: file for site in self.sites.values() for key, file in site.files.items()}
         self._nothing_here = self._first.render("nothing.html")  # made once: the same for all who have no business here
 
@@ -83,6 +85,8 @@ class Hall:
             looks,
         )
         personal = Personal(self.desk)
+        guesses = SlidingWindow(limits.looks, time.monotonic)
+        operators = Operators(self.sites, self.settings, self._now, self._gate, guesses)
         at, both = self._gate.endpoint, ["GET", "POST"]
         first = at(public.front) if len(self.sites) == 1 else self._lists
         own = "/{list}/{token}"
@@ -91,6 +95,7 @@ class Hall:
                 Route("/", first),
                 Route("/robots.txt", self._robots),
                 Route("/static/{hash}/{name}", self._static),
+                *self._for_operators(operators),
                 Route("/{list}", at(public.front)),
                 *(Route(f"/{box}/{{list}}", at(public.front), methods=["GET"]) for box in ("subscribe", "preview")),
                 Route("/subscribe/{list}", at(joining.subscribe, own_forms_only=True), methods=["POST"]),
@@ -117,6 +122,12 @@ class Hall:
                 Middleware(Headers, sites=self.sites),
             ],
         )
+
+    def _for_operators(self, operators: Operators) -> list[Route]:
+        """Their pages; of several lists, one that has such a name keeps its front page."""
+        pages = {"status": operators.status, "metrics": operators.metrics, "healthz": operators.healthz}
+        taken = self.sites if len(self.sites) > 1 else ()
+        return [Route(f"/{name}", page) for name, page in pages.items() if name not in taken]
 
     async def attend(self, stop: asyncio.Event) -> None:
         """Until stopped: writes letters that were asked for and posts them, and looks for new editions and configs."""

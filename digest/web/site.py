@@ -36,6 +36,7 @@ FRESH = 2.0
 """Seconds for which it is believed that there is no newer edition."""
 FILES = {
     "style.css": "text/css; charset=utf-8",
+    "status.css": "text/css; charset=utf-8",
     "page.js": "text/javascript; charset=utf-8",
     "icon.svg": "image/svg+xml",
 }
@@ -64,6 +65,8 @@ class Masthead:
     subscribe: str
     preview: str
     style: str
+    status_style: str
+    """What the page for operators has beside."""
     script: str
     icon: str
     topics: tuple[TopicLink, ...]
@@ -185,6 +188,7 @@ class Site:
             subscribe=self.path("subscribe", here),
             preview=self.path("preview", here),
             style=file["style.css"],
+            status_style=file["status.css"],
             script=file["page.js"],
             icon=file["icon.svg"],
             topics=tuple(

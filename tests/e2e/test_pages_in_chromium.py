@@ -76,7 +76,7 @@ class Served:
         with socket.create_server(("127.0.0.1", 0)) as free:
             self.port = free.getsockname()[1]
         self.base = f"http://127.0.0.1:{self.port}"
-        self.config = write_list(folder, readers=1)
+        self.config = write_list(folder, readers=1, extra="\n[web]\nstatus_public = true\n")
         text = self.config.read_text(encoding="utf-8")
         first = f'[list]\nbase_url = "{self.base}"\nlanguage = "{language}"\n'
         self.config.write_text(text.replace("[list]\n", first, 1), encoding="utf-8")
@@ -253,6 +253,7 @@ def every_page(served: Served) -> dict[str, str]:
         "search": "/archive/lab?q=video", "nothing-found": "/archive/lab?q=xyzzy",
         "paper": f"/paper/lab/{PAPER}", "nothing": "/nothing/here", "confirm": confirm,
         "unsubscribe": own[Purpose.UNSUBSCRIBE], "preferences": own[Purpose.PREFERENCES],
+        "status": "/status",
         "erase": f"{own[Purpose.PREFERENCES]}/erase", "vote": f"{own[Purpose.VOTE]}/more/{PAPER}",
     }  # fmt: skip
     return {name: served.base + path for name, path in paths.items()}
@@ -273,6 +274,8 @@ def test_axe_finds_nothing(browser: Any, served: Served, scheme: str) -> None:
                 page.locator("summary").click()
                 page.get_by_label("video").check()
                 page.locator(".picks").wait_for()
+            if name == "status":
+                page.evaluate("document.querySelectorAll('details').forEach((each) => { each.open = true; })")
             page.evaluate(axe)
             result = page.evaluate("axe.run()")
             if result["violations"]:
