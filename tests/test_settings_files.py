@@ -112,6 +112,10 @@ def test_a_byte_order_mark_and_windows_line_ends_do_no_harm(config: Path) -> Non
 REMARKS = [
     (BASE + "[web]\nhost = '127.0.0.1'\nport = 8000\n", "14: [web]: without `base_url` of [list] emails link to no"),
     (
+        after(3, "base_url = 'https://x.org'") + "[web]\nstatus_password = 'better kept elsewhere'\n",
+        "16: `status_password` of [web] is the example's: everybody knows it",
+    ),
+    (
         after(3, 'secret = "better kept elsewhere, in secret_file or so"'),
         "4: `secret` of [list] is the example's: everybody knows it",
     ),
