@@ -192,7 +192,7 @@ def _stalled(config: ListConfig, pulse: Pulse, now: datetime) -> Overdue | None:
     window = _window(config.mailing_list)
     opens = window.at(now)[0].astimezone(UTC) if window else None
     relays = relay_days(config.relays, config.mailing_list, pulse.relay_days, now)
-    if (opens and opens > now) or (relays and len(relays) == len(config.relays) and all(r.is_full for r in relays)):
+    if relays and len(relays) == len(config.relays) and all(r.is_full for r in relays):
         return None
     for edition in pulse.unsent:
         moments = [edition.cutoff, *filter(None, (opens, edition.last_sent_at))]

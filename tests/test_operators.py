@@ -205,6 +205,7 @@ def test_a_list_may_be_called_status(tmp_path: Path) -> None:
     served = Served([config, another(config, "status", "Status Quo")], NOW)
     with served.hall:
         assert ">Status Quo</" in served.get("/status").text
+        assert "All lists" not in served.get("/status").text
         assert served.get("/metrics").status == 200
 
 

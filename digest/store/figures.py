@@ -33,8 +33,6 @@ from digest.store.editions import UNSETTLED
 from digest.store.members import NOT_ERASED, suppressed
 from digest.store.subscribers import is_reachable
 
-BY_STATUS = "INDEXED BY ix_deliveries_status_next_attempt_at"
-"""SQLite would rather go through all deliveries in the order of editions."""
 FAILED = (DeliveryStatus.BOUNCED, DeliveryStatus.EXPIRED, DeliveryStatus.UNKNOWN, DeliveryStatus.CANCELLED)
 TO_BE_SENT = (DeliveryStatus.QUEUED, DeliveryStatus.ACTIVE, DeliveryStatus.SENDING)
 """Deliveries that nobody's refusal keeps waiting."""
@@ -229,7 +227,6 @@ def _by_edition(
 ) -> dict[int, dict[DeliveryStatus, int]]:
     query = (
         sa.select(deliveries.c.edition_id, deliveries.c.status, sa.func.count())
-        .with_hint(deliveries, BY_STATUS, "sqlite")
         .where(deliveries.c.status.in_(statuses))
         .group_by(deliveries.c.edition_id, deliveries.c.status)
     )
@@ -373,7 +370,6 @@ def _unsent(connection: sa.Connection, list_id: ListId) -> tuple[Unsent, ...]:
     for row in connection.execute(unfinished.order_by(editions.c.number)).all():
         left = (
             sa.select(deliveries.c.id)
-            .with_hint(deliveries, BY_STATUS, "sqlite")
             .where(deliveries.c.status.in_(TO_BE_SENT), deliveries.c.edition_id == row.id)
             .limit(1)
         )
@@ -382,7 +378,6 @@ def _unsent(connection: sa.Connection, list_id: ListId) -> tuple[Unsent, ...]:
             continue
         newest = (
             sa.select(deliveries.c.edition_id, deliveries.c.settled_at)
-            .with_hint(deliveries, BY_STATUS, "sqlite")
             .where(deliveries.c.status == DeliveryStatus.SENT, deliveries.c.next_attempt_at.is_(None))
             .order_by(deliveries.c.id.desc())
             .limit(NEWEST_SENT)
