@@ -10,9 +10,10 @@ from typing import Any
 import sqlalchemy as sa
 
 from digest.members import Ballot, Subscription
-from digest.model import BounceKind, Coverage, DeliveryStatus, ListId, Pick, Profile, SourceSummary
+from digest.model import BounceKind, Coverage, DeliveryStatus, EditionId, ListId, Pick, Profile, SourceSummary
 from digest.store import Database, Sources, schema
 from digest.store.codec import encode
+from digest.store.postgres import add_partition
 from tests.factories import selection
 
 LAB = ListId("lab")
@@ -107,6 +108,7 @@ def _edition(
         .returning(schema.editions.c.id)
     )
     edition_id: int = made.scalar_one()
+    add_partition(connection, EditionId(edition_id))
     rows = [
         {"edition_id": edition_id, "position": n, "paper_id": f"arxiv:{day:%y%m}.{n:05}", "candidate": "{}"}
         for n in range(sum(summary.fresh for summary in sources))

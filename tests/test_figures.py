@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -22,13 +21,6 @@ LAST = date(2026, 6, 10)
 NOW = datetime(2026, 6, 10, 6, tzinfo=UTC)
 OPEN = {S.QUEUED: 5, S.ACTIVE: 1, S.SENDING: 2, S.DEFERRED: 3, S.UNKNOWN: 1}
 OTHER = ListId("other")
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    opened = open_database(f"sqlite:///{tmp_path}/digest.db")
-    yield opened
-    opened.close()
 
 
 def one_by_one(database: Database) -> dict[EditionId, dict[DeliveryStatus, int]]:
@@ -111,8 +103,9 @@ def test_an_empty_database_has_nothing_to_count(database: Database) -> None:
     assert (pulse.newest, pulse.unsent, pulse.has_readers, pulse.is_paused) == (None, (), False, False)
 
 
-def test_the_ledger_is_counted_by_its_index(database: Database) -> None:
+def test_the_ledger_is_counted_by_its_index(tmp_path: Path) -> None:
     """No statement goes through all deliveries: their rows are as large as what was picked."""
+    database = open_database(f"sqlite:///{tmp_path}/digest.db")
     fill(database, LAST, 5, 40, open_counts=OPEN)
     plans: list[str] = []
 
@@ -127,3 +120,4 @@ def test_the_ledger_is_counted_by_its_index(database: Database) -> None:
     about = [plan for plan in plans if "deliveries" in plan]
     assert len(about) >= 5
     assert [plan for plan in about if plan.startswith("SCAN deliveries") and "COVERING" not in plan] == []
+    database.close()
