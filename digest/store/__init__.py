@@ -1,12 +1,17 @@
 """The store: what digest remembers, in one SQL database.
 
-`database.py` opens it: SQLite in WAL mode, migrated by Alembic, or PostgreSQL, whose own ways are in `postgres.py`.
-`schema.py` names its tables, and one module per aggregate holds the statements: `papers.py`, `editions.py`, for people
-`subscribers.py`, `members.py` and `letters.py`, for sending `outbox.py`, `decisions.py`, `pauses.py` and
-`relay_days.py`, for what comes back `bounces.py` and `mailboxes.py`, for the pages `archive.py`, for operators
-`figures.py`, for pulling `fetches.py` and `sources.py`, for ranking `vectors.py`, for signing `secrets.py`;
-`inspection.py` looks at a file that may be no database of ours. All other statements go through SQLAlchemy Core. But for what the shell completes
-(`cli/completing.py`), nothing outside this package writes SQL, and nothing in it decides what is sent.
+    opening       database.py (SQLite in WAL mode, migrated by Alembic), postgres.py (its ways), schema.py (the tables),
+                  inspection.py (a file that may be no database of ours)
+    pulling       papers.py fetches.py sources.py
+    ranking       vectors.py
+    editions      editions.py archive.py (for the pages) figures.py (for operators)
+    people        subscribers.py members.py letters.py
+    sending       outbox.py decisions.py pauses.py relay_days.py
+    coming back   bounces.py mailboxes.py
+    signing       secrets.py
+
+All statements go through SQLAlchemy Core. But for what the shell completes (`cli/completing.py`), nothing outside this
+package writes SQL, and nothing in it decides what is sent.
 """
 
 from digest.store.archive import Archive
