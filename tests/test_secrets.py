@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -77,3 +79,27 @@ def test_an_error_of_the_database_does_not_show_a_secret(tmp_path: Path) -> None
         connection.execute(sa.insert(schema.secrets), row)
     database.close()
     assert "invented" not in str(caught.value)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX modes")
+def test_a_new_database_is_its_owners_alone(tmp_path: Path) -> None:
+    """Addresses and the signing key: no other user of the machine reads them, whatever the umask, nor in WAL's files."""
+    before = os.umask(0)
+    try:
+        database = open_database(f"sqlite:///{tmp_path}/digest.db")
+        Secrets(database, lambda: NOW).get_or_create("key")
+    finally:
+        os.umask(before)
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()}
+    database.close()
+    assert modes == dict.fromkeys(("digest.db", "digest.db-wal", "digest.db-shm"), 0o600)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX modes")
+def test_a_database_that_is_there_keeps_its_mode(tmp_path: Path) -> None:
+    """Whoever lets a group read it has done so on purpose."""
+    path = tmp_path / "digest.db"
+    open_database(f"sqlite:///{path}").close()
+    path.chmod(0o640)
+    open_database(f"sqlite:///{path}").close()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640

@@ -8,6 +8,8 @@ Sources: sqlite.org/pragma.html, sqlite.org/wal.html; the transaction recipe is 
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
@@ -107,6 +109,7 @@ def open_database(url: str) -> Database:
         parent = Path(parsed.database).parent
         if not parent.is_dir():
             raise StoreError(f"{name}: there is no folder {parent}: create it, or change `url` of [store]")
+        _make_private(Path(parsed.database))
     engine = sa.create_engine(
         parsed,
         connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False},
@@ -146,6 +149,15 @@ def migrate_database(url: str) -> tuple[str, int, int]:
     database = open_database(url)
     database.close()
     return database.name, before, SCHEMA_VERSION
+
+
+def _make_private(path: Path) -> None:
+    """A new file is its owner's alone: it holds addresses, and the key that signs. One that is there keeps its mode.
+
+    SQLite gives the files beside it (-wal, -shm) the mode that it has. What cannot be made here SQLite explains.
+    """
+    with contextlib.suppress(OSError):
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
 
 
 def _configure(connection: sa.engine.interfaces.DBAPIConnection, _record: ConnectionPoolEntry) -> None:
