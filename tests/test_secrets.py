@@ -83,7 +83,7 @@ def test_an_error_of_the_database_does_not_show_a_secret(tmp_path: Path) -> None
 
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX modes")
 def test_a_new_database_is_its_owners_alone(tmp_path: Path) -> None:
-    """Addresses and the signing key: no other user of the machine reads them, whatever the umask, nor in WAL's files."""
+    """Addresses and the signing key: no other user reads them, whatever the umask, nor in WAL's files."""
     before = os.umask(0)
     try:
         database = open_database(f"sqlite:///{tmp_path}/digest.db")
