@@ -291,6 +291,18 @@ def test_any_value_can_come_from_the_environment(config: Path) -> None:
     assert [s.kind for s in found.sources] == [SourceKind.HUGGINGFACE]
 
 
+def test_people_can_come_from_the_environment(config: Path) -> None:
+    """A config that others may read names nobody: addresses, and all that can be said of them, are in a variable."""
+    people = '[{"email": "bob@example.org", "language": "fi"}, {"email": "cem@example.org", "topics": ["video"]}]'
+    found = loaded(config, BASE, DIGEST_SUBSCRIBERS=people)
+    assert [person.address for person in found.subscribers] == ["bob@example.org", "cem@example.org"]
+    (warning,) = found.warnings
+    assert warning.startswith('environment: DIGEST_SUBSCRIBERS: `language` of [[subscribers]] "fi"')
+    doubled = people.replace("bob", "cem")
+    (problem,) = problems(config, BASE, DIGEST_SUBSCRIBERS=doubled)
+    assert "is there twice" in str(problem)
+
+
 VARIABLES = [
     ("DIGEST_SMTP__PORT", "abc", 'environment: `DIGEST_SMTP__PORT` must be a whole number from 1 to 65535, not "abc"'),
     ("DIGEST_LIST__TREND_WEIGHT", "x", '`DIGEST_LIST__TREND_WEIGHT` must be a number from 0 to 1, not "x"'),

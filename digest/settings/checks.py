@@ -164,6 +164,12 @@ def many_tables(label: str) -> Callable[[object], object]:
     return check
 
 
+def tables_in(value: object) -> list[dict[str, Any]]:
+    """The array of tables that a variable holds as JSON; empty where it holds something else."""
+    found = _from_json(value) if isinstance(value, EnvText) else ()
+    return found if isinstance(found, list) and all(isinstance(item, dict) for item in found) else []
+
+
 def table(label: str) -> Callable[[object], object]:
     """A table, of which there is one."""
 

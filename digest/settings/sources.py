@@ -87,7 +87,8 @@ class _Environment(EnvSettingsSource):
         self.env_vars = {name.lower(): EnvText(value) for name, value in reading.environ.items() if value}
 
     def __call__(self) -> dict[str, Any]:
-        self._reading.environment = super().__call__()
+        found = super().__call__()
+        self._reading.environment = {name: checks.tables_in(value) or value for name, value in found.items()}
         return self._reading.environment
 
 
