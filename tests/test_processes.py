@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import signal
 import socket
 import subprocess
@@ -21,6 +22,7 @@ from typing import TypeVar
 import pytest
 
 from tests.lists import DAY_ONE, write_list
+from tests.servers.http import goes_to, serving
 from tests.servers.smtp import CollectingServer, resets_after_dot
 from tests.test_cli import jsons, run
 
@@ -158,3 +160,13 @@ def _patiently(look: Callable[[], T]) -> T:
     while not (seen := look()) and time.monotonic() < deadline:
         time.sleep(0.05)
     return seen
+
+
+def test_nothing_that_a_server_says_is_obeyed_by_a_terminal(tmp_path: Path) -> None:
+    """A feed's server that redirects to escape sequences is quoted in the complaint, and the terminal obeys none."""
+    with serving(feed=goes_to("ftp://x/\x9b31m\x9d0;owned\x9c\u202eno")) as server:
+        feed = f'\n[[sources]]\nkind = "feed"\nurl = "{server.url}feed"\n[pull]\nallow_private = true\n'
+        config = write_list(tmp_path, readers=1, sources=(), extra=feed)
+        said = run("pull", "--config", str(config), "--now", DAY_ONE)
+    assert "redirects to ftp" in said.stdout
+    assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202e]", said.stdout + said.stderr)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -45,7 +46,7 @@ class Terminal:
         """One line for people."""
         if not self.as_json:
             with self.reader_may_leave():
-                self._rich.print(text, style=style, markup=False)
+                self._rich.print(harmless(text), style=style, markup=False)
 
     def emit(self, value: object) -> None:
         """One JSON line for programs."""
@@ -75,7 +76,7 @@ class Terminal:
             numeric = all(row[n].replace(",", "").isdigit() or not row[n] for row in rows)
             table.add_column(column, justify="right" if numeric else "left", overflow="fold")
         for row in rows:
-            table.add_row(*row)
+            table.add_row(*map(harmless, row))
         width = self._rich.width if self._rich.is_terminal else 200
         with self.reader_may_leave():
             self._rich.print(table, width=width, soft_wrap=False)
@@ -109,7 +110,16 @@ class Terminal:
 
 def complain(message: str) -> None:
     """One or more lines on standard error."""
-    sys.stderr.write(message.rstrip() + "\n")
+    sys.stderr.write(harmless(message.rstrip()) + "\n")
+
+
+_OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+"""What terminals obey instead of showing it, other than a new line and a tab; and what turns a text's direction."""
+
+
+def harmless(text: str) -> str:
+    """A text that does nothing to a terminal or a log: what a server or a feed said may be in it."""
+    return _OBEYED.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
 def explained(error: BaseException) -> str:

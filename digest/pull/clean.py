@@ -123,7 +123,7 @@ def _without_comments(text: str) -> str:
 _MARKS = re.compile(r"<sup\b[^<>]{0,100}>[^<>]{0,100}</sup>|&lt;sup&gt;[^<>&]{0,100}&lt;/sup&gt;", re.I)
 """Numbers of affiliations."""
 _PARENTHESES = re.compile(r"\s*\((?:[^()]|\([^()]*\)){0,500}\)")
-_ET_AL = re.compile(r"[\s,;]*\bet\.? al\b\.?|[\s,;]*\band others\b", re.I)
+_ET_AL = re.compile(r"(?<![\s,;])[\s,;]*+\b(?:et\.? al\b\.?|and others\b)", re.I)
 _AND = re.compile(r"(?:^|\s+)(?:and|und|et|&)\s+")
 _SUFFIX = re.compile(r"(?:Jr|Sr|Junior|Senior|II|III|IV|Ph\.?\s?D|M\.?D)\.?", re.I)
 _BY = re.compile(r"^(?:by:?\s+|authors?(?:\(s\))?:\s*)", re.I)

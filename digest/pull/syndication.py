@@ -11,11 +11,12 @@ from __future__ import annotations
 import io
 import re
 import xml.sax
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import feedparser
+from feedparser.mixin import _FeedParserMixin
 
 from digest.errors import SourceError
 
@@ -56,6 +57,22 @@ def read_feed(body: bytes, where: str) -> Syndicated:
     cut = bool(result.bozo) and bool(_ROOT.search(head)) and not _END.search(plain[-5000:])
     half = entries[-1] if cut and len(entries) > len(_ENTRY_END.findall(plain)) else None
     return Syndicated(dict(result.feed), entries[:-1] if half is not None else entries, cut, half)
+
+
+LONGEST_AUTHOR = 1000
+"""Characters of an author in which feedparser looks for an address, in time that is quadratic in them."""
+
+
+def _bounded(sync: Callable[..., None]) -> Callable[..., None]:
+    def bounded(parser: Any, key: str = "author") -> None:
+        if len(str(parser._get_context().get(key) or "")) <= LONGEST_AUTHOR:
+            sync(parser, key)
+
+    return bounded
+
+
+# There is no option for it, and 100 kB of "a.a.a." in one author would take minutes.
+_FeedParserMixin._sync_author_detail = _bounded(_FeedParserMixin._sync_author_detail)
 
 
 def _parse(body: bytes, where: str) -> Any:
