@@ -1,6 +1,6 @@
 """Wires the adapters together; the only place where they meet.
 
-An `App` is one list with its store, its sources and its way out. `cli.py`, `scheduler.py` and `demo/` call it; it
+An `App` is one list with its store, its sources and its way out. `cli.py`, `tending.py` and `demo/` call it; it
 prints nothing and decides nothing about exit codes.
 """
 
@@ -35,6 +35,7 @@ from digest.model import (
     Edition,
     EditionId,
     Envelope,
+    Frequency,
     OnUnknown,
     Outcome,
     Paper,
@@ -61,6 +62,7 @@ from digest.results import (
     nobody_gets_a_paper,
     why_nothing_is_due,
 )
+from digest.roundup import NOTHING, coarser
 from digest.sampling import Borrowed, Sampler
 from digest.send.drain import drain
 from digest.send.letters import Posted, post
@@ -77,6 +79,7 @@ from digest.store import (
     Figures,
     Papers,
     Pauses,
+    Runs,
     Secrets,
     Sources,
     Subscribers,
@@ -86,11 +89,10 @@ from digest.store import (
 )
 from digest.subscribe.links import list_links
 from digest.subscribe.tokens import Tokens
+from digest.timing import Due, look_again
 from digest.ways_out import routes, signer
 
 T = TypeVar("T")
-NAMED = 5
-"""How many of the subscribers an error names, where it is told of one that there is not."""
 
 
 class App:
@@ -119,6 +121,7 @@ class App:
         self.subscribers = Subscribers(self._database)
         self.membership = Membership(config, self._database, now)
         self.pauses = Pauses(self._database, self.list.id)
+        self.runs = Runs(self._database, self.list.id)
         self.hold = Hold(self.list, self.pauses, now)
         self._sign = signer(config)
         self._links = list_links(self.list, lambda: self._tokens, config.mailbox)
@@ -151,23 +154,42 @@ class App:
         self.papers.record(self.list.id, pulled.all_reports, self._now())
         return pulled
 
-    async def proof(self, only: Collection[str] = (), progress: Progress = QUIET) -> Proof:
-        """Today's edition: as frozen if it is, else as it would be made now. Nothing is kept."""
-        frozen = self.editions.on(self.list.id, life.due_on(self.list, self._now()))
+    async def proofs(self, only: Collection[str] = (), progress: Progress = QUIET) -> tuple[Proof, ...]:
+        """Today's editions, each with the readers who get it: as frozen, else as it would be made now. Nothing is kept.
+
+        The list's own comes first, with nobody where nobody is subscribed; then the round-ups of the readers' choice.
+        """
         people = self.membership.people(only)
-        if frozen:
-            made = Draft(frozen, self.editions.candidates(frozen), self.editions.sources(frozen))
-        else:
-            made = await self._draft(progress)
+        apart = coarser(self.list.frequency)
+        often: dict[Frequency | None, list[Subscriber]] = {None: [s for s in people if s.frequency not in apart]}
+        often |= {frequency: [s for s in people if s.frequency is frequency] for frequency in apart}
+        day = life.due_on(self.list, self._now())
+        pulled: Pulled | None = None
+        proofs = []
+        for frequency, readers in often.items():
+            if not readers and (people or frequency):
+                continue
+            if frozen := self.editions.on(self.list.id, day, frequency):
+                candidates, sources = self.editions.candidates(frozen), self.editions.sources(frozen)
+                made = Draft(frozen, candidates, sources, parts=self.editions.parts(frozen))
+            else:
+                if not (pulled or self.editions.on(self.list.id, day)):
+                    pulled = await self.fetch(progress)
+                made = self._drafted(pulled or Pulled((), ()), day, frequency)
+            proofs.append(self._proof(made, frozen is not None, readers, progress))
+        return tuple(proofs)
+
+    def _proof(self, made: Draft, is_frozen: bool, people: Sequence[Subscriber], progress: Progress) -> Proof:
         by_id = {candidate.paper.id: candidate for candidate in made.candidates}
         duplicates = life.duplicates_for(self.papers, made.candidates, made.edition.cutoff, self._library)
         sent = self.editions.already_sent(people, made.candidates, duplicates, made.edition)
         ranker = self._ranker(made.candidates, people, made.edition.cutoff, progress)
-        news = life.news_for(self.papers, made.edition, [person.profile for person in people], made.announcements)
+        profiles = [person.profile for person in people]
+        news = life.news_for(self.papers, self.list.id, made.parts, profiles, made.announcements)
         chosen = life.select_for(self.list, made.edition, ranker, by_id, people, sent, duplicates, news)
         selections = tuple(chosen)
-        if frozen:
-            kept = {d.address: d for d in self.editions.deliveries(frozen)}
+        if is_frozen:
+            kept = {d.address: d for d in self.editions.deliveries(made.edition)}
             selections = tuple(
                 (who, kept[who.address].selection if who.address in kept else selection)
                 for who, selection in selections
@@ -175,24 +197,21 @@ class App:
         named = frozenset[PaperId]().union(*(life.named_papers(s.profile) for s in people))
         unknown = named - self.papers.known(named).keys() - by_id.keys() - self._library.keys()
         renderer = self._rendering(made.edition, by_id, made.summaries)
-        return Proof(
-            made.edition, frozen is not None, by_id, made.summaries, selections, renderer, self.semantic, unknown
-        )
+        return Proof(made.edition, is_frozen, by_id, made.summaries, selections, renderer, self.semantic, unknown)
 
-    async def rankings(
-        self, only: Collection[str], top: int, progress: Progress = QUIET
-    ) -> tuple[Proof, tuple[tuple[Subscriber, tuple[Pick, ...]], ...]]:
-        """The proof, and beside each selection the ranking that it was made from."""
-        proof = await self.proof(only, progress)
+    def rankings(
+        self, proof: Proof, top: int, progress: Progress = QUIET
+    ) -> tuple[tuple[Subscriber, tuple[Pick, ...]], ...]:
+        """Beside each selection of a proof the ranking that it was made from."""
         people = [subscriber for subscriber, _ in proof.selections]
         ranker = self._ranker(tuple(proof.candidates.values()), people, proof.edition.cutoff, progress)
         rankings = ranker.rank([s.profile for s in people], top)
-        return proof, tuple(zip(people, rankings, strict=True))
+        return tuple(zip(people, rankings, strict=True))
 
     async def test(self, address: Address, to: Collection[str], progress: Progress = QUIET) -> Outcome:
         """Sends one subscriber's edition to another address through the first real way out; records nothing."""
-        proof = await self.proof(to, progress)
-        for subscriber, selection in proof.selections:
+        proofs = await self.proofs(to, progress)
+        for proof, subscriber, selection in [(p, *selected) for p in proofs for selected in p.selections]:
             # Nobody's id: whoever gets the test must not unsubscribe her, or vote for her, with its links.
             nobody = SubscriberId(0)
             addressed = replace(subscriber, id=nobody, address=address)
@@ -208,16 +227,20 @@ class App:
         self,
         only: Collection[str] = (),
         *,
-        due_on: date | None = None,
+        due: Due | None = None,
+        retry_at: datetime | None = None,
+        at_once: bool = False,
         stop: asyncio.Event | None = None,
         progress: Progress = QUIET,
     ) -> Sent:
-        """Makes the edition of the day `due_on`, today's by default, unless it is made, and sends whatever is due.
+        """Makes the edition of the run that is `due`, today's by default, unless it is made, and sends what is due.
 
-        Earlier editions that are not finished are finished first.
+        Earlier editions that are not finished are finished first. While `due` waits for its sources, what they gave is
+        kept and no edition is made; `retry_at` is when one that failed is asked again.
 
-        With `only`, everybody's delivery is queued and only those subscribers' are sent now. Raises SendError for a
-        list that is paused. While its hours are over, the edition is made and waits.
+        With `only`, everybody's delivery is queued and only those subscribers' are sent now. `at_once`: whatever
+        anybody's hour. Raises SendError for a list that is paused. While its hours are over, the edition is made and
+        waits.
         """
         if paused := self.hold.pause():
             raise SendError(f"{self.list.id}: {paused}")
@@ -225,31 +248,43 @@ class App:
         self.membership.synchronise()
         named = self.membership.addresses(only)
         anybody = bool(named or self.subscribers.some_reachable(self.list.id, 1))
-        day = due_on or life.due_on(self.list, self._now())
+        began = self._now()
+        day = due.day if due else life.due_on(self.list, began)
         today = self.editions.on(self.list.id, day)
         pulled: Pulled | None = None
         reason: str | None = None
         semantic: bool | None = None
+        again: datetime | None = None
         if not anybody:
             reason = f"{self.config.path} has no subscriber who may be sent to: add a [[subscribers]] table"
         elif today is None:
             pulled = await _unless_stopped(self.fetch(progress), stop)
-            if pulled:
+            if pulled is None:
+                reason = "stopped while the sources were fetched"
+            else:
                 self.sources.record(self.list.id, pulled.health, self._now())
-            today, reason = self._freeze(pulled, day) if pulled else (None, "stopped while the sources were fetched")
+                again = look_again(pulled.summaries, due, retry_at or began, self._now()) if due else None
+                if again:
+                    self.papers.record(self.list.id, pulled.all_reports, self._now())
+                else:
+                    today, reason = self._freeze(pulled, day, closing=bool(due and due.closes_at))
             semantic = self.semantic if today else None
+        if not (again or stop.is_set()):
+            self.runs.settle(began)
         latest = self.editions.latest(self.list.id)
         self._ledger().reopen()
+        if at_once:
+            self._ledger(named).hurry()
         waiting = self.editions.unfinished(self.list.id)
         drained: DrainReport | None = None
         if waiting:
-            drained = await self.resume(named, stop=stop, progress=progress)
+            drained = await self.resume(named, at_once=at_once, stop=stop, progress=progress)
         elif today and not reason:
             reason = self._complete(self.editions.overview(today))
         shown = {e.id: e for e in (*waiting, *([today] if today else []))}
         overviews = tuple(self.editions.overview(e) for e in shown.values())
         if drained and not (drained.counts or drained.paused or drained.held or stop.is_set()):
-            reason = why_nothing_is_due(overviews)
+            reason = why_nothing_is_due(overviews, self._now()) or reason
         expected = reason is not None and (latest is None or not anybody or nobody_gets_a_paper(overviews))
         return Sent(
             pulled,
@@ -259,10 +294,16 @@ class App:
             expected_something=expected,
             stopped=stop.is_set(),
             semantic=semantic,
+            look_again_at=again,
         )
 
     async def resume(
-        self, only: Collection[Address] = (), *, stop: asyncio.Event, progress: Progress = QUIET
+        self,
+        only: Collection[Address] = (),
+        *,
+        stop: asyncio.Event,
+        at_once: bool = False,
+        progress: Progress = QUIET,
     ) -> DrainReport:
         """Finishes what earlier runs left: recipients without a delivery, then deliveries that are due."""
         embed = self._embed(progress, stop.is_set)
@@ -270,10 +311,10 @@ class App:
             if progress.on_edition:
                 progress.on_edition(edition)
             with contextlib.suppress(EmbeddingStopped):  # recipients without a delivery are left for the next run
-                await self._enqueue(edition, embed, stop)
+                await self._enqueue(edition, embed, stop, at_once=at_once)
         return await self._drain(only, stop, progress)
 
-    async def _enqueue(self, edition: Edition, embed: Embed | None, stop: asyncio.Event) -> None:
+    async def _enqueue(self, edition: Edition, embed: Embed | None, stop: asyncio.Event, *, at_once: bool) -> None:
         """Queues everybody's delivery; for a large list, in several processes."""
         common = (self.list, edition, self.papers, self.editions, self._library, embed, self._now(), stop.is_set)
         if (
@@ -282,15 +323,18 @@ class App:
             and self.subscribers.how_many(self.list.id) >= processes.MANY
             and not self.editions.recipients_are_frozen(edition)
         ):
-            await processes.enqueue_all(self.config.store_url, *common, count)
+            await processes.enqueue_all(self.config.store_url, *common, count, at_once=at_once)
         else:
-            await life.enqueue_all(*common)
+            await life.enqueue_all(*common, at_once=at_once)
 
     async def _drain(self, only: Collection[Address], stop: asyncio.Event, progress: Progress) -> DrainReport:
         """Sends every due delivery of the list, and finishes the editions that are done."""
         if held := self.hold.reason():  # every minute by `digest run`: nothing needs to be made ready
             return DrainReport({}, held=held)
         ledger = self._ledger(only)
+        if ledger.is_idle():  # for hours, while readers' own are to come
+            self._finish()
+            return DrainReport({})
         # Made before the first claim: a broken template is found before anything is sent.
         renderers = {e.id: self._renderer(e) for e in self.editions.unfinished(self.list.id)}
         gc.freeze()  # a fifth of composing went into looking for garbage among what an edition holds
@@ -306,9 +350,12 @@ class App:
             )
         finally:
             gc.unfreeze()
+        self._finish()
+        return report
+
+    def _finish(self) -> None:
         for edition in self.editions.unfinished(self.list.id):
             self.editions.finish(edition, self._now())
-        return report
 
     async def post(self) -> Posted:
         """Sends the letters to single people that are due, whatever the list's pause or hours."""
@@ -328,20 +375,30 @@ class App:
         on_unknown = self.config.relays[0].on_unknown if self.config.relays else OnUnknown.RESEND
         return DeliveryLedger(self._database, self.list.id, self._now, on_unknown=on_unknown, only=only)
 
-    def _freeze(self, pulled: Pulled, day: date) -> tuple[Edition | None, str | None]:
-        """The day's edition of what was pulled, or why there is none."""
-        if pulled.reports and all(report.error and not report.announcements for report in pulled.reports):
+    def _freeze(self, pulled: Pulled, day: date, *, closing: bool) -> tuple[Edition | None, str | None]:
+        """The day's edition of what was pulled, or why there is none. `closing`: it has waited long enough."""
+        made = self._drafted(pulled, day)
+        failed = pulled.reports and all(report.error and not report.announcements for report in pulled.reports)
+        if failed and not (closing and made.candidates):
             kept = "no edition was made, the next run tries again"
             raise SendError(f"every source of {self.config.path} failed: {kept}")
-        made = self._drafted(pulled, day)
+        now, apart = made.edition.cutoff, coarser(self.list.frequency)
         if not made.candidates and self.list.when_empty is WhenEmpty.SKIP:
-            self.papers.record(self.list.id, pulled.all_reports, self._now())
+            self.papers.record(self.list.id, pulled.all_reports, now)
+            self.editions.round_up(self.list.id, day, now, self._merge, apart)
             since = made.edition.since
             after = f" since {since:%Y-%m-%d %H:%M} UTC" if since else ""
             return None, f'no new paper{after}, and when_empty = "skip"'
         return (
             self.editions.freeze(
-                self.list.id, made.edition.due_on, made.edition.cutoff, pulled.all_reports, self._merge, made.summaries
+                self.list.id,
+                day,
+                now,
+                pulled.all_reports,
+                self._merge,
+                made.summaries,
+                apart,
+                even_empty=self.list.when_empty is WhenEmpty.SEND,
             ),
             None,
         )
@@ -354,13 +411,21 @@ class App:
             "the next edition is tomorrow's"
         )
 
-    async def _draft(self, progress: Progress) -> Draft:
-        pulled = await self.fetch(progress)
-        return self._drafted(pulled, life.due_on(self.list, self._now()))
-
-    def _drafted(self, pulled: Pulled, day: date) -> Draft:
+    def _drafted(self, pulled: Pulled, day: date, frequency: Frequency | None = None) -> Draft:
         latest = self.editions.latest(self.list.id)
-        return life.draft(self.list, self.papers, latest, pulled.reports, pulled.figures, self._merge, day, self._now())
+        rounding = self.editions.material(self.list.id, day, frequency) if frequency else NOTHING
+        return life.draft(
+            self.list,
+            self.papers,
+            latest,
+            pulled.reports,
+            pulled.figures,
+            self._merge,
+            day,
+            self._now(),
+            frequency,
+            rounding,
+        )
 
     def _merge(self, announcements: Sequence[Announcement], signals: Sequence[Signal]) -> Sequence[Candidate]:
         return life.merge_wanted(merge, self.config.sources)(announcements, signals)

@@ -46,6 +46,8 @@ from digest.rank import Ranker, near_duplicates, select
 from digest.rank.embedding import Embed
 from digest.rank.profile import votes
 from digest.render import message_id
+from digest.roundup import NOTHING, Material, coarser, combined
+from digest.timing import leaves_at
 
 FIRST_DAYS = {Frequency.DAILY: 1, Frequency.WEEKLY: 7, Frequency.MONTHLY: 31}
 """How far a list's first edition looks back in sources that answer by date."""
@@ -85,9 +87,13 @@ class EditionStore(Protocol):
         reports: Sequence[SourceReport],
         merge: Merge,
         summaries: Sequence[SourceSummary],
+        apart: Collection[Frequency],
+        *,
+        even_empty: bool,
     ) -> Edition: ...
+    def parts(self, edition: Edition) -> frozenset[EditionId]: ...
     def candidates(self, edition: Edition) -> tuple[Candidate, ...]: ...
-    def recipients(self, edition: Edition) -> Iterator[tuple[Subscriber, ...]]: ...
+    def recipients(self, edition: Edition, apart: Collection[Frequency]) -> Iterator[tuple[Subscriber, ...]]: ...
     def already_sent(
         self,
         subscribers: Sequence[Subscriber],
@@ -101,6 +107,7 @@ class EditionStore(Protocol):
         selected: Sequence[tuple[Subscriber, Selection, str]],
         now: datetime,
         nothing_for: str | None,
+        leaves: Mapping[SubscriberId, datetime],
     ) -> None: ...
     def recipients_are_frozen(self, edition: Edition) -> bool: ...
     def close_recipients(self, edition: Edition, now: datetime) -> None: ...
@@ -114,7 +121,9 @@ class Draft:
     candidates: tuple[Candidate, ...]
     summaries: tuple[SourceSummary, ...]
     announcements: tuple[Announcement, ...] = ()
-    """What it is made of, candidates or not; kept nowhere yet."""
+    """What it is made of, candidates or not; in no edition yet."""
+    parts: frozenset[EditionId] = frozenset()
+    """The editions that it rounds up, or itself where it is frozen."""
 
 
 def due_on(mailing_list: MailingList, now: datetime) -> date:
@@ -173,20 +182,26 @@ def draft(
     merge: Merge,
     day: date,
     now: datetime,
+    frequency: Frequency | None = None,
+    rounding: Material = NOTHING,
 ) -> Draft:
-    """What the edition of that day would hold; nothing is kept. `figures` are signals alone, of no source."""
+    """What the edition of that day would hold; nothing is kept. `figures` are signals alone, of no source.
+
+    A round-up of a `frequency` would hold what it rounds up, too.
+    """
     unseen = papers.unseen(mailing_list.id, (a for report in reports for a in report.announcements))
     pending, signals = papers.pending(mailing_list.id)
     observed = tuple(s for report in (*reports, *figures) for s in report.signals)
     number = latest.number + 1 if latest else 1
-    edition = Edition(EditionId(0), mailing_list.id, number, day, latest.cutoff if latest else None, now)
+    since = rounding.since if frequency else latest.cutoff if latest else None
+    edition = Edition(EditionId(0), mailing_list.id, number, day, since, now, frequency)
     waiting = {(a.source, a.paper.id, a.announce_type) for a in (*pending, *unseen)}
     fresh = [
         a for report in reports for a in report.announcements if (a.source, a.paper.id, a.announce_type) in waiting
     ]
-    return Draft(
-        edition, tuple(merge(pending + unseen, signals + observed)), summarise(reports, fresh), pending + unseen
-    )
+    candidates = merge(rounding.announcements + pending + unseen, rounding.signals + signals + observed)
+    summaries = combined((rounding.sources, summarise(reports, fresh)))
+    return Draft(edition, tuple(candidates), summaries, pending + unseen, rounding.parts)
 
 
 def named_papers(profile: Profile) -> frozenset[PaperId]:
@@ -222,13 +237,20 @@ def rank_for(
 
 
 def news_for(
-    papers: PaperStore, edition: Edition, profiles: Iterable[Profile], waiting: Sequence[Announcement] = ()
+    papers: PaperStore,
+    list_id: ListId,
+    parts: Collection[EditionId],
+    profiles: Iterable[Profile],
+    waiting: Sequence[Announcement] = (),
 ) -> dict[PaperId, FollowUp]:
-    """What became of the papers that the profiles name. `waiting`: announcements that a draft is made of."""
+    """What became of the papers that the profiles name. `parts`: the editions that this one is made of.
+
+    `waiting`: announcements that a draft is made of beside them.
+    """
     named = frozenset(paper_id for profile in profiles for paper_id in dear_papers(profile))
-    told = papers.history(edition.list_id, named)
-    before = [a for a, edition_id in told if edition_id is not None and edition_id != edition.id]
-    return follow_ups(named, before, [*(a for a, edition_id in told if edition_id == edition.id), *waiting])
+    told = papers.history(list_id, named)
+    before = [a for a, edition_id in told if edition_id is not None and edition_id not in parts]
+    return follow_ups(named, before, [*(a for a, edition_id in told if edition_id in parts), *waiting])
 
 
 def duplicates_for(
@@ -292,7 +314,7 @@ class ShardRunner:
         self._by_id = {candidate.paper.id: candidate for candidate in self._candidates}
         self._duplicates = duplicates_for(papers, self._candidates, edition.cutoff, library)
         everybody = Profile(examples=tuple(named))
-        self._news = news_for(papers, edition, [everybody])
+        self._news = news_for(papers, edition.list_id, editions.parts(edition), [everybody])
         self._ranker = rank_for(mailing_list, papers, self._candidates, [everybody], edition.cutoff, library, embed)
 
     def run(self, shard: Sequence[Subscriber]) -> list[tuple[Subscriber, Selection, str]]:
@@ -304,12 +326,20 @@ class ShardRunner:
         return [(who, selection, message_id(self._list, self._edition, who.id)) for who, selection in chosen]
 
 
-def named_by_recipients(editions: EditionStore, edition: Edition) -> tuple[PaperId, ...]:
+def named_by_recipients(mailing_list: MailingList, editions: EditionStore, edition: Edition) -> tuple[PaperId, ...]:
     """The papers that profiles of those without a delivery name. Everybody is read, nobody is held."""
     named: set[PaperId] = set()
-    for shard in editions.recipients(edition):
+    for shard in editions.recipients(edition, coarser(mailing_list.frequency)):
         named.update(*(named_papers(subscriber.profile) for subscriber in shard))
     return tuple(sorted(named))
+
+
+def hours_of(
+    mailing_list: MailingList, edition: Edition, shard: Iterable[Subscriber], now: datetime
+) -> dict[SubscriberId, datetime]:
+    """Whose delivery waits for her hour, and until when."""
+    hours = {reader.id: leaves_at(mailing_list, edition, reader) for reader in shard}
+    return {reader: hour for reader, hour in hours.items() if hour and hour > now}
 
 
 def nothing_for(mailing_list: MailingList) -> str | None:
@@ -328,19 +358,23 @@ async def enqueue_all(
     embed: Embed | None,
     now: datetime,
     stopped: Callable[[], bool],
+    *,
+    at_once: bool,
 ) -> None:
     """Ranks the frozen candidates for every recipient who has no delivery yet, and closes the set of recipients.
 
+    Each delivery leaves at its reader's hour, unless it is `at_once` that all do.
     When `stopped` says so after a shard, the set is left open and the next run goes on from there.
     """
     if editions.recipients_are_frozen(edition):
         return
     runner: ShardRunner | None = None
-    for shard in editions.recipients(edition):
+    for shard in editions.recipients(edition, coarser(mailing_list.frequency)):
         if runner is None:
-            named = named_by_recipients(editions, edition)
+            named = named_by_recipients(mailing_list, editions, edition)
             runner = ShardRunner(mailing_list, edition, papers, editions, library, named, embed)
-        editions.enqueue(edition, runner.run(shard), now, nothing_for(mailing_list))
+        hours = {} if at_once else hours_of(mailing_list, edition, shard, now)
+        editions.enqueue(edition, runner.run(shard), now, nothing_for(mailing_list), hours)
         await asyncio.sleep(0)  # ranking is all CPU: a signal is heard between shards
         if stopped():
             return

@@ -115,7 +115,16 @@ class Member:
     def as_subscriber(self) -> Subscriber:
         """The same as whoever ranks and renders knows her; without votes."""
         chosen = self.preferences
-        return Subscriber(self.id, self.address, chosen.name, chosen.timezone, chosen.profile, chosen.language)
+        return Subscriber(
+            self.id,
+            self.address,
+            chosen.name,
+            chosen.timezone,
+            chosen.profile,
+            chosen.language,
+            chosen.frequency,
+            chosen.hour,
+        )
 
 
 @dataclass(frozen=True, slots=True)

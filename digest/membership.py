@@ -90,7 +90,7 @@ class Membership:
         """The config's people, without those who were erased; their ids are the store's to give."""
         was_erased = self.was_erased()
         return (
-            Subscriber(SubscriberId(0), s.address, s.name, s.timezone, s.profile, s.language)
+            Subscriber(SubscriberId(0), s.address, s.name, s.timezone, s.profile, s.language, s.frequency, s.hour)
             for s in self._config.subscribers
             if not was_erased(s.address)
         )
@@ -102,13 +102,16 @@ class Membership:
     def people(self, only: Collection[str] = ()) -> tuple[Subscriber, ...]:
         """Whom the next edition is for, or those of them whose address is asked for; nothing is kept.
 
-        The config's subscribers, with the ids of those whom the store knows, and who signed up. Raises ConfigError for
+        The config's subscribers, with the ids of those whom the store knows and as they chose to be, and who signed up.
+        Raises ConfigError for
         a stranger.
         """
         ids = {s.address.casefold(): s.id for s in self._subscribers.reachable(self.list.id, only)}
+        chosen = {s.address.casefold(): s for s in self._subscribers.reachable(self.list.id, only, by_choice=True)}
         departed = self._subscribers.departed(self.list.id)
         people = {
-            s.address.casefold(): replace(s, id=ids.get(s.address.casefold(), SubscriberId(0)))
+            s.address.casefold(): chosen.get(s.address.casefold())
+            or replace(s, id=ids.get(s.address.casefold(), SubscriberId(0)))
             for s in self.configured()
             if s.address.casefold() not in departed
         }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from urllib.parse import quote
 
-from digest.console import Terminal, edition_json, ranked_by
+from digest.console import Terminal, edition_json
 from digest.errors import ConfigError
 from digest.model import Address, MailingList
 from digest.results import Proof
@@ -43,7 +43,6 @@ def write_preview(proof: Proof, mailing_list: MailingList, out: Path, terminal: 
                 "eml": str(page.with_suffix(".eml")),
             }
         )
-    terminal.say(f"  {ranked_by(proof.semantic)}")
     return pages
 
 

@@ -24,11 +24,12 @@ from functools import cache
 from itertools import islice
 from multiprocessing.connection import wait
 
-from digest.edition import ShardRunner, named_by_recipients, nothing_for
+from digest.edition import ShardRunner, hours_of, named_by_recipients, nothing_for
 from digest.errors import SendError
 from digest.meaning import CachedEmbed
 from digest.model import Edition, MailingList, Paper, PaperId, SubscriberId
 from digest.rank.embedding import Embed, Embedder
+from digest.roundup import coarser
 from digest.store import Editions, Papers, Vectors, open_database
 from digest.store.editions import rows_of
 
@@ -50,6 +51,7 @@ class Work:
     named: tuple[PaperId, ...]
     semantic: bool
     now: datetime
+    at_once: bool
 
 
 def usable() -> int:
@@ -69,13 +71,15 @@ async def enqueue_all(
     now: datetime,
     stopped: Callable[[], bool],
     processes: int,
+    *,
+    at_once: bool,
 ) -> None:
     """`edition.enqueue_all` in so many processes. Raises SendError if one of them is ended from outside."""
-    shards = editions.shards(edition)
-    named = named_by_recipients(editions, edition)
+    shards = editions.shards(edition, coarser(mailing_list.frequency))
+    named = named_by_recipients(mailing_list, editions, edition)
     if embed:  # once, and with its progress shown: the processes find the papers' vectors in the store
         ShardRunner(mailing_list, edition, papers, editions, library, named, embed)
-    work = Work(store_url, mailing_list, edition, library, named, embed is not None, now)
+    work = Work(store_url, mailing_list, edition, library, named, embed is not None, now, at_once)
     size = max(1, min(processes, len(shards)))
     pool = ProcessPoolExecutor(size, multiprocessing.get_context("spawn"), initializer=_begin, initargs=(work,))
     waiting = iter(shards)
@@ -133,5 +137,7 @@ def _made() -> tuple[Editions, ShardRunner]:
 
 def _run(first: SubscriberId, last: SubscriberId) -> Rows:
     editions, runner = _made()
-    selected = runner.run(editions.shard(_work.edition, first, last))
-    return rows_of(_work.edition, selected, _work.now, nothing_for(_work.mailing_list))
+    mailing_list, edition, now = _work.mailing_list, _work.edition, _work.now
+    shard = editions.shard(edition, coarser(mailing_list.frequency), first, last)
+    hours = {} if _work.at_once else hours_of(mailing_list, edition, shard, now)
+    return rows_of(edition, runner.run(shard), now, nothing_for(mailing_list), hours)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from digest import edition as life
 from digest.meaning import Embedded
@@ -87,6 +88,8 @@ class Sent:
     """It was asked to stop before it was done."""
     semantic: bool | None = None
     """Whether meaning counted beside words, where an edition was made."""
+    look_again_at: datetime | None = None
+    """The edition that is due stays open until then, as a source is not complete."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +111,7 @@ def nobody_gets_a_paper(overviews: Sequence[EditionOverview]) -> bool:
     return bool(overviews) and all(overview.counts.keys() == {DeliveryStatus.CANCELLED} for overview in overviews)
 
 
-def why_nothing_is_due(overviews: Sequence[EditionOverview]) -> str | None:
+def why_nothing_is_due(overviews: Sequence[EditionOverview], now: datetime) -> str | None:
     """What keeps unfinished editions waiting, where it is not this process."""
     if nobody_gets_a_paper(overviews):
         return "no paper reached min_relevance for anybody: `digest rank` shows how near they came"
@@ -118,6 +121,10 @@ def why_nothing_is_due(overviews: Sequence[EditionOverview]) -> str | None:
         if overview.next_attempt_at:
             due = f"{overview.next_attempt_at:%Y-%m-%d %H:%M} UTC"
             return f"edition {overview.edition.number} waits for deferred deliveries, the next is due {due}"
+        waiting, first = overview.waiting(now)
+        if first:
+            wait = f"{waiting:,} {'waits' if waiting == 1 else 'wait'} for their hour"
+            return f"edition {overview.edition.number}: {wait}, the first leaves {first:%Y-%m-%d %H:%M} UTC"
     return None
 
 

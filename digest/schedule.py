@@ -3,7 +3,7 @@
 Reads the form into which the settings put a cron line: minute and hour as numbers, days and months as `*` or numbers
 with commas, weekdays as `*` or names (`mon-fri`, `mon,thu`). Days are walked on the calendar and compared in UTC, so
 that a change of clocks neither skips a run nor makes two: a time that does not exist comes as much later as the clock
-was put forward, one that comes twice counts the first time. Called by `scheduler.py` and `app.py`.
+was put forward, one that comes twice counts the first time. Called by `timing.py`, `holding.py` and `scheduler.py`.
 """
 
 from __future__ import annotations
@@ -17,6 +17,9 @@ from zoneinfo import ZoneInfo
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 LONGEST_GAP = 8 * 366
 """Days between two runs at most: 29 February comes after eight years where a century is no leap year."""
+
+LONGEST_NIGHT = 4
+"""Days within which every time of day comes, also where a zone leaves a whole day out."""
 
 LONGEST_CLOSED = 16
 """Days, enough for a window of one day a week whose day a change of clocks leaves out."""
@@ -37,6 +40,10 @@ class Schedule:
         today = moment.astimezone(self.zone).date()
         return next((run for run in self._runs(today, 1) if run.astimezone(UTC) > moment), None)
 
+    def on(self, day: date) -> datetime:
+        """The schedule's time on a day, whether or not it counts; in the list's zone."""
+        return datetime.combine(day, self.at, self.zone).astimezone(UTC).astimezone(self.zone)
+
     def until(self, moment: datetime) -> datetime | None:
         """The last run that is not later than `moment`; in the list's zone."""
         today = moment.astimezone(self.zone).date()
@@ -47,8 +54,7 @@ class Schedule:
         days = (start + timedelta(days=step * n) for n in range(-1, LONGEST_GAP))
         for day in islice(days, LONGEST_GAP):
             if self._counts(day):
-                local = datetime.combine(day, self.at, self.zone)
-                yield local.astimezone(UTC).astimezone(self.zone)
+                yield self.on(day)
 
     def _counts(self, day: date) -> bool:
         return (
@@ -56,6 +62,22 @@ class Schedule:
             and (self.months is None or day.month in self.months)
             and (self.weekdays is None or day.weekday() in self.weekdays)
         )
+
+
+def first_at(at: time, zone: ZoneInfo, moment: datetime) -> datetime:
+    """The first time, not before `moment`, at which the clocks of the zone show `at`; in UTC.
+
+    On a day on which clocks are put forward over it, as much later; of two on one day, either counts.
+    """
+    today = moment.astimezone(zone).date()
+    for n in range(-1, LONGEST_NIGHT):
+        local = datetime.combine(today + timedelta(days=n), at, zone)
+        first, again = local.astimezone(UTC), local.replace(fold=1).astimezone(UTC)
+        if moment <= first:
+            return first
+        if moment <= again and again.astimezone(zone).replace(tzinfo=None) == local.replace(tzinfo=None):
+            return again
+    raise AssertionError(f"no {at} in {zone} after {moment}")
 
 
 @dataclass(frozen=True, slots=True)

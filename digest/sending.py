@@ -15,6 +15,7 @@ from digest.console import (
     complain,
     complain_of_sources,
     edition_json,
+    edition_name,
     pick_lines,
     ranked_by,
     rejection_lines,
@@ -23,7 +24,7 @@ from digest.console import (
 )
 from digest.errors import ConfigError
 from digest.model import Address, DeliveryStatus, Edition, SourceReport
-from digest.results import Progress, Sent
+from digest.results import Progress, Proof, Sent
 from digest.stopping import stop_on_signals
 
 DONE, PARTLY, NOTHING = 0, 1, 3
@@ -31,11 +32,11 @@ TROUBLE = (DeliveryStatus.DEFERRED, DeliveryStatus.BOUNCED, DeliveryStatus.EXPIR
 """With one of these, an edition that was worked on is not all that it should be."""
 
 
-def send(terminal: Terminal, app: App, to: Collection[str]) -> int:
-    """Makes and sends today's edition, or resumes it. Raises DigestError."""
-    sent = asyncio.run(_send(terminal, app, to))
+def send(terminal: Terminal, app: App, to: Collection[str], *, at_once: bool) -> int:
+    """Makes and sends today's edition, or resumes it; `at_once`: whatever a reader's hour. Raises DigestError."""
+    sent = asyncio.run(_send(terminal, app, to, at_once))
     way_out = ", ".join(ways_out.names(app.config))
-    show_sent(terminal, app.list.id, sent, way_out)
+    show_sent(terminal, app.list.id, sent, way_out, app.now())
     complain_of_sources(app.list.id, sent.pulled.summaries if sent.pulled else ())
     if sent.drained and sent.drained.paused:
         complain(f"{app.list.id}: paused, {way_out}: {sent.drained.paused}; run the same command again to go on")
@@ -55,7 +56,7 @@ def exit_code(sent: Sent) -> int:
     return NOTHING if sent.expected_something else DONE
 
 
-async def _send(terminal: Terminal, app: App, to: Collection[str]) -> Sent:
+async def _send(terminal: Terminal, app: App, to: Collection[str], at_once: bool) -> Sent:
     stop = asyncio.Event()
 
     def reported(report: SourceReport) -> None:
@@ -64,7 +65,7 @@ async def _send(terminal: Terminal, app: App, to: Collection[str]) -> Sent:
             terminal.say(line)
 
     def edition_made(edition: Edition) -> None:
-        terminal.say(f"  edition {edition.number} of {edition.due_on}")
+        terminal.say(f"  {edition_name(edition)} of {edition.due_on}")
 
     # Those whom the config names may not be in the store yet, and those who were imported are only there.
     expected = max(len(app.config.subscribers), app.subscribers.how_many(app.list.id))
@@ -74,14 +75,22 @@ async def _send(terminal: Terminal, app: App, to: Collection[str]) -> Sent:
         stop_on_signals(stop, complain),
     ):
         progress = Progress(reported, edition_made, shown.result, embedding.embedded)
-        return await app.send(to, stop=stop, progress=progress)
+        return await app.send(to, at_once=at_once, stop=stop, progress=progress)
 
 
 def rehearse(terminal: Terminal, app: App, to: Collection[str]) -> int:
     """Shows who would get what. Nothing is sent, nothing is recorded. Raises DigestError."""
     with terminal.embedding() as embedding:
-        proof = asyncio.run(app.proof(to, Progress(on_embedded=embedding.embedded)))
-    failed = complain_of_sources(app.list.id, proof.summaries)
+        proofs = asyncio.run(app.proofs(to, Progress(on_embedded=embedding.embedded)))
+    failed = complain_of_sources(app.list.id, proofs[0].summaries)
+    for proof in proofs:
+        _rehearse(terminal, app, proof)
+    if not any(selection.picks for proof in proofs for _, selection in proof.selections):
+        return NOTHING
+    return PARTLY if failed else DONE
+
+
+def _rehearse(terminal: Terminal, app: App, proof: Proof) -> None:
     rows = []
     for subscriber, selection in proof.selections:
         rendered = proof.render(subscriber, selection)
@@ -93,7 +102,7 @@ def rehearse(terminal: Terminal, app: App, to: Collection[str]) -> int:
             {"to": subscriber.address, "subject": rendered.subject, "picks": [p.paper_id for p in selection.picks]}
         )
     terminal.say(f"  {ranked_by(proof.semantic)}")
-    terminal.say(f"  dry run of edition {proof.edition.number}: nothing was sent, nothing was recorded")
+    terminal.say(f"  dry run of {edition_name(proof.edition)}: nothing was sent, nothing was recorded")
     terminal.emit(
         {
             "list": app.list.id,
@@ -102,9 +111,6 @@ def rehearse(terminal: Terminal, app: App, to: Collection[str]) -> int:
             "would_send": rows,
         }
     )
-    if not any(selection.picks for _, selection in proof.selections):
-        return NOTHING
-    return PARTLY if failed else DONE
 
 
 def send_test(terminal: Terminal, app: App, address: str, to: Collection[str]) -> int:

@@ -16,12 +16,13 @@ from zoneinfo import ZoneInfo
 
 from digest.holding import closed_line
 from digest.members import Ballot, Standing
-from digest.model import BounceKind, DeliveryStatus, MailingList, Pause, Relay, SourceHealth, SourceSummary, WhenEmpty
+from digest.model import BounceKind, DeliveryStatus, MailingList, Pause, Relay, SourceHealth, SourceSummary
 from digest.schedule import SendWindow, read_schedule, read_window
 from digest.send.routes import cap, is_limited
 from digest.settings import ListConfig
 from digest.store.editions import UNSETTLED
 from digest.store.figures import EditionFigures, ListFigures, Pulse, Snapshot, SuppressionKind
+from digest.timing import due, is_overdue, overdue_line
 
 Kind = TypeVar("Kind", bound=StrEnum)
 
@@ -170,21 +171,17 @@ def first_day(mailing_list: MailingList, now: datetime, days: int) -> date:
 
 def overdue(config: ListConfig, pulse: Pulse, now: datetime) -> Overdue | None:
     """What the list should have done by now; None for one that is paused, has no reader, or has no past yet."""
-    if pulse.is_paused or not pulse.has_readers or pulse.newest is None:
+    # The config's readers come into the store with the first edition.
+    if pulse.is_paused or not (pulse.has_readers or (pulse.newest is None and config.subscribers)):
         return None
     mailing_list = config.mailing_list
-    newest_day, cutoff = pulse.newest
-    run = read_schedule(mailing_list.schedule, mailing_list.timezone).until(now)
-    # On a quiet day every source answers, and there is no edition.
-    quiet_at = pulse.pulled_at if mailing_list.when_empty is WhenEmpty.SKIP else None
-    if (
-        run is not None
-        and run > cutoff
-        and run.date() > newest_day
-        and now - run > MADE_WITHIN
-        and not (quiet_at and quiet_at >= run)
-    ):
-        return Overdue(run.astimezone(UTC), f"no edition was made of the run of {run:%A %Y-%m-%d %H:%M %Z}")
+    newest_day, cutoff = pulse.newest or (None, None)
+    run = due(mailing_list, pulse.done_until or cutoff, now)
+    if run and not (newest_day and run.day <= newest_day):
+        if is_overdue(mailing_list, run, now):
+            return Overdue(run.run.astimezone(UTC), overdue_line(mailing_list, run, now))
+        if now - (run.closes_at or run.run) > MADE_WITHIN:
+            return Overdue(run.run.astimezone(UTC), f"no edition was made of the run of {run.run:%A %Y-%m-%d %H:%M %Z}")
     return _stalled(config, pulse, now)
 
 
@@ -195,7 +192,7 @@ def _stalled(config: ListConfig, pulse: Pulse, now: datetime) -> Overdue | None:
     if relays and len(relays) == len(config.relays) and all(r.is_full for r in relays):
         return None
     for edition in pulse.unsent:
-        moments = [edition.cutoff, *filter(None, (opens, edition.last_sent_at))]
+        moments = [edition.cutoff, *filter(None, (opens, edition.due_at, edition.last_sent_at))]
         if now - max(moments) > STALLED_AFTER:
             what = "messages wait" if edition.is_frozen else "its recipients are not all chosen"
             why = f"edition {edition.number} of {edition.due_on} is not sent: {what}, and nothing happens"
@@ -262,7 +259,11 @@ def _waiting(figures: ListFigures, closed: str | None, relays: Sequence[RelayDay
         or "to be sent by `digest run`, or by `digest send`"
     )
     counts = added(DeliveryStatus, [edition.counts for edition in figures.editions])
-    queued = counts.get(DeliveryStatus.QUEUED, 0)
+    later, first = figures.hours or (0, None)
+    if later and first:
+        verb, noun = ("waits for its", "it") if later == 1 else ("wait for their", "the first")
+        lines.append(f"{later:,} {verb} reader's hour; {noun} leaves on {first:%Y-%m-%d at %H:%M} UTC")
+    queued = counts.get(DeliveryStatus.QUEUED, 0) - later
     if queued:
         lines.append(f"{queued:,} queued: {because}")
     busy = counts.get(DeliveryStatus.ACTIVE, 0) + counts.get(DeliveryStatus.SENDING, 0)

@@ -167,7 +167,7 @@ def test_what_our_server_vouches_for_is_done_at_once(world: World) -> None:
     assert [vote.paper_id for vote in world.people.members.votes(world.ada().id)] == [PAPER]
     first, *_, last = world.letters()
     assert first["Subject"] == "Done: weekly"
-    assert "it comes whenever the list is sent" in " ".join(first.get_content().split())
+    assert "It comes weekly." in " ".join(first.get_content().split())
     assert "1 July 2026" in last.get_content()
     world.comes("resume", results=PASSED)
     assert world.ada().preferences.paused_until is None

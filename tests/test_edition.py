@@ -88,7 +88,7 @@ def edition_of(
     made = editions.freeze(
         LAB.id, TODAY + timedelta(days=day), now, [SourceReport(f"source{day}", announced, signals)], merge, ()
     )
-    asyncio.run(enqueue_all(lab, made, Papers(database), editions, {}, None, now, lambda: False))
+    asyncio.run(enqueue_all(lab, made, Papers(database), editions, {}, None, now, lambda: False, at_once=True))
     return made
 
 
@@ -185,7 +185,7 @@ def test_news_of_named_papers_are_frozen_with_the_delivery(database: Database) -
     editions, papers = Editions(database), Papers(database)
     only_new = (Source(SourceKind.FEED, "source1", kinds=(AnnounceType.NEW,)),)
     made = editions.freeze(LAB.id, TODAY + timedelta(days=1), now, [announced], merge_wanted(merge, only_new), ())
-    asyncio.run(enqueue_all(LAB, made, papers, editions, {}, None, now, lambda: False))
+    asyncio.run(enqueue_all(LAB, made, papers, editions, {}, None, now, lambda: False, at_once=True))
     told = [[(f.paper.id, f.change, f.detail) for f in d.selection.follow_ups] for d in editions.deliveries(made)]
     assert told == [[(old.id, Change.NEW_VERSION, "2")], [(liked.id, Change.NEW_VERSION, "2")], []]
     assert [c.paper.id for c in editions.candidates(made)] == [paper(7).id]

@@ -367,8 +367,8 @@ def test_a_test_message_is_nobodys(tmp_path: Path) -> None:
 def test_a_command_that_keeps_nothing_makes_no_key(tmp_path: Path) -> None:
     """A rehearsal of a new list shows links under a key that ends with it; it creates no database for it."""
     with app_of(write_list(tmp_path), 'base_url = "https://example.org"', keep=False) as app:
-        (reader, selection), *_ = asyncio.run(app.proof()).selections
-        proof = asyncio.run(app.proof())
+        (proof,) = asyncio.run(app.proofs())
+        (reader, selection), *_ = proof.selections
         assert "https://example.org/unsubscribe/lab/0." in proof.render(reader, selection).text
     assert not (tmp_path / "digest.db").exists()
     open_database(f"sqlite:///{tmp_path}/digest.db").close()

@@ -22,15 +22,16 @@ from unittest import mock
 import pytest
 import sqlalchemy as sa
 
-from digest import scheduler
+from digest import postbox, scheduler
 from digest.console import Terminal
 from digest.handled import Fate
 from digest.mailroom import Mailroom
 from digest.members import Preferences
 from digest.membership import Membership
 from digest.model import Address, DeliveryId, ListId, Relay, Security, SubscriberId
+from digest.postbox import MailboxRunner
 from digest.receiving import summary
-from digest.scheduler import MailboxRunner, run_until_stopped
+from digest.scheduler import run_until_stopped
 from digest.settings import load
 from digest.store import Mailboxes, Secrets, Subscribers, open_database, schema
 from digest.subscribe.mailbox import BATCH, Mailbox
@@ -494,6 +495,7 @@ def test_run_reads_the_mailbox_beside_the_schedule(
 
     with (
         mock.patch.object(scheduler, "READ_EVERY", timedelta(seconds=1)),
+        mock.patch.object(postbox, "READ_EVERY", timedelta(seconds=1)),
         mock.patch.dict(os.environ, DIGEST_MAILBOX__PASSWORD=PASSWORD),
     ):
         asyncio.run(watch())

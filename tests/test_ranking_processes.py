@@ -6,7 +6,7 @@ import asyncio
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,7 @@ import sqlalchemy as sa
 from digest import edition as life
 from digest import processes
 from digest.errors import SendError
-from digest.model import Delivery, Edition, Paper, PaperId, Profile, Subscriber, SubscriberId, Topic
+from digest.model import Delivery, Edition, Frequency, Paper, PaperId, Profile, Subscriber, SubscriberId, Topic
 from digest.pull.dedupe import merge
 from digest.store import Database, Editions, Papers, Subscribers, open_database, schema
 from tests.factories import NOW, TODAY, mailing_list, report, subscriber
@@ -30,11 +30,15 @@ READERS = 20
 class SmallShards(Editions):
     """Shards of seven readers."""
 
-    def recipients(self, edition: Edition, shard: int = 7) -> Iterator[tuple[Subscriber, ...]]:
-        return super().recipients(edition, shard)
+    def recipients(
+        self, edition: Edition, apart: Collection[Frequency] = (), shard: int = 7
+    ) -> Iterator[tuple[Subscriber, ...]]:
+        return super().recipients(edition, apart, shard)
 
-    def shards(self, edition: Edition, shard: int = 7) -> list[tuple[SubscriberId, SubscriberId]]:
-        return super().shards(edition, shard)
+    def shards(
+        self, edition: Edition, apart: Collection[Frequency] = (), shard: int = 7
+    ) -> list[tuple[SubscriberId, SubscriberId]]:
+        return super().shards(edition, apart, shard)
 
 
 @dataclass
@@ -56,7 +60,10 @@ class Frozen:
     async def enqueue(self, count: int, stopped: Callable[[], bool] = lambda: False) -> None:
         """Ranks in so many processes; with none, here."""
         common = (LAB, self.edition, Papers(self.database), self.editions, dict[PaperId, Paper](), None, NOW, stopped)
-        await (processes.enqueue_all(self.url, *common, count) if count else life.enqueue_all(*common))
+        if count:
+            await processes.enqueue_all(self.url, *common, count, at_once=False)
+        else:
+            await life.enqueue_all(*common, at_once=False)
 
 
 @contextmanager
@@ -66,7 +73,7 @@ def frozen(folder: Path) -> Iterator[Frozen]:
     url = f"sqlite:///{folder / 'digest.db'}"
     database = open_database(url)
     topics = [Topic(f"topic {n}", f"papers that generate number {n}") for n in range(3)]
-    people = [subscriber(n, profile=Profile((topics[n % 3],))) for n in range(READERS)]
+    people = [subscriber(n, profile=Profile((topics[n % 3],)), hour=20 if n % 4 else None) for n in range(READERS)]
     Subscribers(database).synchronise(LAB.id, people)
     yield Frozen(url, database, Editions(database).freeze(LAB.id, TODAY, NOW, [report(*range(12))], merge, ()))
     database.close()
@@ -86,6 +93,7 @@ def test_any_number_of_processes_makes_the_same_deliveries(tmp_path: Path) -> No
             assert each.editions.recipients_are_frozen(each.edition)
             made.append(each.deliveries)
     assert len(made[0]) == READERS
+    assert len({each.next_attempt_at for each in made[0]}) == 2
     assert made[1] == made[0]
     assert made[2] == made[0]
 

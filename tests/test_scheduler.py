@@ -12,13 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from digest import scheduler
+from digest import scheduler, timing
 from digest.app import App
 from digest.console import Terminal
 from digest.model import DeliveryStatus
-from digest.scheduler import ListRunner, missed_run, next_run, run_until_stopped, trigger
+from digest.scheduler import next_run, run_until_stopped, trigger
 from digest.settings import load
 from digest.store import EditionOverview
+from digest.tending import ListRunner
 from tests.factories import mailing_list
 from tests.lists import DAY_ONE, write_list
 from tests.servers.smtp import CollectingServer, rejects_data_554
@@ -77,22 +78,6 @@ def test_apscheduler_fires_by_the_lists_schedule() -> None:
 def test_the_next_run_is_told_in_the_lists_time() -> None:
     """A person reads the weekday, the date and the zone."""
     assert next_run(mailing_list(timezone="Europe/Berlin"), MONDAY) == "Monday 2026-06-08 07:00 CEST"
-
-
-@pytest.mark.parametrize(
-    ("last_cutoff", "now", "missed"),
-    [
-        (None, MONDAY + timedelta(hours=9), None),
-        (MONDAY + timedelta(hours=7, seconds=1), MONDAY + timedelta(hours=9), None),
-        (MONDAY - timedelta(days=2), MONDAY + timedelta(hours=6), None),
-        (MONDAY - timedelta(days=2), MONDAY + timedelta(hours=9), date(2026, 6, 8)),
-        (MONDAY - timedelta(days=800), MONDAY + timedelta(hours=9), date(2026, 6, 8)),
-    ],
-    ids=["no past", "just sent", "weekend only", "slept over it", "two years away"],
-)
-def test_only_the_newest_missed_run_is_made(last_cutoff: datetime | None, now: datetime, missed: date | None) -> None:
-    """However many runs were missed, one is made: its edition covers everything since the last cutoff."""
-    assert missed_run(mailing_list(), last_cutoff, now) == missed
 
 
 def test_a_scheduled_run_makes_the_edition_of_its_own_day(tmp_path: Path, make: Callable[[Path], World]) -> None:
@@ -193,6 +178,7 @@ def test_the_program_fires_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyP
             return moment
 
     monkeypatch.setattr(scheduler, "read_schedule", lambda *_: Soon())
+    monkeypatch.setattr(timing, "read_schedule", lambda *_: Soon())
     offset = datetime.fromisoformat(DAY_ONE) - datetime.now(UTC)
 
     async def watch() -> None:

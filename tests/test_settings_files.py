@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import date, datetime, time
+from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -119,13 +119,11 @@ REMARKS = [
         after(3, 'secret = "better kept elsewhere, in secret_file or so"'),
         "4: `secret` of [list] is the example's: everybody knows it",
     ),
-    (after(11, "timezone = 'Asia/Tokyo'"), "12: `timezone` of [[subscribers]] only writes times in it"),
     (
         after(11, "language = 'pt-BR'"),
         '12: `language` of [[subscribers]] "pt-BR": there is no translation yet, so these emails are in English; there',
     ),
     (after(3, "language = 'nl'"), '4: `language` of [list] "nl": there is no translation yet'),
-    (after(11, "frequency = 'weekly'"), "12: `frequency` of [[subscribers]] has no effect in this version yet"),
     (instead(9, "[x]").replace('[x]\nemail = "ada@example.org"\ntopics = ["video"]\n', ""), "1: nobody is subscribed"),
     (BASE + "port = 465\n", '14: `port` of [smtp] 465 usually speaks TLS from the start: `security = "tls"`'),
     (BASE + "port = 587\nsecurity = 'tls'\n", "14: `port` of [smtp] 587 usually speaks STARTTLS"),
@@ -144,12 +142,35 @@ def test_what_has_no_effect_is_remarked_on(config: Path, text: str, remark: str)
 
 
 def test_a_remark_about_many_people_is_one_line(config: Path) -> None:
-    """A list of hundreds of people with time zones is not answered with hundreds of lines."""
-    Path("m.csv").write_text("email,timezone\na@example.org,\nb@example.org,Asia/Tokyo\nc@example.org,Asia/Tokyo\n")
-    more = "".join(f'[[subscribers]]\nemail = "p{n}@example.org"\ntimezone = "Asia/Tokyo"\n' for n in range(20))
+    """A list of hundreds of people whose language nobody speaks is not answered with hundreds of lines."""
+    Path("m.csv").write_text("email,language\na@example.org,\nb@example.org,nl\nc@example.org,nl\n")
+    more = "".join(f'[[subscribers]]\nemail = "p{n}@example.org"\nlanguage = "nl"\n' for n in range(20))
     first, second = loaded(config, 'subscribers_file = "m.csv"\n' + BASE + more).warnings
-    assert first.startswith("config.toml:17: `timezone` of [[subscribers]] (20 of them) only writes times")
-    assert second.startswith("m.csv:3: `timezone` only writes times")
+    assert first.startswith('config.toml:17: `language` of [[subscribers]] "nl" (20 like it): there is no translation')
+    assert second.startswith('m.csv:3: `language` "nl": there is no translation')
+
+
+def test_a_readers_hour_zone_and_frequency_are_taken_in_silence(config: Path) -> None:
+    """They do what they say, from the config and from its CSV alike, so there is nothing to remark on."""
+    Path("m.csv").write_text("email,timezone,hour,frequency\nbob@example.org,Asia/Tokyo,22,monthly\n")
+    text = after(11, "timezone = 'Europe/Paris'", "hour = 7", "frequency = 'weekly'")
+    lab = loaded(config, 'subscribers_file = "m.csv"\n' + text)
+    assert lab.warnings == ()
+    assert [(s.timezone, s.hour, s.frequency) for s in lab.subscribers] == [
+        ("Europe/Paris", 7, "weekly"), ("Asia/Tokyo", 22, "monthly"),
+    ]  # fmt: skip
+
+
+def test_how_long_an_edition_waits_and_how_late_it_may_be(config: Path) -> None:
+    """`wait_until` as text or as TOML's own time, `max_lateness` in words; without them nothing waits for anything."""
+    lab = loaded(config, after(3, 'wait_until = "09:30"', 'max_lateness = "36 hours"')).mailing_list
+    assert (lab.wait_until, lab.max_lateness) == (time(9, 30), timedelta(hours=36))
+    lab = loaded(config, after(3, "wait_until = 09:30:00", 'max_lateness = "1 day"')).mailing_list
+    assert (lab.wait_until, lab.max_lateness) == (time(9, 30), timedelta(days=1))
+    lab = loaded(config, BASE).mailing_list
+    assert (lab.wait_until, lab.max_lateness) == (None, None)
+    night = after(3, 'schedule = "0 22 * * *"', 'wait_until = "02:00"')
+    assert loaded(config, night).mailing_list.wait_until == time(2)
 
 
 # --- Anything at all ---

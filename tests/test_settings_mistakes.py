@@ -28,7 +28,8 @@ MISTAKES: list[tuple[str, int, str, str]] = [
         after(3, "colour = 3"), 4, "list.colour",
         ("`colour` is not a key of [list]; its keys are id, name, from, reply_to, schedule, timezone, language, "
         "papers, min_relevance, when_empty, frequency, trend_weight, semantic, explore, base_url, secret, secret_file, "
-        "bounces, postal_address, theme, remote_images, templates, send_window"),
+        "bounces, postal_address, theme, remote_images, templates, send_window, wait_until, "
+        "max_lateness"),
     ),
     (after(3, 'host = "x"'), 4, "list.host", "`host` is not a key of [list]; its keys are id,…"),
     (after(3, "connections = 3"), 4, "list.connections", "`connections` is not a key of [list]; it belongs in [smtp]"),
@@ -111,6 +112,21 @@ MISTAKES: list[tuple[str, int, str, str]] = [
         after(3, 'when_empty = "never"'), 4, "list.when_empty",
         '`when_empty` of [list] must be one of skip, send, not "never"',
     ),
+    (
+        after(3, 'wait_until = "9 o\'clock"'), 4, "list.wait_until",
+        '`wait_until` of [list] must be a time of day such as "09:00", not "9 o\'clock"',
+    ),
+    (
+        after(3, 'schedule = "0 7 * * *"', 'wait_until = "06:30"'), 5, "list.wait_until",
+        ('`wait_until` of [list] "06:30" must come after the schedule\'s time, and within 12 hours of it: until then '
+         "an edition that is due waits for its sources"),
+    ),
+    (after(3, 'wait_until = "07:00"'), 4, "list.wait_until", "…must come after the schedule's time…"),
+    (
+        after(3, 'max_lateness = "36h"'), 4, "list.max_lateness",
+        '`max_lateness` of [list] must be a time such as "36 hours" (minutes, hours or days), not "36h"',
+    ),
+    (after(11, "hour = 24"), 12, "subscribers[0].hour", "…must be a whole number from 0 to 23…"),
     (
         after(3, 'frequency = "Weekly"'), 4, "list.frequency",
         '`frequency` of [list] must be one of daily, weekly, monthly, not "Weekly"; did you mean `weekly`?',

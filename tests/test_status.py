@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,6 @@ from digest.model import (
     Security,
     SourceHealth,
     SourceSummary,
-    WhenEmpty,
 )
 from digest.settings import ListConfig
 from digest.status import ago, overdue, source_state, status_of
@@ -39,8 +38,8 @@ SEVEN = datetime(2026, 6, 10, 7, tzinfo=UTC)
 """When the list's schedule fires."""
 YESTERDAY = datetime(2026, 6, 9, 7, 1, tzinfo=UTC)
 DONE = Pulse((WEDNESDAY, SEVEN), (), SEVEN, is_paused=False, has_readers=True, relay_days={})
-MISSED = replace(DONE, newest=(WEDNESDAY - timedelta(days=1), YESTERDAY), pulled_at=YESTERDAY)
-LEFT = Unsent(2, WEDNESDAY, SEVEN, is_frozen=True, last_sent_at=None)
+MISSED = replace(DONE, newest=(WEDNESDAY - timedelta(days=1), YESTERDAY), done_until=YESTERDAY)
+LEFT = Unsent(2, WEDNESDAY, SEVEN, is_frozen=True, due_at=None, last_sent_at=None)
 HELD = replace(DONE, unsent=(LEFT,))
 
 
@@ -74,7 +73,7 @@ def test_an_edition_is_overdue_half_an_hour_after_its_time(config: ListConfig) -
 def test_the_run_counts_in_the_lists_own_time(config: ListConfig) -> None:
     """Seven in Tokyo is 22:00 UTC of the day before."""
     tokyo = with_list(config, timezone="Asia/Tokyo")
-    pulse = replace(DONE, newest=(date(2026, 6, 9), datetime(2026, 6, 8, 22, 5, tzinfo=UTC)), pulled_at=YESTERDAY)
+    pulse = replace(DONE, newest=(date(2026, 6, 9), datetime(2026, 6, 8, 22, 5, tzinfo=UTC)), done_until=None)
     late = overdue(tokyo, pulse, SEVEN)
     assert late is not None
     assert late.since == datetime(2026, 6, 9, 22, tzinfo=UTC)
@@ -82,19 +81,40 @@ def test_the_run_counts_in_the_lists_own_time(config: ListConfig) -> None:
 
 def test_an_edition_made_early_by_hand_is_the_days(config: ListConfig) -> None:
     """`digest send` at five makes the edition of the day: the run at seven has nothing to make."""
-    early = replace(DONE, newest=(WEDNESDAY, after(-2)), pulled_at=after(-2))
+    early = replace(DONE, newest=(WEDNESDAY, after(-2)), done_until=after(-2))
     assert overdue(config, early, after(5)) is None
 
 
 def test_a_quiet_day_is_not_overdue(config: ListConfig) -> None:
-    """Every source answered, there was nothing new, and no email says so; where one should, it is missed."""
-    quiet = replace(MISSED, pulled_at=after(0.1))
-    assert overdue(config, quiet, after(5)) is None
-    assert overdue(with_list(config, when_empty=WhenEmpty.SEND), quiet, after(5)) is not None
+    """The run was dealt with, and there was nothing new."""
+    assert overdue(config, replace(MISSED, done_until=after(0.1)), after(5)) is None
+
+
+def test_an_edition_that_waits_for_its_sources_is_not_overdue(config: ListConfig) -> None:
+    """With `wait_until` the half hour begins when the edition closes."""
+    patient = with_list(config, wait_until=time(9))
+    assert overdue(patient, MISSED, after(2.5)) is None
+    assert overdue(patient, MISSED, after(2.51)) is not None
+
+
+def test_a_run_that_waits_for_approval_says_how_it_is_given(config: ListConfig) -> None:
+    """Later than `max_lateness`, nothing is made by itself."""
+    late = overdue(with_list(config, max_lateness=timedelta(hours=3)), MISSED, after(4))
+    assert late is not None
+    assert "later than `max_lateness` allows: `digest send" in late.why
+
+
+def test_who_waits_for_her_hour_is_not_late(config: ListConfig) -> None:
+    """The two hours begin when the first delivery is due."""
+    hers = replace(HELD, unsent=(replace(LEFT, due_at=after(6)),))
+    assert overdue(config, hers, after(8)) is None
+    assert overdue(config, hers, after(8.1)) is not None
 
 
 @pytest.mark.parametrize(
-    "changes", [{"is_paused": True}, {"has_readers": False}, {"newest": None}], ids=["paused", "no reader", "no past"]
+    "changes",
+    [{"is_paused": True}, {"has_readers": False}, {"newest": None, "done_until": None, "unsent": ()}],
+    ids=["paused", "no reader", "no past"],
 )
 @pytest.mark.parametrize("pulse", [MISSED, HELD], ids=["missed", "held"])
 def test_who_has_nothing_to_do_is_not_overdue(config: ListConfig, pulse: Pulse, changes: Mapping[str, Any]) -> None:

@@ -81,14 +81,17 @@ def rank(
     def work(app: App) -> int:
         heading(terminal, app)
         with terminal.embedding() as embedding:
-            proof, rankings = asyncio.run(app.rankings(to or (), top, Progress(on_embedded=embedding.embedded)))
-        failed = complain_of_sources(app.list.id, proof.summaries)
-        for (subscriber, selection), (_, ranking) in zip(proof.selections, rankings, strict=True):
-            show_ranking(terminal, proof, subscriber, selection, ranking)
-        if not proof.candidates:
+            progress = Progress(on_embedded=embedding.embedded)
+            proofs = asyncio.run(app.proofs(to or (), progress))
+            ranked = [(proof, app.rankings(proof, top, progress)) for proof in proofs]
+        failed = complain_of_sources(app.list.id, proofs[0].summaries)
+        for proof, rankings in ranked:
+            for (subscriber, selection), (_, ranking) in zip(proof.selections, rankings, strict=True):
+                show_ranking(terminal, proof, subscriber, selection, ranking)
+        if not any(proof.candidates for proof in proofs):
             terminal.say("  nothing to rank: no new paper since the last edition")
             return NOTHING
-        terminal.say(f"  {ranked_by(proof.semantic)}")
+        terminal.say(f"  {ranked_by(app.semantic)}")
         return PARTLY if failed else DONE
 
     installation = loaded(config, verbose)
@@ -138,7 +141,7 @@ def preview(
 
     Nothing is sent, nothing is recorded.
     """
-    from digest.console import complain_of_sources
+    from digest.console import complain_of_sources, ranked_by
     from digest.preview import write_preview
     from digest.results import Progress
 
@@ -147,12 +150,13 @@ def preview(
     def work(app: App) -> int:
         heading(terminal, app)
         with terminal.embedding() as embedding:
-            proof = asyncio.run(app.proof(to or (), Progress(on_embedded=embedding.embedded)))
-        failed = complain_of_sources(app.list.id, proof.summaries)
-        pages = write_preview(proof, app.list, out, terminal)
+            proofs = asyncio.run(app.proofs(to or (), Progress(on_embedded=embedding.embedded)))
+        failed = complain_of_sources(app.list.id, proofs[0].summaries)
+        pages = [page for proof in proofs for page in write_preview(proof, app.list, out, terminal)]
+        terminal.say(f"  {ranked_by(app.semantic)}")
         if open_ and pages:
             typer.launch(pages[0].resolve().as_uri())
-        if not any(selection.picks for _, selection in proof.selections):
+        if not any(selection.picks for proof in proofs for _, selection in proof.selections):
             return NOTHING
         return PARTLY if failed else DONE
 
@@ -170,13 +174,18 @@ def send(
     test: Annotated[
         str | None, typer.Option(metavar="ADDRESS", help="Send one subscriber's edition here; record nothing.")
     ] = None,
+    at_their_hour: Annotated[
+        bool, typer.Option("--at-their-hour", help="Send each reader's email at her own hour, not at once.")
+    ] = False,
     now: NowOption = None,
     json: JsonOption = False,
     verbose: VerboseOption = False,
 ) -> None:
     """Pull, rank, render and send today's edition now.
 
-    An unfinished edition is resumed; a finished one is not sent again.
+    An unfinished edition is resumed; a finished one is not sent again. Everybody's email leaves at once, also what
+    waits for its reader's own hour; with --at-their-hour each waits for it, and `digest run`, or the same command
+    again, sends it then. A run that is too late to be made by itself (`max_lateness`) is made by this command.
     """
     from digest import sending
 
@@ -190,7 +199,7 @@ def send(
             return sending.rehearse(terminal, app, to or ())
         if test:
             return sending.send_test(terminal, app, test, to or ())
-        return sending.send(terminal, app, to or ())
+        return sending.send(terminal, app, to or (), at_once=not at_their_hour)
 
     each_list(loaded(config, verbose), now, work, keep=not (dry_run or test), only=list_id)
 

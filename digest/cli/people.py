@@ -131,7 +131,8 @@ def subscribers_add(
     categories: Annotated[str, typer.Option(help=f"arXiv categories to prefer, {_MANY}.")] = "",
     language: Annotated[str, typer.Option(help="Her language, such as de or pt-BR.")] = "",
     timezone: Annotated[str, typer.Option(help="Her time zone, such as Europe/Berlin.")] = "",
-    frequency: Annotated[Frequency | None, typer.Option(help="How often.")] = None,
+    frequency: Annotated[Frequency | None, typer.Option(help="How often, if less than the list comes out.")] = None,
+    hour: Annotated[int | None, typer.Option(min=0, max=23, help="The hour of her day at which it comes.")] = None,
     ask: Annotated[
         bool, typer.Option("--ask", help="Write to her, once; she is subscribed when she confirms.")
     ] = False,
@@ -148,7 +149,7 @@ def subscribers_add(
     """
     from digest.people import add
 
-    row = _row(email, name, topics, interests, authors, categories, language, timezone, frequency)
+    row = _row(email, name, topics, interests, authors, categories, language, timezone, frequency, hour)
     chosen = one_list(loaded(config, verbose), list_id)
     do_all([partial(add, terminal_for(json), chosen, clock_at(now), row, ask=ask)])
 
@@ -163,6 +164,7 @@ def _row(
     language: str,
     timezone: str,
     frequency: Frequency | None,
+    hour: int | None,
 ) -> SubscriberRow:
     """The options of `add` as a row of a CSV. Raises ConfigError."""
     from digest.subscribe import values
@@ -188,6 +190,7 @@ def _row(
         timezone=read("--timezone", timezone, values.time_zone),
         language=read("--language", language, values.language_tag),
         frequency=frequency,
+        hour=hour,
         interests=each("--interests", interests, values.one_line, ";"),
     )
 

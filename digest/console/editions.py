@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from digest.console.sources import summary_json
@@ -12,11 +13,17 @@ from digest.results import Sent
 from digest.store import EditionOverview
 
 
+def edition_name(edition: Edition) -> str:
+    """The edition, or what sort of round-up it is, and its number."""
+    return f"{edition.frequency or ''} edition {edition.number}".lstrip()
+
+
 def edition_json(edition: Edition) -> dict[str, Any]:
     """An edition's dates and number."""
     return {
         "number": edition.number,
         "due_on": edition.due_on.isoformat(),
+        "frequency": edition.frequency,
         "since": edition.since.isoformat() if edition.since else None,
         "cutoff": edition.cutoff.isoformat(),
     }
@@ -33,6 +40,7 @@ def overview_json(overview: EditionOverview) -> dict[str, Any]:
         "finished_at": overview.finished_at.isoformat() if overview.finished_at else None,
         "replies": [{"status": s, "reply": reply, "count": n} for s, reply, n in overview.replies],
         "came_back": dict(overview.came_back),
+        "hours": {at.isoformat(): count for at, count in overview.hours.items()},
         "sources": [summary_json(summary) for summary in overview.sources],
     }
 
@@ -55,6 +63,13 @@ def pause_json(pause: Pause | None) -> dict[str, str] | None:
     return {"since": pause.since.isoformat(), "by": pause.by, "reason": pause.reason} if pause else None
 
 
+def hours_line(overview: EditionOverview, now: datetime) -> str | None:
+    """How many wait for their hour: "12 wait for their hour, the first leaves on 2026-06-09 at 11:00 UTC"."""
+    count, first = overview.waiting(now)
+    leaves = f"{'it' if count == 1 else 'the first'} leaves on {first:%Y-%m-%d at %H:%M} UTC" if first else ""
+    return f"{count:,} {'waits' if count == 1 else 'wait'} for their hour, {leaves}" if first else None
+
+
 def waits_line(sent: Sent) -> str | None:
     """What keeps how many deliveries waiting: "73 wait: `send_window` opens on Monday 2026-06-08 at 07:00 CEST"."""
     if not (sent.drained and sent.drained.held):
@@ -64,12 +79,14 @@ def waits_line(sent: Sent) -> str | None:
     return f"{count:,} {'waits' if count == 1 else 'wait'}: {sent.drained.held}"
 
 
-def show_sent(terminal: Terminal, list_id: str, sent: Sent, way_out: str) -> None:
+def show_sent(terminal: Terminal, list_id: str, sent: Sent, way_out: str, now: datetime) -> None:
     """The last lines of `digest send`."""
     if sent.semantic is not None:
         terminal.say(f"  {ranked_by(sent.semantic)}")
     for overview in sent.overviews:
-        terminal.say(f"  edition {overview.edition.number} of {overview.edition.due_on}: {counts_line(overview)}")
+        terminal.say(f"  {edition_name(overview.edition)} of {overview.edition.due_on}: {counts_line(overview)}")
+        if waiting := hours_line(overview, now):
+            terminal.say(f"    {waiting}")
         for status, reply, count in overview.replies:
             terminal.say(f"    {count:,} {status}: {reply}")
     if sent.nothing_because:

@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from digest.app import App
-from digest.console.editions import came_back_line, counts_line, overview_json, pause_json
+from digest.console.editions import came_back_line, counts_line, edition_name, overview_json, pause_json
 from digest.console.plot import ASCII, BLOCKS, axis, bars, columns, gathered
 from digest.console.sources import health_lines, summary_json
 from digest.console.terminal import Terminal
@@ -102,7 +102,7 @@ def _show_lines(terminal: Terminal, overviews: Sequence[EditionOverview], health
         edition = overview.edition
         finished = f"finished {_utc(overview.finished_at)}" if overview.finished_at else "not finished yet"
         papers = f"{overview.candidates:,} paper{'' if overview.candidates == 1 else 's'}"
-        terminal.say(f"  edition {edition.number} of {edition.due_on}: {counts_line(overview)}; {papers}; {finished}")
+        terminal.say(f"  {edition_name(edition)} of {edition.due_on}: {counts_line(overview)}; {papers}; {finished}")
         for line in _edition_lines(overview):
             terminal.say(line)
     for source in health:

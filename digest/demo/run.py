@@ -66,7 +66,7 @@ async def _run(out: Path, config: ListConfig, terminal: Terminal) -> int:
         with App(replace(config, relays=(relay,)), lambda: now) as app:
             terminal.say(f"{app.list.name}, {now:%A %d %B %Y}", style="bold")
             terminal.say("\nPull: what the sources announced")
-            sent = await app.send()
+            sent = await app.send(at_once=True)
             if sent.pulled:
                 for report, summary in zip(sent.pulled.reports, sent.pulled.summaries, strict=True):
                     terminal.say(report_line(report, summary.fresh))

@@ -11,14 +11,17 @@ from enum import StrEnum
 from typing import NamedTuple, NewType
 
 from digest.model.papers import Paper, PaperId
-from digest.model.people import ListId
+from digest.model.people import Frequency, ListId
 
 EditionId = NewType("EditionId", int)
 
 
 @dataclass(frozen=True, slots=True)
 class Edition:
-    """One list's dated run: the papers announced after `since` and up to `cutoff`. One per list and `due_on`."""
+    """One list's dated run: the papers announced after `since` and up to `cutoff`.
+
+    One per list, `frequency` and `due_on`.
+    """
 
     id: EditionId
     list_id: ListId
@@ -27,6 +30,8 @@ class Edition:
     since: datetime | None
     """The last edition's cutoff; None for a list's first edition, which takes all that its sources show."""
     cutoff: datetime
+    frequency: Frequency | None = None
+    """None: one of the list's own. Else a round-up of these, for the readers who want the list only so often."""
 
 
 class ReasonKind(StrEnum):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, time, timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import NewType
@@ -101,6 +101,10 @@ class MailingList:
     """BCP 47: of those who have set none of their own."""
     send_window: str | None = None
     """When messages may leave, in the form that `digest.schedule` reads; None: at any time."""
+    wait_until: time | None = None
+    """How long an edition that is due stays open while a source is not complete; None: it is made at once."""
+    max_lateness: timedelta | None = None
+    """How late a missed run may be to be made by itself; None: however late."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +118,10 @@ class Subscriber:
     profile: Profile = Profile()
     language: str | None = None
     """BCP 47; None: the list's."""
+    frequency: Frequency | None = None
+    """None: the list's."""
+    hour: int | None = None
+    """The hour of her own day, 0 to 23, at which she wants it."""
 
 
 @dataclass(frozen=True, slots=True)

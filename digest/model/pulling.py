@@ -147,6 +147,11 @@ class SourceSummary:
     look_again_at: datetime | None = None
     unchanged_since: datetime | None = None
 
+    @property
+    def is_incomplete(self) -> bool:
+        """It failed, or says itself that more is to come."""
+        return bool(self.error or self.look_again_at)
+
 
 @dataclass(frozen=True, slots=True)
 class SourceHealth:

@@ -117,6 +117,8 @@ def _mailing_list(table: ListTable, folder: Path) -> MailingList:
         min_relevance=table.min_relevance,
         when_empty=table.when_empty,
         frequency=table.frequency,
+        wait_until=table.wait_until,
+        max_lateness=table.max_lateness,
         trend_weight=table.trend_weight,
         explore=table.explore,
         base_url=table.base_url,
@@ -267,6 +269,7 @@ def _subscriber(table: SubscriberTable, topics: dict[str, Topic], people: People
         timezone=table.timezone,
         language=table.language,
         frequency=table.frequency,
+        hour=table.hour,
         profile=Profile(
             topics=_topics_or_all(wanted, topics, others),
             authors=table.authors,
@@ -285,7 +288,7 @@ def _subscriber_of_row(row: SubscriberRow, topics: dict[str, Topic]) -> Configur
     wanted = [topics[name] for name in row.topics]
     others = bool(row.authors or row.categories or row.examples)
     profile = Profile(_topics_or_all(wanted, topics, others), row.authors, row.categories, row.examples)
-    return ConfiguredSubscriber(row.address, row.name, row.timezone, row.language, row.frequency, profile, ())
+    return ConfiguredSubscriber(row.address, row.name, row.timezone, row.language, row.frequency, row.hour, profile, ())
 
 
 def _one_or_many(tables: SmtpTable | tuple[SmtpTable, ...] | None) -> tuple[SmtpTable, ...]:

@@ -8,21 +8,24 @@ all others; what has the wrong type is passed over, as that is told elsewhere. M
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 
 from digest.model import OnUnknown, SourceKind
-from digest.settings import checks
+from digest.settings import checks, cron, times
 from digest.settings.explain import table_label
-from digest.settings.models import keys_of
+from digest.settings.models import ListTable, keys_of
 from digest.settings.toml_lines import KeyPath
 from digest.subscribe.values import WrongValue, did_you_mean, show
 
 Found = Iterator[tuple[KeyPath, str]]
+_USUAL = ListTable.model_fields["schedule"].default
 
 
 def contradictions(data: Mapping[str, Any]) -> Found:
     """Each contradiction's key path and message."""
     yield from _sources(data)
+    yield from _waiting(_table(data.get("list")))
     yield from _topics(data)
     yield from _subscribers(data)
     yield from _relays(list(each_table("smtp", data.get("smtp"))))
@@ -98,6 +101,22 @@ def _sources(data: Mapping[str, Any]) -> Found:
         name = source.get("name")
         if isinstance(name, str) and names.setdefault(name, number) != number:
             yield (*path, "name"), f"`name` of [[sources]] {show(name)} is taken by another source: each needs its own"
+
+
+def _waiting(of_list: Mapping[str, Any]) -> Found:
+    try:
+        schedule = cron.schedule(str(of_list.get("schedule", _USUAL)))
+        waits = times.wait(schedule, times.time_of_day(of_list["wait_until"]))
+    except (KeyError, WrongValue):
+        return
+    if not timedelta() < waits <= times.LONGEST_WAIT:
+        yield (
+            ("list", "wait_until"),
+            (
+                f"`wait_until` of [list] {show(of_list['wait_until'])} must come after the schedule's time, and within "
+                "12 hours of it: until then an edition that is due waits for its sources"
+            ),
+        )
 
 
 def _topics(data: Mapping[str, Any]) -> Found:

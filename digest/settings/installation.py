@@ -35,6 +35,7 @@ class ConfiguredSubscriber:
     timezone: str | None
     language: str | None
     frequency: Frequency | None
+    hour: int | None
     profile: Profile
     library: tuple[Paper, ...]
     """The papers of her `library`; their ids are among `profile.examples`."""

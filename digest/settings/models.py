@@ -8,7 +8,7 @@ values. They do not leave this package. A key's rule is a function of `checks.py
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import date
+from datetime import date, time, timedelta
 from typing import Annotated
 
 from pydantic import (
@@ -37,7 +37,7 @@ from digest.model import (
     WarmUp,
     WhenEmpty,
 )
-from digest.settings import checks, cron, window
+from digest.settings import checks, cron, times, window
 from digest.subscribe import values
 
 _PAGES = Pages()
@@ -101,6 +101,8 @@ class ListTable(Table):
     remote_images: Flag = False
     templates: Text | None = None
     send_window: Annotated[str, BeforeValidator(checks.of_text(window.send_window))] | None = None
+    wait_until: Annotated[time, PlainValidator(times.time_of_day)] | None = None
+    max_lateness: Annotated[timedelta, PlainValidator(times.duration)] | None = None
 
 
 class SourceTable(Table):
@@ -170,6 +172,7 @@ class SubscriberTable(Table):
     timezone: TimeZone | None = None
     language: Language | None = None
     frequency: Often | None = None
+    hour: Annotated[int, BeforeValidator(checks.whole_number(0, 23))] | None = None
 
 
 def _table_form(value: object) -> str:

@@ -1,12 +1,11 @@
 """What a config may say, but probably does not mean: one honest line each, no error.
 
-Above all, the documented keys that this version reads and does not use yet, and languages without a translation. Works
-on the raw, merged mapping of a config that is otherwise right. `load` calls it.
+Works on the raw, merged mapping of a config that is otherwise right. `load` calls it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from digest.errors import Problem
@@ -16,29 +15,16 @@ from digest.settings.explain import Places, table_label
 from digest.settings.files import public_keys
 from digest.settings.people import People
 from digest.settings.toml_lines import KeyPath
-from digest.subscribe.importing import SubscriberRow
 from digest.subscribe.taxonomy import ARCHIVES, CATEGORIES
 from digest.subscribe.values import did_you_mean, show
 
-_YET = "has no effect in this version yet"
 _IN_ENGLISH = f"there is no translation yet, so these emails are in English; there are {', '.join(languages())}"
-_UNUSED = {
-    "timezone": "only writes times in it: everyone gets the edition when the list's schedule says",
-    "frequency": f"{_YET}: everyone gets the list's",
-}
 
 
 def remarks(merged: Mapping[str, Any], people: People, places: Places) -> list[Problem]:
     """All remarks, in no order."""
     found = [*people.warnings, *(places.problem(path, text) for path, text in _in_config(merged))]
     persons = merged.get("subscribers", ())
-    for key, text in _UNUSED.items():
-        written = [("subscribers", number, key) for number, person in enumerate(persons) if key in person]
-        if written:
-            more = f" ({len(written)} of them)" if len(written) > 1 else ""
-            found.append(places.problem(written[0], f"`{key}` of [[subscribers]]{more} {text}"))
-        if row := _first_with(key, people.rows):
-            found.append(Problem(people.csv, row.line, key, f"`{key}` {text}"))
     found += (places.problem(path, text) for path, text in public_keys(merged, places.document.folder))
     found += _about_languages(merged, people, places)
     if not persons and not people.rows:
@@ -64,10 +50,6 @@ def _unspoken(table: str, tags: Mapping[KeyPath, Any], places: Places) -> Iterat
         path, tag = unknown[0]
         more = f" ({len(unknown)} like it)" if len(unknown) > 1 else ""
         yield places.problem(path, f"`language` of {table} {show(tag)}{more}: {_IN_ENGLISH}")
-
-
-def _first_with(key: str, rows: Sequence[SubscriberRow]) -> SubscriberRow | None:
-    return next((row for row in rows if getattr(row, key) is not None), None)
 
 
 def _in_config(merged: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:

@@ -4,7 +4,7 @@
                   inspection.py (a file that may be no database of ours)
     pulling       papers.py fetches.py sources.py
     ranking       vectors.py
-    editions      editions.py archive.py (for the pages) figures.py (for operators)
+    editions      editions.py rounds.py overviews.py runs.py archive.py (for the pages) figures.py (for operators)
     people        subscribers.py members.py letters.py
     sending       outbox.py decisions.py pauses.py relay_days.py
     coming back   bounces.py mailboxes.py
@@ -18,16 +18,18 @@ from digest.store.archive import Archive
 from digest.store.bounces import Bounces, Recorded
 from digest.store.database import Database, database_exists, migrate_database, open_database
 from digest.store.decisions import Decisions
-from digest.store.editions import EditionOverview, Editions
+from digest.store.editions import Editions
 from digest.store.fetches import Fetches
 from digest.store.figures import Figures
 from digest.store.letters import Letters
 from digest.store.mailboxes import Mailboxes
 from digest.store.members import Members
 from digest.store.outbox import DeliveryLedger
+from digest.store.overviews import EditionOverview
 from digest.store.papers import Papers
 from digest.store.pauses import Pauses
 from digest.store.relay_days import RelayDays
+from digest.store.runs import Runs
 from digest.store.secrets import Secrets
 from digest.store.sources import Sources
 from digest.store.subscribers import Subscribers
@@ -50,6 +52,7 @@ __all__ = [
     "Pauses",
     "Recorded",
     "RelayDays",
+    "Runs",
     "Secrets",
     "Sources",
     "Subscribers",

@@ -13,12 +13,13 @@ from digest.model import Candidate, Edition, EditionId, ListId, PaperId
 from digest.store import schema
 from digest.store.codec import decode
 from digest.store.database import Database
+from digest.store.rounds import OWN
 
 editions, held = schema.editions, schema.edition_papers
 
 
 class Archive:
-    """The past editions of one list."""
+    """The past editions of one list, without round-ups: what is in those was in one of its own."""
 
     def __init__(self, database: Database, list_id: ListId):
         self._database = database
@@ -79,7 +80,7 @@ class Archive:
         )
 
     def _here(self) -> sa.ColumnElement[bool]:
-        return editions.c.list_id == self._list_id
+        return sa.and_(editions.c.list_id == self._list_id, editions.c.frequency == OWN)
 
 
 def _pattern(word: str) -> str:

@@ -61,6 +61,25 @@ class Database:
             with writer.begin():
                 yield writer
 
+    @contextmanager
+    def rebuild(self) -> Iterator[sa.Connection]:
+        """A `write` to a file of SQLite in which tables are made anew; who refers to whom is checked at its end.
+
+        SQLite turns that check off between transactions only (sqlite.org/lang_altertable.html, section 7). Raises
+        StoreError.
+        """
+        with self._explained(), self._engine.connect() as connection:
+            driver = connection.connection.cursor()
+            driver.execute("PRAGMA foreign_keys=OFF")
+            try:
+                writer = connection.execution_options(digest_write=True)
+                with writer.begin():
+                    yield writer
+                    if lost := writer.exec_driver_sql("PRAGMA foreign_key_check").all():
+                        raise StoreError(f"{self.name}: {len(lost)} rows refer to nothing; restore it from a backup")
+            finally:
+                driver.execute("PRAGMA foreign_keys=ON")
+
     def close(self) -> None:
         """Lets go of the file."""
         self._engine.dispose()
@@ -224,7 +243,7 @@ def alembic(connection: sa.Connection) -> Config:
 def _migrate(database: Database, name: str) -> None:
     from alembic import command
 
-    with database.write() as connection:
+    with database.rebuild() as connection:
         if _version_of(connection, name) == SCHEMA_VERSION:
             return  # another process was quicker
         connection.exec_driver_sql(f"PRAGMA application_id = {APPLICATION_ID}")

@@ -6,8 +6,8 @@ it used: there is no half-made edition, and any number of processes that try at 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import date, datetime
 from typing import Any
 
@@ -16,64 +16,49 @@ import sqlalchemy as sa
 from digest.ids import keys_of, same
 from digest.model import (
     Address,
-    Announcement,
-    BounceKind,
     Candidate,
     Delivery,
     DeliveryId,
     DeliveryStatus,
     Edition,
     EditionId,
+    Frequency,
     ListId,
     Paper,
     PaperId,
     Pick,
     Selection,
-    Signal,
     SourceReport,
     SourceSummary,
     Subscriber,
     SubscriberId,
 )
+from digest.roundup import Material
 from digest.store import papers as paper_store
 from digest.store import schema
-from digest.store.bounces import bounces_of
 from digest.store.codec import decode, encode
 from digest.store.database import Database
+from digest.store.overviews import EditionOverview, overview_of
 from digest.store.papers import in_groups
-from digest.store.postgres import add_partition
+from digest.store.rounds import (
+    OWN,
+    Merge,
+    edition_of,
+    edition_on,
+    insert_edition,
+    make_due,
+    material,
+    parts_of,
+)
 from digest.store.statements import insert
 from digest.store.subscribers import people_of, reachable
 
-Merge = Callable[[Sequence[Announcement], Sequence[Signal]], Sequence[Candidate]]
+table = schema.editions
 
 UNSETTLED = (DeliveryStatus.QUEUED, DeliveryStatus.ACTIVE, DeliveryStatus.SENDING, DeliveryStatus.DEFERRED)
 """Deliveries that somebody still has to do something about; an edition with one of these is not finished."""
 NEVER_ARRIVED = (DeliveryStatus.BOUNCED, DeliveryStatus.EXPIRED, DeliveryStatus.CANCELLED)
 """Deliveries whose papers nobody has seen: a later edition may bring them again."""
-
-
-@dataclass(frozen=True, slots=True)
-class EditionOverview:
-    """One edition and how far it has come. `recipients` is None until all of them are frozen."""
-
-    edition: Edition
-    sources: tuple[SourceSummary, ...]
-    candidates: int
-    recipients: int | None
-    counts: Mapping[DeliveryStatus, int]
-    finished_at: datetime | None
-    replies: tuple[tuple[DeliveryStatus, str, int], ...]
-    """Per status, what the deliveries that were not sent were told, and how many were told so."""
-    next_attempt_at: datetime | None
-    """When the first of the deferred deliveries is due again."""
-    came_back: Mapping[BounceKind, int]
-    """How many deliveries came back after a server had taken them, or were complained of."""
-
-    @property
-    def adds_up(self) -> bool:
-        """The invariant: every frozen recipient has exactly one delivery."""
-        return self.recipients == sum(self.counts.values())
 
 
 class Editions:
@@ -82,26 +67,25 @@ class Editions:
     def __init__(self, database: Database):
         self._database = database
 
-    def on(self, list_id: ListId, due_on: date) -> Edition | None:
-        """The list's edition of that day."""
+    def on(self, list_id: ListId, due_on: date, frequency: Frequency | None = None) -> Edition | None:
+        """The list's own edition of that day, or its round-up."""
         with self._database.read() as connection:
-            return _on(connection, list_id, due_on)
+            return edition_on(connection, list_id, due_on, frequency)
 
     def numbered(self, list_id: ListId, number: int) -> Edition | None:
         """The list's edition of that number."""
-        table = schema.editions
         query = sa.select(table).where(table.c.list_id == list_id, table.c.number == number)
         with self._database.read() as connection:
             row = connection.execute(query).one_or_none()
-        return _edition(row) if row else None
+        return edition_of(row) if row else None
 
     def latest(self, list_id: ListId) -> Edition | None:
-        """The list's newest edition."""
-        table = schema.editions
-        query = sa.select(table).where(table.c.list_id == list_id).order_by(table.c.number.desc()).limit(1)
+        """The newest of the list's own editions."""
+        own = sa.select(table).where(table.c.list_id == list_id, table.c.frequency == OWN)
+        query = own.order_by(table.c.number.desc()).limit(1)
         with self._database.read() as connection:
             row = connection.execute(query).one_or_none()
-        return _edition(row) if row else None
+        return edition_of(row) if row else None
 
     def freeze(
         self,
@@ -111,69 +95,64 @@ class Editions:
         reports: Sequence[SourceReport],
         merge: Merge,
         summaries: Sequence[SourceSummary],
+        apart: Collection[Frequency] = (),
+        *,
+        even_empty: bool = False,
     ) -> Edition:
         """Makes the day's edition of what the reports and earlier pulls gave; if there is one already, gives that.
 
-        `merge` turns announcements and signals into candidates; it is called inside the transaction and must not
-        touch the store.
+        With it the round-ups that are due, of the frequencies `apart`; without a paper only if `even_empty`. `merge`
+        turns announcements and signals into candidates; it is called inside the transaction and must not touch the
+        store.
         """
         with self._database.write() as connection:
-            existing = _on(connection, list_id, due_on)
+            existing = edition_on(connection, list_id, due_on)
             if existing:
                 return existing
             paper_store.record(connection, list_id, reports, cutoff)
             candidates = merge(*paper_store.pending(connection, list_id))
-            latest = connection.execute(
-                sa.select(sa.func.max(schema.editions.c.number), sa.func.max(schema.editions.c.cutoff)).where(
-                    schema.editions.c.list_id == list_id
-                )
-            ).one()
-            number, since = (latest[0] or 0) + 1, latest[1]
-            inserted = connection.execute(
-                sa.insert(schema.editions)
-                .values(
-                    list_id=list_id,
-                    number=number,
-                    due_on=due_on,
-                    since=since,
-                    cutoff=cutoff,
-                    sources=encode(tuple(summaries), tuple[SourceSummary, ...]),
-                )
-                .returning(schema.editions.c.id)
-            )
-            edition_id = EditionId(inserted.scalar_one())
-            add_partition(connection, edition_id)
-            if candidates:
-                connection.execute(
-                    sa.insert(schema.edition_papers),
-                    [
-                        {"edition_id": edition_id, "position": n, "paper_id": c.paper.id, "candidate": encode(c)}
-                        for n, c in enumerate(candidates)
-                    ],
-                )
-                keys = [{"key": key, "paper_id": c.paper.id} for c in candidates for key in sorted(keys_of(c.paper))]
-                connection.execute(insert(schema.paper_keys).on_conflict_do_nothing(), keys)
+            since = connection.execute(
+                sa.select(sa.func.max(table.c.cutoff)).where(table.c.list_id == list_id, table.c.frequency == OWN)
+            ).scalar_one()
+            draft = Edition(EditionId(0), list_id, 0, due_on, since, cutoff)
+            edition = insert_edition(connection, draft, summaries, candidates)
             connection.execute(
                 sa.update(schema.announcements)
                 .where(schema.announcements.c.list_id == list_id, schema.announcements.c.edition_id.is_(None))
-                .values(edition_id=edition_id)
+                .values(edition_id=edition.id)
             )
-        return Edition(edition_id, list_id, number, due_on, since, cutoff)
+            make_due(connection, list_id, due_on, cutoff, merge, apart, even_empty=even_empty)
+        return edition
+
+    def round_up(
+        self, list_id: ListId, due_on: date, cutoff: datetime, merge: Merge, apart: Collection[Frequency]
+    ) -> tuple[Edition, ...]:
+        """Makes the round-ups that are due on a day that brought the list no edition of its own."""
+        with self._database.write() as connection:
+            return make_due(connection, list_id, due_on, cutoff, merge, apart, even_empty=False)
+
+    def parts(self, edition: Edition) -> frozenset[EditionId]:
+        """The editions whose announcements this one is made of: its own, or those that it rounds up."""
+        with self._database.read() as connection:
+            return parts_of(connection, edition)
+
+    def material(self, list_id: ListId, due_on: date, frequency: Frequency) -> Material:
+        """What a round-up of that day would be made of, as far as it is frozen."""
+        with self._database.read() as connection:
+            return material(connection, list_id, frequency, due_on)
 
     def unfinished(self, list_id: ListId) -> tuple[Edition, ...]:
         """The list's editions with anything left to do, oldest first."""
-        table = schema.editions
         query = (
             sa.select(table).where(table.c.list_id == list_id, table.c.finished_at.is_(None)).order_by(table.c.number)
         )
         with self._database.read() as connection:
-            return tuple(map(_edition, connection.execute(query)))
+            return tuple(map(edition_of, connection.execute(query)))
 
     def get(self, edition_id: EditionId) -> Edition:
         """The edition with this id, which must exist."""
-        table = schema.editions
         with self._database.read() as connection:
-            return _edition(connection.execute(sa.select(table).where(table.c.id == edition_id)).one())
+            return edition_of(connection.execute(sa.select(table).where(table.c.id == edition_id)).one())
 
     def candidates(self, edition: Edition) -> tuple[Candidate, ...]:
         """The frozen candidates, in the order in which they were frozen."""
@@ -188,8 +167,13 @@ class Editions:
         with self._database.read() as connection:
             return decode(connection.execute(query).scalar_one(), tuple[SourceSummary, ...])
 
-    def recipients(self, edition: Edition, shard: int = 1000) -> Iterator[tuple[Subscriber, ...]]:
+    def recipients(
+        self, edition: Edition, apart: Collection[Frequency] = (), shard: int = 1000
+    ) -> Iterator[tuple[Subscriber, ...]]:
         """Who is still to get a delivery of this edition: reachable subscribers without one, not paused, in shards.
+
+        Of a round-up those who want the list so often; of the list's own edition all but those who want it at one of
+        the frequencies `apart`.
 
         After `close_recipients` there are none: later subscribers wait for the next edition.
         """
@@ -198,24 +182,29 @@ class Editions:
             with self._database.read() as connection:
                 if _closed(connection, edition):
                     return
-                found = people_of(connection, _without_delivery(edition, after).limit(shard))
+                found = people_of(connection, _without_delivery(edition, apart, after).limit(shard))
             if not found:
                 return
             yield found
             after = found[-1].id
 
-    def shards(self, edition: Edition, shard: int = 1000) -> list[tuple[SubscriberId, SubscriberId]]:
+    def shards(
+        self, edition: Edition, apart: Collection[Frequency] = (), shard: int = 1000
+    ) -> list[tuple[SubscriberId, SubscriberId]]:
         """The same shards as `recipients` has, each by its first and its last id."""
-        query = _without_delivery(edition).with_only_columns(schema.subscribers.c.id)
+        query = _without_delivery(edition, apart).with_only_columns(schema.subscribers.c.id)
         with self._database.read() as connection:
             ids = [] if _closed(connection, edition) else connection.execute(query).scalars().all()
         groups = (ids[start : start + shard] for start in range(0, len(ids), shard))
         return [(SubscriberId(group[0]), SubscriberId(group[-1])) for group in groups]
 
-    def shard(self, edition: Edition, first: SubscriberId, last: SubscriberId) -> tuple[Subscriber, ...]:
+    def shard(
+        self, edition: Edition, apart: Collection[Frequency], first: SubscriberId, last: SubscriberId
+    ) -> tuple[Subscriber, ...]:
         """One of `shards`: those of it who have no delivery yet."""
+        query = _without_delivery(edition, apart, first - 1).where(schema.subscribers.c.id <= last)
         with self._database.read() as connection:
-            return people_of(connection, _without_delivery(edition, first - 1).where(schema.subscribers.c.id <= last))
+            return people_of(connection, query)
 
     def already_sent(
         self,
@@ -269,12 +258,15 @@ class Editions:
         selected: Sequence[tuple[Subscriber, Selection, str]],
         now: datetime,
         nothing_for: str | None,
+        leaves: Mapping[SubscriberId, datetime] | None = None,
     ) -> None:
         """Gives each (subscriber, selection, Message-ID) its one delivery; whoever has one keeps it.
 
+        `leaves`: whose delivery waits for which time; it counts as queued for then, and is dated so.
+
         A subscriber with no picks is `cancelled` with the reason `nothing_for`, or queued where that is None.
         """
-        self.enqueue_rows(edition, rows_of(edition, selected, now, nothing_for))
+        self.enqueue_rows(edition, rows_of(edition, selected, now, nothing_for, leaves or {}))
 
     def enqueue_rows(self, edition: Edition, rows: Sequence[Mapping[str, object]]) -> None:
         """`enqueue` for what `rows_of` has made, here or in another process."""
@@ -304,7 +296,7 @@ class Editions:
     def finish(self, edition: Edition, now: datetime) -> bool:
         """Marks the edition finished if its counts add up and nothing is left to do; says whether it is finished."""
         with self._database.write() as connection:
-            overview = _overview(connection, edition)
+            overview = overview_of(connection, edition)
             done = overview.adds_up and not any(overview.counts.get(status) for status in UNSETTLED)
             if done and overview.finished_at is None:
                 connection.execute(
@@ -315,14 +307,13 @@ class Editions:
     def overview(self, edition: Edition) -> EditionOverview:
         """How far the edition has come."""
         with self._database.read() as connection:
-            return _overview(connection, edition)
+            return overview_of(connection, edition)
 
     def recent(self, list_id: ListId, limit: int) -> tuple[EditionOverview, ...]:
         """The list's newest editions, newest first."""
-        table = schema.editions
         query = sa.select(table).where(table.c.list_id == list_id).order_by(table.c.number.desc()).limit(limit)
         with self._database.read() as connection:
-            return tuple(_overview(connection, _edition(row)) for row in connection.execute(query).all())
+            return tuple(overview_of(connection, edition_of(row)) for row in connection.execute(query).all())
 
     def deliveries(self, edition: Edition) -> tuple[Delivery, ...]:
         """Every delivery of the edition, in the order of subscribers."""
@@ -337,11 +328,13 @@ def rows_of(
     selected: Sequence[tuple[Subscriber, Selection, str]],
     now: datetime,
     nothing_for: str | None,
+    leaves: Mapping[SubscriberId, datetime],
 ) -> list[dict[str, object]]:
     """The deliveries of `Editions.enqueue` as they are kept."""
     rows: list[dict[str, object]] = []
     for subscriber, selection, message_id in selected:
         empty = not selection.picks and nothing_for is not None
+        later = None if empty else leaves.get(subscriber.id)
         rows.append(
             {
                 "edition_id": edition.id,
@@ -353,7 +346,8 @@ def rows_of(
                 "message_id": message_id,
                 "picks": encode(selection.picks, tuple[Pick, ...]),
                 "beside": encode(replace(selection, picks=())),
-                "queued_at": now,
+                "queued_at": later or now,
+                "next_attempt_at": later,
             }
         )
     return rows
@@ -377,9 +371,11 @@ def delivery_of(row: sa.Row[Any]) -> Delivery:
     )
 
 
-def _without_delivery(edition: Edition, after: int = 0) -> sa.Select[tuple[object, ...]]:
-    """The query for who is still to get a delivery of the edition, with an id above `after`."""
+def _without_delivery(edition: Edition, apart: Collection[Frequency], after: int = 0) -> sa.Select[tuple[object, ...]]:
+    """The query for who is still to get a delivery of the edition, with an id above `after`; see `recipients`."""
     people, deliveries = schema.subscribers, schema.deliveries
+    often = people.c.frequency
+    theirs = often == edition.frequency if edition.frequency else sa.or_(often.is_(None), often.not_in(apart))
     has_delivery = (
         sa.select(deliveries.c.id)
         .where(deliveries.c.edition_id == edition.id, deliveries.c.subscriber_id == people.c.id)
@@ -387,14 +383,10 @@ def _without_delivery(edition: Edition, after: int = 0) -> sa.Select[tuple[objec
     )
     return (
         reachable(edition.list_id)
-        .where(people.c.id > after, ~has_delivery)
+        .where(people.c.id > after, ~has_delivery, theirs)
         .where(sa.or_(people.c.paused_until.is_(None), people.c.paused_until <= edition.due_on))
         .order_by(people.c.id)
     )
-
-
-def _edition(row: sa.Row[Any]) -> Edition:
-    return Edition(EditionId(row.id), ListId(row.list_id), row.number, row.due_on, row.since, row.cutoff)
 
 
 def _known_as(connection: sa.Connection, candidates: Sequence[Candidate]) -> dict[PaperId, set[PaperId]]:
@@ -422,44 +414,3 @@ def _closed(connection: sa.Connection, edition: Edition, *, held: bool = False) 
     query = sa.select(schema.editions.c.recipients_frozen_at).where(schema.editions.c.id == edition.id)
     query = query.with_for_update(read=True) if held else query
     return connection.execute(query).scalar_one() is not None
-
-
-def _on(connection: sa.Connection, list_id: ListId, due_on: date) -> Edition | None:
-    table = schema.editions
-    row = connection.execute(sa.select(table).where(table.c.list_id == list_id, table.c.due_on == due_on)).one_or_none()
-    return _edition(row) if row else None
-
-
-def _overview(connection: sa.Connection, edition: Edition) -> EditionOverview:
-    editions, papers, deliveries = schema.editions, schema.edition_papers, schema.deliveries
-    row = connection.execute(sa.select(editions).where(editions.c.id == edition.id)).one()
-    candidates = connection.execute(sa.select(sa.func.count()).where(papers.c.edition_id == edition.id)).scalar_one()
-    grouped = connection.execute(
-        sa.select(deliveries.c.status, deliveries.c.reply, sa.func.count())
-        .where(deliveries.c.edition_id == edition.id, deliveries.c.status != DeliveryStatus.SENT)
-        .group_by(deliveries.c.status, deliveries.c.reply)
-        .order_by(deliveries.c.status, deliveries.c.reply)
-    ).all()
-    sent = connection.execute(
-        sa.select(sa.func.count()).where(
-            deliveries.c.edition_id == edition.id, deliveries.c.status == DeliveryStatus.SENT
-        )
-    ).scalar_one()
-    counts: dict[DeliveryStatus, int] = {DeliveryStatus.SENT: sent} if sent else {}
-    for status, _, count in grouped:
-        counts[DeliveryStatus(status)] = counts.get(DeliveryStatus(status), 0) + count
-    return EditionOverview(
-        edition=edition,
-        sources=decode(row.sources, tuple[SourceSummary, ...]),
-        candidates=candidates,
-        recipients=row.recipients,
-        counts=counts,
-        finished_at=row.finished_at,
-        next_attempt_at=connection.execute(
-            sa.select(sa.func.min(deliveries.c.next_attempt_at)).where(
-                deliveries.c.edition_id == edition.id, deliveries.c.status == DeliveryStatus.DEFERRED
-            )
-        ).scalar_one(),
-        replies=tuple((DeliveryStatus(status), reply, count) for status, reply, count in grouped if reply),
-        came_back=bounces_of(connection, edition.id),
-    )

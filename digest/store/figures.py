@@ -96,6 +96,8 @@ class ListFigures:
     letters: int = 0
     """How many wait to be sent."""
     oldest_letter: datetime | None = None
+    hours: tuple[int, datetime] | None = None
+    """How many deliveries wait for their reader's hour, and when the first of them leaves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +118,8 @@ class Unsent:
     due_on: date
     cutoff: datetime
     is_frozen: bool
+    due_at: datetime | None
+    """Since when the first of them is due; None: since the edition was made."""
     last_sent_at: datetime | None
     """When its newest message left, as far as that is known without looking at all."""
 
@@ -128,8 +132,8 @@ class Pulse:
     """Day and cutoff of the newest edition."""
     unsent: tuple[Unsent, ...]
     """Oldest first."""
-    pulled_at: datetime | None
-    """When a source last answered."""
+    done_until: datetime | None
+    """Up to when its runs have been dealt with, also those that had nothing new."""
     is_paused: bool
     has_readers: bool
     relay_days: Mapping[tuple[str, date], int]
@@ -148,7 +152,7 @@ class Figures:
             pulls = _pulls(connection, since)
             standings = _standings(connection, now.date())
             ballots, votes = _votes(connection, since)
-            letters = _letters(connection)
+            letters, hours = _letters(connection), _hours(connection, now)
             pauses, health = _pauses(connection), _health(connection)
             known = {*by_list, *pulls, *standings, *ballots, *letters, *pauses, *health}
             return Snapshot(
@@ -163,6 +167,7 @@ class Figures:
                         votes=votes.get(list_id, {}),
                         letters=letters[list_id][0] if list_id in letters else 0,
                         oldest_letter=letters[list_id][1] if list_id in letters else None,
+                        hours=hours.get(list_id),
                     )
                     for list_id in known
                 },
@@ -179,16 +184,13 @@ class Figures:
                 .order_by(editions.c.number.desc())
                 .limit(1)
             ).one_or_none()
-            health = schema.source_health
-            pulled_at = connection.execute(
-                sa.select(sa.func.max(health.c.good_at)).where(health.c.list_id == list_id)
-            ).scalar()
+            done_until = sa.select(schema.runs.c.done_until).where(schema.runs.c.list_id == list_id)
             pause = sa.select(schema.pauses.c.since).where(schema.pauses.c.list_id == list_id)
             readers = sa.select(people.c.id).where(people.c.list_id == list_id, is_reachable()).limit(1)
             return Pulse(
                 newest=(newest.due_on, newest.cutoff) if newest else None,
-                unsent=_unsent(connection, list_id),
-                pulled_at=pulled_at,
+                unsent=_unsent(connection, list_id, now),
+                done_until=connection.execute(done_until).scalar_one_or_none(),
                 is_paused=connection.execute(pause).first() is not None,
                 has_readers=connection.execute(readers).first() is not None,
                 relay_days=_relay_days(connection, now.date()),
@@ -330,6 +332,17 @@ def _letters(connection: sa.Connection) -> dict[ListId, tuple[int, datetime]]:
     return {ListId(list_id): (count, written_at) for list_id, count, written_at in rows}
 
 
+def _hours(connection: sa.Connection, now: datetime) -> dict[ListId, tuple[int, datetime]]:
+    first = sa.func.min(deliveries.c.next_attempt_at)
+    query = (
+        sa.select(editions.c.list_id, sa.func.count(), first)
+        .join_from(deliveries, editions, deliveries.c.edition_id == editions.c.id)
+        .where(deliveries.c.status == DeliveryStatus.QUEUED, deliveries.c.next_attempt_at > now)
+        .group_by(editions.c.list_id)
+    )
+    return {ListId(list_id): (count, leaves_at) for list_id, count, leaves_at in connection.execute(query)}
+
+
 def _pauses(connection: sa.Connection) -> dict[ListId, Pause]:
     rows = connection.execute(sa.select(schema.pauses))
     return {ListId(row.list_id): Pause(row.since, row.by, row.reason) for row in rows}
@@ -364,17 +377,21 @@ def _relay_days(connection: sa.Connection, today: date) -> dict[tuple[str, date]
     return {(row.relay, row.day): row.messages for row in rows}
 
 
-def _unsent(connection: sa.Connection, list_id: ListId) -> tuple[Unsent, ...]:
+def _unsent(connection: sa.Connection, list_id: ListId, now: datetime) -> tuple[Unsent, ...]:
     found = []
     unfinished = sa.select(editions).where(editions.c.list_id == list_id, editions.c.finished_at.is_(None))
     for row in connection.execute(unfinished.order_by(editions.c.number)).all():
+        due_at = deliveries.c.next_attempt_at
         left = (
-            sa.select(deliveries.c.id)
+            sa.select(due_at)
             .where(deliveries.c.status.in_(TO_BE_SENT), deliveries.c.edition_id == row.id)
+            .where(sa.or_(due_at.is_(None), due_at <= now))
+            .order_by(due_at.nulls_first())
             .limit(1)
         )
         is_frozen = row.recipients_frozen_at is not None
-        if is_frozen and connection.execute(left).first() is None:
+        first = connection.execute(left).first()
+        if is_frozen and first is None:
             continue
         newest = (
             sa.select(deliveries.c.edition_id, deliveries.c.settled_at)
@@ -385,5 +402,5 @@ def _unsent(connection: sa.Connection, list_id: ListId) -> tuple[Unsent, ...]:
         )
         last = sa.select(sa.func.max(newest.c.settled_at)).where(newest.c.edition_id == row.id)
         sent_at = connection.execute(last).scalar()
-        found.append(Unsent(row.number, row.due_on, row.cutoff, is_frozen, sent_at))
+        found.append(Unsent(row.number, row.due_on, row.cutoff, is_frozen, first[0] if first else None, sent_at))
     return tuple(found)

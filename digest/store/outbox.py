@@ -69,11 +69,7 @@ class DeliveryLedger:
     def claim(self, limit: int) -> Sequence[Claim]:
         """Up to `limit` due deliveries become `active` under our lease; what its reader has left is `cancelled`."""
         now = self._now()
-        due = sa.and_(
-            *self._scope,
-            table.c.status.in_([DeliveryStatus.QUEUED, DeliveryStatus.DEFERRED]),
-            sa.or_(table.c.next_attempt_at.is_(None), table.c.next_attempt_at <= now),
-        )
+        due = sa.and_(*self._scope, _is_due(now))
         # In the order of the index, so that a claim costs the same however many are queued.
         chosen = sa.select(table).where(due).order_by(table.c.status, table.c.next_attempt_at, table.c.id).limit(limit)
         chosen = chosen.with_for_update(skip_locked=True)
@@ -95,6 +91,22 @@ class DeliveryLedger:
                 )
             )
         return tuple(Claim(delivery_of(row), people[row.subscriber_id], row.token + 1) for row in held)
+
+    def is_idle(self) -> bool:
+        """Whether there is nothing to claim now: all is settled, or waits for its hour or its next try."""
+        now, held = self._now(), [DeliveryStatus.ACTIVE, DeliveryStatus.SENDING]
+        query = sa.select(table.c.id).where(*self._scope, sa.or_(table.c.status.in_(held), _is_due(now))).limit(1)
+        with self._database.read() as connection:
+            return connection.execute(query).first() is None
+
+    def hurry(self) -> None:
+        """Lets go at once what waits for its reader's hour; it counts as queued now, and is dated so."""
+        now = self._now()
+        waiting = sa.and_(table.c.status == DeliveryStatus.QUEUED, table.c.next_attempt_at > now)
+        with self._database.write() as connection:
+            connection.execute(
+                sa.update(table).where(*self._scope, waiting).values(next_attempt_at=None, queued_at=now)
+            )
 
     def reopen(self) -> None:
         """Under `on_unknown = "resend"`, makes what is held due again, and its edition unfinished."""
@@ -176,6 +188,11 @@ class DeliveryLedger:
         connection.execute(
             sa.update(table).where(held).values(status=DeliveryStatus.DEFERRED, next_attempt_at=now, settled_at=None)
         )
+
+
+def _is_due(now: datetime) -> sa.ColumnElement[bool]:
+    waits = [DeliveryStatus.QUEUED, DeliveryStatus.DEFERRED]
+    return sa.and_(table.c.status.in_(waits), sa.or_(table.c.next_attempt_at.is_(None), table.c.next_attempt_at <= now))
 
 
 def _people(connection: sa.Connection, ids: Sequence[int]) -> dict[int, Subscriber]:

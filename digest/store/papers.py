@@ -156,6 +156,17 @@ def pending(connection: sa.Connection, list_id: ListId) -> tuple[tuple[Announcem
     return announced, signals_of(connection, {a.paper.id for a in announced})
 
 
+def announced_in(
+    connection: sa.Connection, list_id: ListId, editions: Collection[EditionId]
+) -> tuple[Announcement, ...]:
+    """The announcements that these editions were made of, in the order in which they came."""
+    table = schema.announcements
+    found: list[sa.Row[Any]] = []
+    for some in in_groups(sorted(editions)):
+        found += connection.execute(sa.select(table).where(table.c.list_id == list_id, table.c.edition_id.in_(some)))
+    return tuple(map(_announcement, sorted(found, key=lambda row: row.id)))
+
+
 def signals_of(connection: sa.Connection, ids: Collection[PaperId]) -> tuple[Signal, ...]:
     """All observations of the papers, oldest first."""
     table = schema.signals

@@ -30,7 +30,7 @@ from sqlalchemy import (
 
 APPLICATION_ID = 0x44475354
 """SQLite's `PRAGMA application_id` of our files: "DGST"."""
-SCHEMA_VERSION = 9
+SCHEMA_VERSION = 10
 """`PRAGMA user_version`; equals the number of the newest migration."""
 
 
@@ -157,7 +157,9 @@ editions = Table(
     Column("recipients", Integer),
     Column("recipients_frozen_at", UtcTime),
     Column("finished_at", UtcTime),
-    UniqueConstraint("list_id", "due_on"),
+    # Empty: one of the list's own. Else a round-up of these, weekly or monthly.
+    Column("frequency", String, nullable=False, server_default=""),
+    UniqueConstraint("list_id", "frequency", "due_on"),
     UniqueConstraint("list_id", "number"),
 )
 
@@ -267,8 +269,10 @@ deliveries = Table(
     Column("picks", Text, nullable=False),
     # The rest of the selection: near misses, what trends, follow-ups, the week.
     Column("beside", Text, nullable=False, server_default="{}"),
+    # When it was queued, or what hour for: its reader's own.
     Column("queued_at", UtcTime, nullable=False),
     Column("attempts", Integer, nullable=False, server_default=text("0")),
+    # Of a queued one its reader's hour, of a deferred one the next try; NULL: at once.
     Column("next_attempt_at", UtcTime),
     Column("enhanced_code", String, nullable=False, server_default=""),
     Column("reply", Text, nullable=False, server_default=""),
@@ -303,6 +307,14 @@ mailboxes = Table(
     Column("uid_validity", Integer, nullable=False),
     Column("uid", Integer, nullable=False),
     Column("read_at", UtcTime, nullable=False),
+)
+
+# Up to when each list's runs have been dealt with.
+runs = Table(
+    "runs",
+    metadata,
+    Column("list_id", String, primary_key=True),
+    Column("done_until", UtcTime, nullable=False),
 )
 
 # Lists that send nothing until somebody resumes them.

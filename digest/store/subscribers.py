@@ -15,7 +15,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from digest.members import Ballot, Subscription
-from digest.model import Address, ListId, PaperId, Profile, Subscriber, SubscriberId, Suppression, Vote
+from digest.model import Address, Frequency, ListId, PaperId, Profile, Subscriber, SubscriberId, Suppression, Vote
 from digest.store import schema
 from digest.store.codec import decode, encode
 from digest.store.database import Database
@@ -24,6 +24,8 @@ from digest.store.statements import insert
 
 AT_ONCE = 1000
 """Subscribers in one statement."""
+_CHOSEN = ("name", "timezone", "language", "profile", "frequency", "hour")
+"""What a subscriber may choose herself, and the config may say of her."""
 
 
 def address_key(address: Address) -> str:
@@ -42,7 +44,7 @@ class Subscribers:
         table = schema.subscribers
         statement = insert(table)
         new = statement.excluded
-        changed = {name: _unless_chosen(new[name]) for name in ("name", "timezone", "language", "profile")}
+        changed = {name: _unless_chosen(new[name]) for name in _CHOSEN}
         upsert = statement.on_conflict_do_update(
             index_elements=[table.c.list_id, table.c.address_key],
             # One who signed up and did not confirm has now been put there by whoever runs the list.
@@ -64,15 +66,23 @@ class Subscribers:
                 connection.execute(upsert, some)
 
     def reachable(
-        self, list_id: ListId, only: Collection[str] = (), *, signed_up: bool = False
+        self,
+        list_id: ListId,
+        only: Collection[str] = (),
+        *,
+        signed_up: bool = False,
+        by_choice: bool = False,
     ) -> tuple[Subscriber, ...]:
         """Who may be sent to, in the order in which they came; of these addresses, or all.
 
-        With `signed_up`, only those who are there whatever the config says.
+        With `signed_up`, only those who are there whatever the config says; with `by_choice`, those of whom nothing
+        that it says counts, as they have chosen themselves.
         """
         query = reachable(list_id).order_by(schema.subscribers.c.id)
         if signed_up:
             query = query.where(schema.subscribers.c.signed_up)
+        if by_choice:
+            query = query.where(schema.subscribers.c.has_chosen)
         if only:
             query = query.where(schema.subscribers.c.address_key.in_([address_key(Address(a)) for a in only]))
         with self._database.read() as connection:
@@ -140,6 +150,8 @@ def _row(list_id: ListId, subscriber: Subscriber) -> dict[str, object]:
         "name": subscriber.name,
         "timezone": subscriber.timezone,
         "language": subscriber.language,
+        "frequency": subscriber.frequency,
+        "hour": subscriber.hour,
         "profile": encode(subscriber.profile),
         "subscription": Subscription.CONFIRMED,
         "listed": True,
@@ -181,7 +193,17 @@ def reachable(list_id: ListId) -> sa.Select[tuple[object, ...]]:
 def subscriber_of(row: sa.Row[Any]) -> Subscriber:
     """A row of `subscribers` as a value."""
     profile = decode(row.profile, Profile)
-    return Subscriber(SubscriberId(row.id), Address(row.address), row.name, row.timezone, profile, row.language)
+    frequency = Frequency(row.frequency) if row.frequency else None
+    return Subscriber(
+        SubscriberId(row.id),
+        Address(row.address),
+        row.name,
+        row.timezone,
+        profile,
+        row.language,
+        frequency,
+        row.hour,
+    )
 
 
 def people_of(connection: sa.Connection, query: sa.Select[Any]) -> tuple[Subscriber, ...]:

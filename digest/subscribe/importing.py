@@ -61,9 +61,9 @@ class SubscriberRow:
     state: Standing | None = None
 
 
-COLUMNS = ("email", "name", "topics", "authors", "categories", "examples", "timezone", "language", "frequency")
+COLUMNS = ("email", "name", "topics", "authors", "categories", "examples", "timezone", "language", "frequency", "hour")
 """What a config's `subscribers_file` may say."""
-MEMBERS_COLUMNS = (*COLUMNS, "interests", "hour", "paused_until", "state")
+MEMBERS_COLUMNS = (*COLUMNS, "interests", "paused_until", "state")
 """What `digest subscribers export` writes and `import` reads."""
 
 

@@ -12,6 +12,7 @@ from digest.model import Address, Frequency, MailingList, Profile, Topic
 from digest.render import wording
 from digest.render.language import Language
 from digest.render.text import clip, plain
+from digest.roundup import coarser
 from digest.subscribe.letters import Text
 
 _SHOWN = 30
@@ -137,11 +138,10 @@ def _state(language: Language, mailing_list: MailingList, preferences: Preferenc
     wanted = preferences.frequency
     if wanted and wanted is not mailing_list.frequency:
         often = {Frequency.DAILY: _("daily"), Frequency.WEEKLY: _("weekly"), Frequency.MONTHLY: _("monthly")}[wanted]
-        noted = _(
-            "You asked for it %(often)s. That is noted; until it can be done, it comes whenever the list is sent.",
-            often=often,
-        )
-        said.append(noted)
+        if wanted in coarser(mailing_list.frequency):
+            said.append(_("It comes %(often)s.", often=often))
+        else:
+            said.append(_("You asked for it %(often)s; it comes as often as the list does.", often=often))
     if preferences.paused_until:
         said.append(_("Nothing is sent before %(day)s.", day=language.long_date(preferences.paused_until)))
     return tuple(said)

@@ -1,7 +1,7 @@
 """Hears at once that a mailbox has new mail, where its server offers IDLE (RFC 2177).
 
 What is new is not read here. Whoever asked to be told reads, and does so every few minutes as well: a server without
-IDLE, or a connection that has died unnoticed, costs minutes and loses nothing. Called by `scheduler.py`.
+IDLE, or a connection that has died unnoticed, costs minutes and loses nothing. Called by `postbox.py`.
 
 `imaplib` learned IDLE with Python 3.14 only. imap-tools or aioimaplib would be a second IMAP client beside that of
 `mailbox.py`, for one command of two lines.

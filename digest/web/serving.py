@@ -29,9 +29,9 @@ from digest.app import App
 from digest.console import Terminal, complain
 from digest.errors import ConfigError, TemplateError
 from digest.model import Pages as Settings
-from digest.scheduler import read_again
 from digest.settings import ListConfig
 from digest.stopping import stop_on_signals
+from digest.tending import read_again
 from digest.web import public
 from digest.web.gate import FOR_EVER, SIGNED, ForeignFormError, Gate, Headers, NoSuchPageError, TooOftenError, html
 from digest.web.joining import Desk, Joining

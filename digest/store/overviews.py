@@ -1,0 +1,91 @@
+"""How far an edition has come: its counts, what servers said, and who waits for what. Reads only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from digest.model import BounceKind, DeliveryStatus, Edition, SourceSummary
+from digest.store import schema
+from digest.store.bounces import bounces_of
+from digest.store.codec import decode
+
+
+@dataclass(frozen=True, slots=True)
+class EditionOverview:
+    """One edition and how far it has come. `recipients` is None until all of them are frozen."""
+
+    edition: Edition
+    sources: tuple[SourceSummary, ...]
+    candidates: int
+    recipients: int | None
+    counts: Mapping[DeliveryStatus, int]
+    finished_at: datetime | None
+    replies: tuple[tuple[DeliveryStatus, str, int], ...]
+    """Per status, what the deliveries that were not sent were told, and how many were told so."""
+    next_attempt_at: datetime | None
+    """When the first of the deferred deliveries is due again."""
+    came_back: Mapping[BounceKind, int]
+    """How many deliveries came back after a server had taken them, or were complained of."""
+    hours: Mapping[datetime, int]
+    """How many of the queued deliveries leave at which time, in the order of time; the others leave at once."""
+
+    @property
+    def adds_up(self) -> bool:
+        """The invariant: every frozen recipient has exactly one delivery."""
+        return self.recipients == sum(self.counts.values())
+
+    def waiting(self, now: datetime) -> tuple[int, datetime | None]:
+        """How many deliveries wait for their reader's hour, and when the first of them leaves."""
+        ahead = {at: count for at, count in self.hours.items() if at > now}
+        return sum(ahead.values()), min(ahead, default=None)
+
+
+def overview_of(connection: sa.Connection, edition: Edition) -> EditionOverview:
+    """How far the edition has come."""
+    editions, papers, deliveries = schema.editions, schema.edition_papers, schema.deliveries
+    row = connection.execute(sa.select(editions).where(editions.c.id == edition.id)).one()
+    candidates = connection.execute(sa.select(sa.func.count()).where(papers.c.edition_id == edition.id)).scalar_one()
+    grouped = connection.execute(
+        sa.select(deliveries.c.status, deliveries.c.reply, sa.func.count())
+        .where(deliveries.c.edition_id == edition.id, deliveries.c.status != DeliveryStatus.SENT)
+        .group_by(deliveries.c.status, deliveries.c.reply)
+        .order_by(deliveries.c.status, deliveries.c.reply)
+    ).all()
+    sent = connection.execute(
+        sa.select(sa.func.count()).where(
+            deliveries.c.edition_id == edition.id, deliveries.c.status == DeliveryStatus.SENT
+        )
+    ).scalar_one()
+    hours = (
+        sa.select(deliveries.c.next_attempt_at, sa.func.count().label("deliveries"))
+        .where(
+            deliveries.c.edition_id == edition.id,
+            deliveries.c.status == DeliveryStatus.QUEUED,
+            deliveries.c.next_attempt_at.is_not(None),
+        )
+        .group_by(deliveries.c.next_attempt_at)
+        .order_by(deliveries.c.next_attempt_at)
+    )
+    counts: dict[DeliveryStatus, int] = {DeliveryStatus.SENT: sent} if sent else {}
+    for status, _, count in grouped:
+        counts[DeliveryStatus(status)] = counts.get(DeliveryStatus(status), 0) + count
+    return EditionOverview(
+        edition=edition,
+        sources=decode(row.sources, tuple[SourceSummary, ...]),
+        candidates=candidates,
+        recipients=row.recipients,
+        counts=counts,
+        finished_at=row.finished_at,
+        next_attempt_at=connection.execute(
+            sa.select(sa.func.min(deliveries.c.next_attempt_at)).where(
+                deliveries.c.edition_id == edition.id, deliveries.c.status == DeliveryStatus.DEFERRED
+            )
+        ).scalar_one(),
+        replies=tuple((DeliveryStatus(status), reply, count) for status, reply, count in grouped if reply),
+        came_back=bounces_of(connection, edition.id),
+        hours={row.next_attempt_at: row.deliveries for row in connection.execute(hours)},
+    )
