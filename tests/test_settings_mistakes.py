@@ -382,6 +382,10 @@ MISTAKES: list[tuple[str, int, str, str]] = [
         "`status_password` of [web] asks for nothing while `status_public = true`: take one of them out",
     ),
     (
+        after(13, "[web]", "status_password_file = 'none'"), 15, "web.status_password_file",
+        "`status_password_file` of [web] cannot be read: No such file or directory",
+    ),
+    (
         after(13, "[web]", "status_password = 'hunter2'"), 15, "web.status_password",
         "`status_password` of [web] must be at least 16 characters of ASCII;…",
     ),
