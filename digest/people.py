@@ -6,6 +6,7 @@ that what is shown and done is what the next send would go by. The rules are `me
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import sys
@@ -272,6 +273,8 @@ def _written(terminal: Terminal, path: Path | None) -> Iterator[TextIO]:
     """A file that is there when it is complete, or standard output."""
     if path is None:
         with terminal.reader_may_leave():
+            if isinstance(sys.stdout, io.TextIOWrapper):
+                sys.stdout.reconfigure(encoding="utf-8")  # as a file would have it: no name loses its letters
             yield sys.stdout
         return
     # A byte-order mark, without which spreadsheets take the accents of a CSV for something else.

@@ -1,4 +1,7 @@
-"""Ctrl-C and SIGTERM as an event: the first asks for a tidy end, a second Ctrl-C interrupts at once."""
+"""Ctrl-C and SIGTERM as an event: the first asks for a tidy end, a second Ctrl-C interrupts at once.
+
+On Windows Ctrl-Break does the same: it is what another program can send there.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SIGNALS: tuple[signal.Signals, ...] = tuple(
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGBREAK") if hasattr(signal, name)
+)
 
 
 @contextmanager

@@ -52,7 +52,9 @@ class Terminal:
         """One JSON line for programs."""
         if self.as_json:
             with self.reader_may_leave():
-                sys.stdout.write(json.dumps(value, ensure_ascii=False, default=str) + "\n")
+                # Where the letters cannot be written (a pipe on Windows), they are spelt, and not lost.
+                spelt = (sys.stdout.encoding or "utf-8").lower().replace("-", "") != "utf8"
+                sys.stdout.write(json.dumps(value, ensure_ascii=spelt, default=str) + "\n")
 
     @contextmanager
     def reader_may_leave(self) -> Iterator[None]:

@@ -10,7 +10,8 @@ import os
 from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import unquote, urlsplit
+from urllib.request import url2pathname
 
 from digest.errors import SourceError
 from digest.pull.unpack import TooLongError, UnpackError, gunzip
@@ -51,7 +52,7 @@ def file_path(url: str) -> Path:
         raise SourceError(
             f"{url}: a file address holds an absolute path after three slashes, file:///home/ada/feed.xml"
         )
-    return Path(unquote(parts.path))
+    return Path(url2pathname(parts.path))
 
 
 async def dated_files(url: str, dates: Sequence[date], suffixes: Sequence[str]) -> tuple[tuple[date, str], ...] | None:
@@ -74,7 +75,7 @@ def _dated_files(url: str, dates: Sequence[date], suffixes: Sequence[str]) -> tu
             names = (f"{day.isoformat()}{suffix}{gz}" for suffix in suffixes for gz in ("", ".gz"))
             file = next((path / name for name in names if (path / name).is_file()), None)
             if file:
-                found.append((day, "file://" + quote(str(file))))
+                found.append((day, file.as_uri()))
     except OSError as error:
         raise SourceError(f"cannot read {path}: {_reason(error)}") from error
     return tuple(found)

@@ -18,8 +18,11 @@ import re
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+from digest import durable
 from digest.model import DeliveryStatus, Envelope, Outcome
 
+_FLAGS = re.compile("[:;!]")
+"""What stands before a name's flags: a colon, which Windows does not allow, or what programs write there instead."""
 _MESSAGE_ID = re.compile(rb"^message-id:\s*(<[^>\r\n]*>)", re.IGNORECASE | re.MULTILINE)
 
 
@@ -59,19 +62,14 @@ class MaildirTransport:
         with draft.open("wb") as file:
             file.write(text)
             file.flush()
-            os.fsync(file.fileno())
+            durable.sync(file.fileno())
 
     def _publish(self, draft: Path, name: str) -> Path:
         new = self._path / "new" / name
         # In this order: a mail program may move the copy from `new` to `cur` in between, but never back.
         if not new.exists() and name not in self._names_in_cur():
             draft.rename(new)
-        if os.name != "nt":  # Windows opens no folders; it writes a rename through by itself
-            folder = os.open(new.parent, os.O_RDONLY)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
+        durable.sync_folder(new.parent)
         return new
 
     def _names_in_cur(self) -> frozenset[str]:
@@ -79,7 +77,7 @@ class MaildirTransport:
         cur = self._path / "cur"
         changed_at = cur.stat().st_mtime_ns
         if changed_at != self._cur_changed_at:
-            self._cur = frozenset(path.name.partition(":")[0] for path in cur.iterdir())
+            self._cur = frozenset(_FLAGS.split(path.name, 1)[0] for path in cur.iterdir())
             self._cur_changed_at = changed_at
         return self._cur
 
