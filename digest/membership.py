@@ -42,6 +42,7 @@ from digest.render.message import Sign, mailbox
 from digest.settings import ListConfig
 from digest.store import Database, Letters, Members, Papers, Secrets, Subscribers
 from digest.store.members import hash_of
+from digest.store.secrets import ERASURE_KEY
 from digest.subscribe import letters
 from digest.subscribe.letters import Headers, Text
 from digest.subscribe.links import confirmation_page, list_links, mail_to
@@ -49,8 +50,6 @@ from digest.subscribe.tokens import Purpose, Tokens
 
 ONE_LETTER_IN = timedelta(hours=1)
 """How often an address is written to at the request of somebody who has proved nothing."""
-ERASURE_KEY = "erasure key"
-"""The secret under which the addresses of those who were erased are hashed."""
 ONCE = timedelta(days=36_500)
 NAMED = 5
 """How many of the subscribers an error names, where it is told of one that there is not."""

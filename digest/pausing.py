@@ -13,6 +13,7 @@ from digest.app import App
 from digest.console import Terminal, pause_json
 from digest.holding import paused_line
 from digest.model import Pause
+from digest.restoring import Since, answer, asks
 
 DONE, NOTHING = 0, 3
 
@@ -25,8 +26,10 @@ def pause(terminal: Terminal, app: App, reason: str, now: datetime) -> int:
     return DONE
 
 
-def resume(terminal: Terminal, app: App) -> int:
-    """Ends the list's pause; nothing is sent yet."""
+def resume(terminal: Terminal, app: App, since: Since | None, now: datetime) -> int:
+    """Ends the list's pause; nothing is sent yet. Raises ConfigError where `since` has to be said, and is not."""
+    if asks(app.pauses.current()):
+        answer(terminal, app, since, now)
     ended = app.pauses.end()
     if ended:
         terminal.say(f"  resumed; it was paused since {ended.since:%Y-%m-%d %H:%M} UTC")
@@ -40,6 +43,6 @@ def resume(terminal: Terminal, app: App) -> int:
 def _who() -> str:
     try:
         user = getpass.getuser()
-    except (KeyError, OSError):  # a container may have no name for its user
+    except (KeyError, OSError, ImportError):  # a container, or a service of Windows, may have no name for its user
         user = "somebody"
     return f"{user}@{socket.gethostname()}"

@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Any
 from digest.console import Terminal, complain
 from digest.model import MailingList
 from digest.postbox import READ_EVERY, MailboxRunner
+from digest.pruning import Housekeeper
 from digest.schedule import read_schedule
 from digest.settings import ListConfig
 from digest.stopping import stop_on_signals
-from digest.tending import ListRunner
+from digest.tending import ListRunner, read_again
 
 if TYPE_CHECKING:
     from apscheduler.triggers.base import BaseTrigger
@@ -64,6 +65,7 @@ async def run_until_stopped(
     scheduler = AsyncIOScheduler(job_defaults={"coalesce": True, "misfire_grace_time": None, "max_instances": 1})
     runners = [ListRunner(config, now, stop, terminal) for config in configs]
     mailboxes = MailboxRunner(configs, now, stop, terminal)
+    housekeeper = Housekeeper(configs, now, stop, read_again)
     with stop_on_signals(stop, complain):
         for config, runner in zip(configs, runners, strict=True):
             scheduler.add_job(runner.send, trigger(config.mailing_list), id=f"send {config.mailing_list.id}")
@@ -74,6 +76,7 @@ async def run_until_stopped(
             )
         scheduler.add_job(mailboxes.read, IntervalTrigger(seconds=int(READ_EVERY.total_seconds())))
         scheduler.add_job(mailboxes.post, IntervalTrigger(seconds=int(TEND_EVERY.total_seconds())))
+        scheduler.add_job(housekeeper.keep, IntervalTrigger(hours=1))
         scheduler.start()
         catching_up = [asyncio.create_task(runner.catch_up()) for runner in runners]
         catching_up += [asyncio.create_task(mailboxes.read()), asyncio.create_task(mailboxes.listen())]
@@ -85,5 +88,6 @@ async def run_until_stopped(
         for runner in runners:
             await runner.finished()
         await mailboxes.finished()
+        await housekeeper.finished()
         scheduler.shutdown(wait=False)
     terminal.say("stopped")

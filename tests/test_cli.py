@@ -46,7 +46,7 @@ COMMANDS = (
         "web",
         "mailbox",
     ),
-    *("pause", "resume", "suppressions", "subscribers", "feeds", "demo"),
+    *("pause", "resume", "suppressions", "subscribers", "feeds", "demo", "backup", "restore", "prune"),
 )
 
 

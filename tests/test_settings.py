@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
@@ -16,6 +16,7 @@ from digest.model import (
     Period,
     Rate,
     Relay,
+    Retention,
     Security,
     SignalSource,
     Source,
@@ -375,6 +376,13 @@ def test_how_sources_are_asked(config: Path) -> None:
     found = loaded(config, BASE + more).pulling
     assert (found.contact, found.allow_private) == ("ada@example.org", True)
     assert found.signals == (SignalSource.GITHUB, SignalSource.CITATIONS)
+
+
+def test_how_long_things_are_kept(config: Path) -> None:
+    """[retention] is read in days, months of 30 and years of 365; what it does not say is kept as long as usual."""
+    assert loaded(config, BASE).retention == Retention(timedelta(days=365), timedelta(days=365), timedelta(days=90))
+    found = loaded(config, BASE + '[retention]\npapers = "forever"\ndeliveries = "6 months"\n').retention
+    assert found == Retention(None, timedelta(days=180), timedelta(days=90))
 
 
 def test_tokens_come_from_the_file_or_from_the_variables_of_the_services(config: Path) -> None:

@@ -389,6 +389,18 @@ MISTAKES: list[tuple[str, int, str, str]] = [
         after(13, "[web]", "status_password = 'hunter2'"), 15, "web.status_password",
         "`status_password` of [web] must be at least 16 characters of ASCII;…",
     ),
+    # [retention]
+    (
+        after(13, "[retention]", 'papers = "1 week"'), 15, "retention.papers",
+        ('`papers` of [retention] must be a time of at least 30 days, such as "90 days", "6 months" or "1 year", or '
+        '"forever", not "1 week"'),
+    ),
+    (after(13, "[retention]", 'letters = "29 days"'), 15, "retention.letters", "…must be a time of at least 30 days,…"),
+    (after(13, "[retention]", "deliveries = 90"), 15, "retention.deliveries", "…must be a time of at least 30 days,…"),
+    (
+        after(13, "[retention]", 'votes = "1 year"'), 15, "retention.votes",
+        "`votes` is not a key of [retention]; its keys are papers, deliveries, letters",
+    ),
     # the top of the file
     ("papers = 3\n" + BASE, 1, "papers", "`papers` is not a key of the top of the file; it belongs in [list]"),
     (
@@ -399,7 +411,7 @@ MISTAKES: list[tuple[str, int, str, str]] = [
     (
         after(13, "[zzz]"), 14, "zzz",
         ("`zzz` is not a key of the top of the file; its tables are [list], [[sources]], [topics.NAME], "
-        "[[subscribers]], [pull], [signals], [smtp], [store], [mailbox], [dkim], [web]"),
+        "[[subscribers]], [pull], [signals], [smtp], [store], [retention], [mailbox], [dkim], [web]"),
     ),
     ("", 1, "list", "[list] is missing:…"),
 ]  # fmt: skip

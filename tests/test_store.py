@@ -11,14 +11,11 @@ from threading import Barrier, Thread
 
 import pytest
 import sqlalchemy as sa
-from alembic import command
 from alembic.autogenerate import compare_metadata
-from alembic.config import Config
 from alembic.migration import MigrationContext
 from hypothesis import given
 from hypothesis import strategies as st
 
-from digest import store
 from digest.errors import StoreError
 from digest.model import (
     Address,
@@ -355,34 +352,6 @@ def test_a_failed_statement_names_the_file(database: Database) -> None:
     """Trouble of the database is a StoreError with the file's name and advice."""
     with pytest.raises(StoreError, match=r"digest\.db: no such table: nowhere; "), database.read() as connection:
         connection.execute(sa.text("SELECT * FROM nowhere"))
-
-
-@pytest.mark.parametrize("version", range(1, schema.SCHEMA_VERSION))
-def test_a_database_of_an_earlier_schema_is_brought_up_to_date(tmp_path: Path, version: int) -> None:
-    """What an earlier digest wrote is still there after the migration, in the present schema."""
-    path = tmp_path / "digest.db"
-    config = Config()
-    config.set_main_option("script_location", str(Path(store.__file__).parent / "migrations"))
-    engine = sa.create_engine(f"sqlite:///{path}")
-    with engine.begin() as connection:
-        connection.exec_driver_sql(f"PRAGMA application_id = {schema.APPLICATION_ID}")
-        config.attributes["connection"] = connection
-        command.upgrade(config, f"{version:04}")
-        connection.exec_driver_sql(f"PRAGMA user_version = {version}")
-        connection.exec_driver_sql(
-            "INSERT INTO editions (id, list_id, number, due_on, cutoff, sources) VALUES (1, 'lab', 1, '2026-06-08', "
-            """'2026-06-08T07:00:00.000000+00:00', '[{"source":"arxiv","received":3,"fresh":2,"expected":4}]')"""
-        )
-    engine.dispose()
-    database = open_database(f"sqlite:///{path}")
-    with database.read() as connection:
-        assert compare_metadata(MigrationContext.configure(connection), schema.metadata) == []
-    edition = Editions(database).latest(LAB)
-    assert edition
-    assert Editions(database).sources(edition) == (SourceSummary("arxiv", 3, 2),)
-    Vectors(database, lambda: NOW).put("model", {b"key": b"vector"})
-    assert Vectors(database, lambda: NOW).get("model", [b"key"]) == {b"key": b"vector"}
-    database.close()
 
 
 def test_a_sources_papers_are_known_to_the_next_pull(database: Database) -> None:

@@ -139,7 +139,10 @@ def pause(
 @cli.command(epilog="Example: digest resume video-lab && digest send video-lab")
 def resume(
     list_id: ListArgument = None,
+    sent: Annotated[bool, typer.Option("--sent", help="After `digest restore`: what is new was sent already.")] = False,
+    unsent: Annotated[bool, typer.Option("--unsent", help="After `digest restore`: nothing was sent since.")] = False,
     config: ConfigOption = None,
+    now: NowOption = None,
     json: JsonOption = False,
     verbose: VerboseOption = False,
 ) -> None:
@@ -148,11 +151,15 @@ def resume(
     What is queued goes out with the next `digest send`, and by itself where `digest run` is running.
     """
     from digest.pausing import resume
+    from digest.restoring import Since
 
-    terminal = terminal_for(json)
+    if sent and unsent:
+        raise ConfigError("--sent and --unsent: it is one or the other")
+    since = Since.SENT if sent else Since.UNSENT if unsent else None
+    terminal, clock = terminal_for(json), clock_at(now)
 
     def work(app: App) -> int:
         heading(terminal, app)
-        return resume(terminal, app)
+        return resume(terminal, app, since, clock())
 
-    each_list(loaded(config, verbose), None, work, only=list_id)
+    each_list(loaded(config, verbose), now, work, only=list_id)

@@ -76,6 +76,7 @@ from digest.model.pulling import (
     SourceSummary,
     Window,
 )
+from digest.model.retention import Retention
 
 __all__ = [
     "Address",
@@ -119,6 +120,7 @@ __all__ = [
     "Relay",
     "Remark",
     "Remembered",
+    "Retention",
     "Says",
     "Security",
     "Selection",

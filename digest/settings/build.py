@@ -22,6 +22,7 @@ from digest.model import (
     PaperId,
     Profile,
     Relay,
+    Retention,
     Security,
     SignalSource,
     Source,
@@ -36,6 +37,7 @@ from digest.settings.models import (
     ListTable,
     MailboxTable,
     PullTable,
+    RetentionTable,
     Settings,
     SignalsTable,
     SmtpTable,
@@ -89,6 +91,7 @@ def list_config(
         outbox=folder / "outbox",
         store_url=_store_url(settings.store or StoreTable(), folder),
         warnings=tuple(warnings),
+        retention=_retention(settings.retention) if settings.retention else Retention(),
         semantic=settings.list.semantic,
         signing=signing.keys,
         keys=tuple(key.encode() for key in checks.keys_in(secret.get_secret_value())) if secret else (),
@@ -156,6 +159,10 @@ def _inbox(table: MailboxTable, folder: Path) -> Inbox | None:
         password=table.password.get_secret_value(),
         ca_file=files.absolute(folder, table.ca_file) if table.ca_file else None,
     )
+
+
+def _retention(table: RetentionTable) -> Retention:
+    return Retention(table.papers, table.deliveries, table.letters)
 
 
 def _pages(table: WebTable) -> Pages:

@@ -9,13 +9,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from email.headerregistry import Address as Mailbox
 from ipaddress import ip_network
 from typing import Any, NoReturn, TypeVar
 from urllib.parse import urlsplit
 
 from digest.model import Address, Rate, WarmUp
+from digest.model.retention import MONTH, YEAR
 from digest.subscribe import values
 from digest.subscribe.tokens import TAG_LENGTH
 from digest.subscribe.values import WrongValue
@@ -380,6 +381,21 @@ def rate(value: object) -> Rate:
     if not found:
         raise WrongValue('must be a rate such as "600/minute" (second, minute, hour or day)')
     return Rate(int(found[1]), _SECONDS[found[2]])
+
+
+_AGES = {"day": timedelta(days=1), "month": MONTH, "year": YEAR}
+SHORTEST = MONTH
+
+
+def age(value: object) -> timedelta | None:
+    """How long something is kept: `1 year`, a month being 30 days, a year 365; None is for ever."""
+    found = re.fullmatch(r"\s*([1-9]\d{0,3})\s+(day|month|year)s?\s*", value) if isinstance(value, str) else None
+    if isinstance(value, str) and value.strip() == "forever":
+        return None
+    kept = int(found[1]) * _AGES[found[2]] if found else timedelta()
+    if kept < SHORTEST:
+        raise WrongValue('must be a time of at least 30 days, such as "90 days", "6 months" or "1 year", or "forever"')
+    return kept
 
 
 def warm_up(value: object) -> WarmUp:

@@ -16,6 +16,7 @@ from digest.model import (
     Paper,
     Profile,
     Relay,
+    Retention,
     SignalSource,
     Source,
     SourceKind,
@@ -74,6 +75,8 @@ class ListConfig:
     """An SQLAlchemy URL; an SQLite file's path in it is absolute. It may hold a password."""
     warnings: tuple[str, ...]
     """One line each, with file and line, in file order: what is allowed, but probably not meant."""
+    retention: Retention = field(default_factory=Retention)
+    """How long what is not needed any more is kept."""
     semantic: bool | None = None
     """Whether meaning counts beside words; None: if the extra `semantic` is installed."""
     signing: tuple[DkimKey, ...] = ()

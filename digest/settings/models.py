@@ -31,6 +31,7 @@ from digest.model import (
     PaperId,
     Period,
     Rate,
+    Retention,
     Security,
     SourceKind,
     Theme,
@@ -41,6 +42,7 @@ from digest.settings import checks, cron, times, window
 from digest.subscribe import values
 
 _PAGES = Pages()
+_RETENTION = Retention()
 
 
 def _word(*allowed: str) -> Callable[[object], str]:
@@ -63,6 +65,7 @@ UpToHundred = Annotated[int, BeforeValidator(checks.whole_number(1, 100))]
 Share = Annotated[float, BeforeValidator(checks.share)]
 Host = Annotated[str, BeforeValidator(checks.host)]
 Limit = Annotated[Rate, PlainValidator(checks.rate)]
+Age = Annotated[timedelta | None, PlainValidator(checks.age)]
 Phrases = Annotated[tuple[Text, ...], BeforeValidator(checks.sequence('["text-to-video", "frame interpolation"]'))]
 Names = Annotated[tuple[Text, ...], BeforeValidator(checks.sequence('["Tim Brooks"]'))]
 Categories = Annotated[tuple[Category, ...], BeforeValidator(checks.sequence('["cs.CV", "cs.LG"]'))]
@@ -214,6 +217,14 @@ class StoreTable(Table):
     password: Secret | None = None
 
 
+class RetentionTable(Table):
+    """`[retention]`: how long what is not needed any more is kept."""
+
+    papers: Age = _RETENTION.papers
+    deliveries: Age = _RETENTION.deliveries
+    letters: Age = _RETENTION.letters
+
+
 class PullTable(Table):
     """`[pull]`: how sources are asked."""
 
@@ -304,6 +315,7 @@ class Settings(BaseSettings):
     signals: Annotated[SignalsTable, BeforeValidator(checks.table("signals"))] | None = None
     smtp: Annotated[OneRelayOrMany, BeforeValidator(checks.table_or_tables("smtp"))] | None = None
     store: Annotated[StoreTable, BeforeValidator(checks.table("store"))] | None = None
+    retention: Annotated[RetentionTable, BeforeValidator(checks.table("retention"))] | None = None
     mailbox: Annotated[MailboxTable, BeforeValidator(checks.table("mailbox"))] | None = None
     dkim: Annotated[OneKeyOrMany, BeforeValidator(checks.table_or_tables("dkim"))] | None = None
     web: Annotated[WebTable, BeforeValidator(checks.table("web"))] | None = None
@@ -320,6 +332,7 @@ TABLES: dict[str, type[BaseModel]] = {
     "signals": SignalsTable,
     "smtp": SmtpTable,
     "store": StoreTable,
+    "retention": RetentionTable,
     "mailbox": MailboxTable,
     "dkim": DkimTable,
     "web": WebTable,

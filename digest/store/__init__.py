@@ -1,7 +1,7 @@
 """The store: what digest remembers, in one SQL database.
 
-    opening       database.py (SQLite in WAL mode, migrated by Alembic), postgres.py (its ways), schema.py (the tables),
-                  inspection.py (a file that may be no database of ours)
+    opening       database.py (SQLite in WAL mode, migrated by Alembic), postgres.py (its own ways), schema.py (the
+                  tables), inspection.py (a file that may be no database of ours)
     pulling       papers.py fetches.py sources.py
     ranking       vectors.py
     editions      editions.py rounds.py overviews.py runs.py archive.py (for the pages) figures.py (for operators)
@@ -9,6 +9,7 @@
     sending       outbox.py decisions.py pauses.py relay_days.py
     coming back   bounces.py mailboxes.py
     signing       secrets.py
+    keeping       copies.py and restored.py (backups) pruning.py
 
 All statements go through SQLAlchemy Core. But for what the shell completes (`cli/completing.py`), nothing outside this
 package writes SQL, and nothing in it decides what is sent.
@@ -16,7 +17,7 @@ package writes SQL, and nothing in it decides what is sent.
 
 from digest.store.archive import Archive
 from digest.store.bounces import Bounces, Recorded
-from digest.store.database import Database, database_exists, migrate_database, open_database
+from digest.store.database import Database, database_exists, database_file, migrate_database, open_database
 from digest.store.decisions import Decisions
 from digest.store.editions import Editions
 from digest.store.fetches import Fetches
@@ -28,6 +29,7 @@ from digest.store.outbox import DeliveryLedger
 from digest.store.overviews import EditionOverview
 from digest.store.papers import Papers
 from digest.store.pauses import Pauses
+from digest.store.pruning import Kind, Pruning
 from digest.store.relay_days import RelayDays
 from digest.store.runs import Runs
 from digest.store.secrets import Secrets
@@ -45,11 +47,13 @@ __all__ = [
     "Editions",
     "Fetches",
     "Figures",
+    "Kind",
     "Letters",
     "Mailboxes",
     "Members",
     "Papers",
     "Pauses",
+    "Pruning",
     "Recorded",
     "RelayDays",
     "Runs",
@@ -58,6 +62,7 @@ __all__ = [
     "Subscribers",
     "Vectors",
     "database_exists",
+    "database_file",
     "migrate_database",
     "open_database",
 ]

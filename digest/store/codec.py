@@ -99,10 +99,25 @@ def _to_remark(parts: Any, _: Any = None) -> Remark:
 
 def encode(value: Any, declared: Any = None) -> str:
     """The value as compact JSON; `declared` is its type where the value alone does not tell (a tuple's items)."""
-    plain = _converter().unstructure(value, unstructure_as=declared)
+    return _compact(_converter().unstructure(value, unstructure_as=declared))
+
+
+def _compact(plain: Any) -> str:
     return json.dumps(plain, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
 
 
 def decode(text: str, declared: type[T]) -> T:
     """What `encode` wrote, as a value of the declared type."""
     return _converter().structure(json.loads(text), declared)
+
+
+def without_abstract(text: str) -> str:
+    """A frozen paper, or a candidate, as it is without the abstract."""
+    fields = json.loads(text)
+    fields.get("paper", fields).pop("abstract", None)
+    return _compact(fields)
+
+
+def without_reasons(text: str) -> str:
+    """Frozen picks as they are without their reasons: which papers, and their figures."""
+    return _compact([{name: value for name, value in pick.items() if name != "reasons"} for pick in json.loads(text)])

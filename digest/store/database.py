@@ -1,19 +1,21 @@
 """Opening the database, one transaction a `write()`. SQLite is in WAL mode, and migrated to our schema by itself.
 
 `application_id` tells our file from another program's, `user_version` tells the schema. A file of a newer schema is
-refused, never guessed at. Commits are durable (`synchronous=FULL`): the outbox relies on it. `postgres.py` opens the
-other kind.
+refused, never guessed at; one of an older schema is copied (`copies.py`) before it is migrated. Commits are durable
+(`synchronous=FULL`): the outbox relies on it. `postgres.py` opens the other kind.
 Sources: sqlite.org/pragma.html, sqlite.org/wal.html; the transaction recipe is that of SQLAlchemy's pysqlite page.
 """
 
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,10 +23,13 @@ import sqlalchemy as sa
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from digest.errors import StoreError
+from digest.store import copies
 from digest.store.schema import APPLICATION_ID, SCHEMA_VERSION
 
 if TYPE_CHECKING:
     from alembic.config import Config
+
+log = logging.getLogger("digest.store")
 
 POSTGRESQL = "postgresql"
 BUSY_SECONDS = 30
@@ -116,8 +121,17 @@ def database_exists(url: str) -> bool:
     return bool(parsed.database) and Path(str(parsed.database)).exists()
 
 
-def open_database(url: str) -> Database:
-    """Opens the database at a URL; a file of SQLite is created and migrated where needed. Raises StoreError."""
+def database_file(url: str) -> Path | None:
+    """The file at a `sqlite:///` URL; None for a PostgreSQL database."""
+    parsed = sa.make_url(url)
+    return None if parsed.get_backend_name() == POSTGRESQL else Path(str(parsed.database))
+
+
+def open_database(url: str, *, keep_a_copy: bool = True) -> Database:
+    """Opens the database at a URL; a file of SQLite is created and migrated where needed. Raises StoreError.
+
+    What is migrated is copied before, except without `keep_a_copy`: for what is a copy itself.
+    """
     parsed = sa.make_url(url)
     if parsed.get_backend_name() == POSTGRESQL:
         from digest.store import postgres
@@ -142,7 +156,7 @@ def open_database(url: str) -> Database:
         with database.read() as connection:
             version = _version_of(connection, name)
         if version < SCHEMA_VERSION:
-            _migrate(database, name)
+            _migrate(database, name, keep_a_copy=keep_a_copy)
     except sa.exc.DatabaseError as error:
         engine.dispose()
         raise StoreError(
@@ -183,6 +197,9 @@ def _configure(connection: sa.engine.interfaces.DBAPIConnection, _record: Connec
     connection.isolation_level = None  # we say BEGIN ourselves: sqlite3's own rules begin too late
     cursor = connection.cursor()
     cursor.execute("PRAGMA synchronous=FULL")
+    # Of macOS alone, where `fsync` leaves commits in the drive's cache.
+    cursor.execute("PRAGMA fullfsync=ON")
+    cursor.execute("PRAGMA checkpoint_fullfsync=ON")
     cursor.execute("PRAGMA foreign_keys=ON")
     application = cursor.execute("PRAGMA application_id").fetchone()[0]
     # WAL is a property of the file: another program's file is left as it is, `open_database` refuses it in a moment.
@@ -240,12 +257,22 @@ def alembic(connection: sa.Connection) -> Config:
     return config
 
 
-def _migrate(database: Database, name: str) -> None:
+def _migrate(database: Database, name: str, *, keep_a_copy: bool) -> None:
     from alembic import command
 
     with database.rebuild() as connection:
-        if _version_of(connection, name) == SCHEMA_VERSION:
+        version = _version_of(connection, name)
+        if version == SCHEMA_VERSION:
             return  # another process was quicker
+        if version and keep_a_copy:
+            _keep_a_copy(Path(name), version)
         connection.exec_driver_sql(f"PRAGMA application_id = {APPLICATION_ID}")
         command.upgrade(alembic(connection), "head")
         connection.exec_driver_sql(f"PRAGMA user_version = {SCHEMA_VERSION}")
+
+
+def _keep_a_copy(path: Path, version: int) -> None:
+    """The database as the digest before had it, which cannot read it any more in a moment: the way back."""
+    copy = copies.place_of(path, datetime.now(UTC), f"-schema-{version}")
+    copies.back_up(path, copy)
+    log.warning("%s: schema %d becomes %d; as it was it is kept in %s", path, version, SCHEMA_VERSION, copy)

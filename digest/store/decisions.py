@@ -46,12 +46,17 @@ class Decisions:
     def delivered(self, now: datetime) -> Sequence[Address]:
         """Takes for sent what is in doubt."""
         with self._database.write() as connection:
-            values = {"status": DeliveryStatus.SENT, "reply": "taken for delivered, by hand", "settled_at": now}
+            values = {
+                "status": DeliveryStatus.SENT,
+                "reply": "taken for delivered, by hand",
+                "settled_at": now,
+                "owner": None,
+            }
             return self._change(connection, (DeliveryStatus.UNKNOWN,), values)
 
     def _make_due(self, statuses: Sequence[DeliveryStatus], now: datetime) -> Sequence[Address]:
         with self._database.write() as connection:
-            values = {"status": DeliveryStatus.DEFERRED, "next_attempt_at": now, "settled_at": None}
+            values = {"status": DeliveryStatus.DEFERRED, "next_attempt_at": now, "settled_at": None, "owner": None}
             changed = self._change(connection, statuses, values)
             if changed:
                 edition = schema.editions.c.id == self._edition.id

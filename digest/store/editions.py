@@ -40,6 +40,7 @@ from digest.store.codec import decode, encode
 from digest.store.database import Database
 from digest.store.overviews import EditionOverview, overview_of
 from digest.store.papers import in_groups
+from digest.store.pauses import RESTORE
 from digest.store.rounds import (
     OWN,
     Merge,
@@ -141,6 +142,25 @@ class Editions:
         with self._database.read() as connection:
             return material(connection, list_id, frequency, due_on)
 
+    def take_for_sent(
+        self,
+        list_id: ListId,
+        due_on: date,
+        cutoff: datetime,
+        reports: Sequence[SourceReport],
+        merge: Merge,
+        summaries: Sequence[SourceSummary],
+    ) -> Edition:
+        """An edition that stands in for those of which a restored ledger knows nothing: all its papers were sent.
+
+        It has no recipients of its own. Where the day has an edition already, that one is left as it is.
+        """
+        marked = (*summaries, SourceSummary(RESTORE, 0, 0))
+        edition = self.freeze(list_id, due_on, cutoff, reports, merge, marked)
+        self.close_recipients(edition, cutoff)
+        self.finish(edition, cutoff)
+        return edition
+
     def unfinished(self, list_id: ListId) -> tuple[Edition, ...]:
         """The list's editions with anything left to do, oldest first."""
         query = (
@@ -226,16 +246,21 @@ class Editions:
                 wanted.setdefault(paper_id, set()).add(paper_id)
             # Only editions that share a paper with this one can have brought it.
             sharing: dict[int, date] = {}
+            to_everybody: dict[PaperId, date] = {}
             for some_ids in in_groups(sorted(wanted)):
                 found = connection.execute(
-                    sa.select(editions.c.id, editions.c.due_on)
+                    sa.select(editions.c.id, editions.c.due_on, papers.c.paper_id, _stands_in().label("stands_in"))
                     .join(papers, editions.c.id == papers.c.edition_id)
                     .where(
                         editions.c.list_id == until.list_id, editions.c.id != until.id, papers.c.paper_id.in_(some_ids)
                     )
-                    .distinct()
                 )
-                sharing |= {row.id: row.due_on for row in found}
+                for row in found:
+                    sharing[row.id] = row.due_on
+                    if row.stands_in:
+                        to_everybody |= dict.fromkeys(wanted[PaperId(row.paper_id)], row.due_on)
+            if to_everybody:
+                sent = {subscriber.id: dict(to_everybody) for subscriber in subscribers}
             for some in in_groups([s.id for s in subscribers]):
                 rows = connection.execute(
                     sa.select(deliveries.c.subscriber_id, deliveries.c.edition_id, deliveries.c.picks)
@@ -407,6 +432,12 @@ def _known_as(connection: sa.Connection, candidates: Sequence[Candidate]) -> dic
         alike = {paper_id for key in met_keys for paper_id in holders.get(key, ())}
         known_as.setdefault(earlier, set()).update(p for p in alike if same(keys[p], met_keys))
     return known_as
+
+
+def _stands_in() -> sa.ColumnElement[bool]:
+    """Whether an edition is one of `take_for_sent`."""
+    marked = schema.editions.c.sources.contains(encode(SourceSummary(RESTORE, 0, 0)), autoescape=True)
+    return sa.and_(schema.editions.c.recipients == 0, marked)
 
 
 def _closed(connection: sa.Connection, edition: Edition, *, held: bool = False) -> bool:

@@ -180,7 +180,12 @@ class DeliveryLedger:
             self._reopen(connection, now)
 
     def _reopen(self, connection: sa.Connection, now: datetime) -> None:
-        held = sa.and_(*self._scope, table.c.status == DeliveryStatus.UNKNOWN, table.c.queued_at > now - REOPEN_WITHIN)
+        held = sa.and_(
+            *self._scope,
+            table.c.status == DeliveryStatus.UNKNOWN,
+            table.c.queued_at > now - REOPEN_WITHIN,
+            table.c.owner.is_(None),  # what a restore holds (`restored.py`) is for a person to decide
+        )
         editions = sa.select(table.c.edition_id).where(held)
         connection.execute(
             sa.update(schema.editions).where(schema.editions.c.id.in_(editions)).values(finished_at=None)

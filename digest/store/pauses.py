@@ -9,6 +9,9 @@ from digest.store import schema
 from digest.store.database import Database
 from digest.store.statements import insert
 
+RESTORE = "digest restore"
+"""Who has paused a list, and holds a delivery, since an older database was put in place: see `restored.py`."""
+
 table = schema.pauses
 
 

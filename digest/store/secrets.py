@@ -18,6 +18,8 @@ from digest.store.statements import insert
 
 SIGNING_KEY = "signing key"
 """What signs links and envelope senders."""
+ERASURE_KEY = "erasure key"
+"""Under what the addresses of those who were erased are hashed."""
 _BYTES = 32
 
 

@@ -1,0 +1,20 @@
+"""How long what is not needed any more is kept."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+YEAR, MONTH = timedelta(days=365), timedelta(days=30)
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """One list's times; None is for ever."""
+
+    papers: timedelta | None = YEAR
+    """Abstracts, and figures such as upvotes."""
+    deliveries: timedelta | None = YEAR
+    """Why each paper was picked, what just was not, and what servers said. Who got which paper stays."""
+    letters: timedelta | None = 3 * MONTH
+    """Letters to single people."""

@@ -1,0 +1,291 @@
+"""Lets go of what is not needed any more, in small transactions: whoever sends meanwhile waits for none of them long.
+
+What stays for ever, as something hangs on it:
+
+- every edition, delivery and announcement as a row: counts add up, a paper is not sent or announced twice
+- which papers a delivery brought, with their scores: `already_sent` looks there however old it is
+- votes, and all of the papers that votes and profiles name: the ranking learns from their texts
+- titles, authors, categories and links of the archive; the newest papers whole, with which the ranking compares
+- who unsubscribed, was suppressed or erased
+
+An edition is left alone as long as it is not finished or holds a delivery in doubt: what may still be sent must be the
+message that was frozen. `digest/pruning.py` calls this.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+import sqlalchemy as sa
+
+from digest.model import DeliveryStatus, EditionId, ListId, PaperId, Retention
+from digest.store import fetches, schema, vectors
+from digest.store.codec import without_abstract, without_reasons
+from digest.store.database import Database
+from digest.store.editions import UNSETTLED
+from digest.store.papers import IN_A_STATEMENT, LONG_AGO, in_groups
+
+ENOUGH = 31
+"""So many editions in a row, from the newest, that are pruned already: those before them are, too."""
+
+editions, deliveries, announcements = schema.editions, schema.deliveries, schema.announcements
+held, papers, signals = schema.edition_papers, schema.papers, schema.signals
+
+
+class Kind(StrEnum):
+    """What is let go of."""
+
+    ABSTRACTS = "abstracts"
+    """Of announcements, and of candidates in the archive."""
+    PAPERS = "papers"
+    FIGURES = "figures"
+    REASONS = "reasons"
+    """Of deliveries, with what stood beside the picks and what the server said."""
+    LETTERS = "letters"
+    RELAY_DAYS = "relay days"
+    ANSWERS = "answers"
+    """Of sources, to ask again conditionally: these are let go of after a month without use whenever one is added."""
+    VECTORS = "vectors"
+    """The same after a season."""
+
+
+Batch = tuple[Kind, int]
+
+
+class Pruning:
+    """What the lists of one database let go of now."""
+
+    def __init__(
+        self,
+        database: Database,
+        retentions: Mapping[ListId, Retention],
+        newest: int,
+        now: datetime,
+        *,
+        dry_run: bool = False,
+    ):
+        """Lists that are not among `retentions` keep what is their own. So many of the `newest` papers stay.
+
+        With `dry_run` nothing is changed.
+        """
+        self._database = database
+        self._retentions = retentions
+        self._newest = newest
+        self._now = now
+        self._dry_run = dry_run
+
+    def batches(self) -> Iterator[Batch]:
+        """Does one transaction at each step, and tells what it let go of, and of how many rows."""
+        for list_id, retention in self._retentions.items():
+            if retention.papers is not None:
+                yield from self._abstracts(list_id, self._now - retention.papers)
+            if retention.deliveries is not None:
+                yield from self._reasons(list_id, self._now - retention.deliveries)
+            if retention.letters is not None:
+                yield from self._letters(list_id, self._now - retention.letters)
+        # What lists share is kept as long as the one of them wants it that wants it longest.
+        if (age := _longest([retention.papers for retention in self._retentions.values()])) is not None:
+            yield from self._papers(self._now - age)
+            yield from self._figures(self._now - age)
+        if (age := _longest([retention.deliveries for retention in self._retentions.values()])) is not None:
+            days = schema.relay_days
+            yield self._rows(Kind.RELAY_DAYS, days, days.c.day < (self._now - age).date())
+        answers, kept = schema.fetches, schema.vectors
+        yield self._rows(Kind.ANSWERS, answers, answers.c.used_at < self._now - fetches.KEPT)
+        yield self._rows(Kind.VECTORS, kept, kept.c.used_on < (self._now - vectors.KEPT).date())
+
+    def _abstracts(self, list_id: ListId, before: datetime) -> Iterator[Batch]:
+        for edition_id in self._due(list_id, before, _has_abstract):
+            with self._opened() as connection:
+                if not _is_over(connection, edition_id):
+                    continue
+                count = 0
+                for table, column, keys in (
+                    (held, held.c.candidate, (held.c.edition_id, held.c.position)),
+                    (announcements, announcements.c.paper, (announcements.c.id,)),
+                ):
+                    there = sa.and_(table.c.edition_id == edition_id, _with_abstract(column))
+                    found = connection.execute(sa.select(*keys, column.label("text")).where(there)).all()
+                    count += len(found)
+                    if found and not self._dry_run:
+                        update = sa.update(table).values({column.name: sa.bindparam("less")})
+                        for number, key in enumerate(keys):
+                            update = update.where(key == sa.bindparam(f"key{number}"))
+                        connection.execute(
+                            update,
+                            [
+                                {"less": without_abstract(row.text)}
+                                | {f"key{number}": row[number] for number in range(len(keys))}
+                                for row in found
+                            ],
+                        )
+            yield Kind.ABSTRACTS, count
+
+    def _reasons(self, list_id: ListId, before: datetime) -> Iterator[Batch]:
+        for edition_id in self._due(list_id, before, _has_reasons):
+            after = 0
+            while True:
+                query = (
+                    sa.select(deliveries.c.id, deliveries.c.subscriber_id, deliveries.c.picks, deliveries.c.status)
+                    .where(deliveries.c.edition_id == edition_id, deliveries.c.subscriber_id > after)
+                    .order_by(deliveries.c.subscriber_id)
+                    .limit(IN_A_STATEMENT)
+                )
+                with self._opened() as connection:
+                    rows = connection.execute(query).all()
+                    if not rows or not _is_over(connection, edition_id):
+                        break
+                    if not self._dry_run:
+                        _forget_reasons(connection, edition_id, rows)
+                after = rows[-1].subscriber_id
+                yield Kind.REASONS, len(rows)
+
+    def _letters(self, list_id: ListId, before: datetime) -> Iterator[Batch]:
+        table = schema.letters
+        settled = (table.c.list_id == list_id, table.c.next_attempt_at.is_(None), table.c.written_at < before)
+        yield from self._by_id(Kind.LETTERS, table, table.c.id, sa.and_(*settled))
+
+    def _papers(self, before: datetime) -> Iterator[Batch]:
+        newest = sa.select(papers.c.first_seen_at).order_by(papers.c.first_seen_at.desc())
+        votes = schema.votes
+        voted = sa.select(votes.c.paper_id).where(votes.c.paper_id == papers.c.id).exists()
+        with self._database.read() as connection:
+            oldest_used = connection.execute(newest.limit(1).offset(self._newest - 1)).scalar()
+            named = _named(connection)
+        if oldest_used is None:
+            return
+        # What was never announced is of somebody's library, and there before her profile names it.
+        old = sa.and_(papers.c.first_seen_at < min(before, oldest_used), papers.c.first_seen_at > LONG_AGO)
+        gone = sa.and_(old, ~voted, ~_waits(papers.c.id))
+        yield from self._by_id(Kind.PAPERS, papers, papers.c.id, gone, named)
+
+    def _figures(self, before: datetime) -> Iterator[Batch]:
+        old = sa.and_(signals.c.observed_at < before, ~_waits(signals.c.paper_id))
+        yield from self._by_id(Kind.FIGURES, signals, signals.c.paper_id, old)
+
+    def _by_id(
+        self,
+        kind: Kind,
+        table: sa.Table,
+        key: sa.Column[str] | sa.Column[int],
+        gone: sa.ColumnElement[bool],
+        kept: frozenset[PaperId] = frozenset(),
+    ) -> Iterator[Batch]:
+        """Deletes the rows that are gone, those of so many keys at a time."""
+        with self._database.read() as connection:
+            found = connection.execute(sa.select(key).where(gone).distinct()).scalars()
+            keys = [each for each in found if each not in kept]
+        for some in in_groups(keys):
+            yield self._rows(kind, table, sa.and_(key.in_(some), gone))
+
+    def _rows(self, kind: Kind, table: sa.Table, gone: sa.ColumnElement[bool]) -> Batch:
+        """Deletes rows in one transaction; what is looked for is looked at once more in it."""
+        with self._opened() as connection:
+            if self._dry_run:
+                return kind, connection.execute(sa.select(sa.func.count()).select_from(table).where(gone)).scalar_one()
+            return kind, connection.execute(sa.delete(table).where(gone)).rowcount
+
+    def _opened(self) -> AbstractContextManager[sa.Connection]:
+        return self._database.read() if self._dry_run else self._database.write(alone=False)
+
+    def _due(
+        self, list_id: ListId, before: datetime, has_something: Callable[[sa.Connection, EditionId], bool]
+    ) -> Sequence[EditionId]:
+        """The list's editions that are over and old enough, and have something to let go of, oldest first.
+
+        They are pruned in this order, so not all have to be looked at each time: the oldest were pruned before.
+        """
+        query = (
+            sa.select(editions.c.id)
+            .where(editions.c.list_id == list_id, editions.c.finished_at.is_not(None), editions.c.cutoff < before)
+            .order_by(editions.c.number.desc())
+        )
+        due: list[EditionId] = []
+        pruned = 0
+        with self._database.read() as connection:
+            for edition_id in connection.execute(query).scalars().all():
+                if not has_something(connection, EditionId(edition_id)):
+                    pruned += 1
+                elif _is_over(connection, EditionId(edition_id)):
+                    due.append(EditionId(edition_id))
+                    pruned = 0
+                if pruned >= ENOUGH:
+                    break
+        return due[::-1]
+
+
+def _longest(ages: Sequence[timedelta | None]) -> timedelta | None:
+    """None where one of them is for ever, or there is none."""
+    some = [age for age in ages if age is not None]
+    return max(some) if some and len(some) == len(ages) else None
+
+
+def _is_over(connection: sa.Connection, edition_id: EditionId) -> bool:
+    """Whether nothing of the edition may still be sent, but by a person's `digest retry`."""
+    unsettled = sa.select(deliveries.c.id).where(
+        deliveries.c.edition_id == edition_id, deliveries.c.status.in_((*UNSETTLED, DeliveryStatus.UNKNOWN))
+    )
+    finished = sa.select(editions.c.finished_at).where(editions.c.id == edition_id)
+    if connection.execute(finished).scalar() is None:
+        return False
+    return connection.execute(unsettled.limit(1)).first() is None
+
+
+def _with_abstract(column: sa.ColumnElement[str]) -> sa.ColumnElement[bool]:
+    return column.like('%"abstract":"%')
+
+
+def _has_abstract(connection: sa.Connection, edition_id: EditionId) -> bool:
+    query = sa.select(held.c.position).where(held.c.edition_id == edition_id, _with_abstract(held.c.candidate))
+    also = sa.select(announcements.c.id).where(
+        announcements.c.edition_id == edition_id, _with_abstract(announcements.c.paper)
+    )
+    return any(connection.execute(each.limit(1)).first() is not None for each in (query, also))
+
+
+def _has_reasons(connection: sa.Connection, edition_id: EditionId) -> bool:
+    """Looks at the last reader who got something alone: an edition's deliveries are pruned in their order."""
+    query = (
+        sa.select(deliveries.c.picks, deliveries.c.beside)
+        .where(deliveries.c.edition_id == edition_id, deliveries.c.picks != "[]")
+        .order_by(deliveries.c.subscriber_id.desc())
+        .limit(1)
+    )
+    row = connection.execute(query).one_or_none()
+    return row is not None and ('"reasons":' in row.picks or row.beside != "{}")
+
+
+def _forget_reasons(connection: sa.Connection, edition_id: EditionId, rows: Sequence[sa.Row[*tuple[Any, ...]]]) -> None:
+    ids = [row.id for row in rows]
+    less = [{"changed_id": row.id, "less": without_reasons(row.picks)} for row in rows]
+    of_edition = deliveries.c.edition_id == edition_id
+    update = sa.update(deliveries).where(of_edition, deliveries.c.id == sa.bindparam("changed_id"))
+    connection.execute(update.values(picks=sa.bindparam("less"), beside="{}"), less)
+    # Replies of what failed are what `digest status` tells of an edition.
+    sent = sa.and_(of_edition, deliveries.c.id.in_(ids), deliveries.c.status == DeliveryStatus.SENT)
+    connection.execute(sa.update(deliveries).where(sent).values(reply=""))
+    bounces = schema.bounces
+    connection.execute(sa.update(bounces).where(bounces.c.delivery_id.in_(ids)).values(diagnostic=""))
+
+
+def _waits(paper_id: sa.ColumnElement[str]) -> sa.ColumnElement[bool]:
+    """Whether a paper is in an announcement that no edition has used yet."""
+    pending = sa.and_(announcements.c.edition_id.is_(None), announcements.c.paper_id == paper_id)
+    return sa.select(announcements.c.id).where(pending).exists()
+
+
+def _named(connection: sa.Connection) -> frozenset[PaperId]:
+    """The papers that profiles name; votes are looked at in the statement that deletes."""
+    profile = schema.subscribers.c.profile
+    names = sa.or_(*(profile.contains(f'"{key}":', autoescape=True) for key in ("examples", "liked", "disliked")))
+    found: set[PaperId] = set()
+    for text in connection.execute(sa.select(profile).where(names)).scalars():
+        fields = json.loads(text)
+        found.update(fields.get("examples", ()))
+        found.update(vote["paper_id"] for key in ("liked", "disliked") for vote in fields.get(key, ()))
+    return frozenset(found)
