@@ -178,6 +178,7 @@ MORE: list[tuple[str, int, str, str]] = [
         )
         for table, key in (
             ("pull", "allow_private = true"),
+            ("retention", "papers = 90"),
             ("signals", "github = true"),
             ("store", 'url = "sqlite:///digest.db"'),
             ("mailbox", 'host = "imap.example.org"'),

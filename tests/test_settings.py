@@ -193,7 +193,7 @@ def test_mistakes_of_a_csv_are_told_with_those_of_the_config(config: Path) -> No
     Path("m.csv").write_text("email,topics\nbob@example.org,vidoe\nbob,video\nADA@example.org,\nadam@example.org,\n")
     found = problems(config, 'subscribers_file = "m.csv"\npapers = 1\n' + BASE)
     assert [str(p) for p in found] == [
-        "config.toml:2: `papers` is not a key of the top of the file; it belongs in [list]",
+        "config.toml:2: `papers` is not a key of the top of the file; it belongs in [list] or [retention]",
         'm.csv:2: there is no topic "vidoe"; did you mean `video`?',
         'm.csv:3: `email` must be an email address, not "bob"; an email address must have an @-sign',
         'm.csv:4: `email` "ADA@example.org" is there twice, first at config.toml:12: keep one of them',

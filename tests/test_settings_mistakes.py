@@ -392,17 +392,17 @@ MISTAKES: list[tuple[str, int, str, str]] = [
     # [retention]
     (
         after(13, "[retention]", 'papers = "1 week"'), 15, "retention.papers",
-        ('`papers` of [retention] must be a time of at least 30 days, such as "90 days", "6 months" or "1 year", or '
+        ('`papers` of [retention] must be a time of at least 60 days, such as "90 days", "6 months" or "1 year", or '
         '"forever", not "1 week"'),
     ),
-    (after(13, "[retention]", 'letters = "29 days"'), 15, "retention.letters", "…must be a time of at least 30 days,…"),
-    (after(13, "[retention]", "deliveries = 90"), 15, "retention.deliveries", "…must be a time of at least 30 days,…"),
+    (after(13, "[retention]", 'letters = "59 days"'), 15, "retention.letters", "…must be a time of at least 60 days,…"),
+    (after(13, "[retention]", "deliveries = 90"), 15, "retention.deliveries", "…must be a time of at least 60 days,…"),
     (
         after(13, "[retention]", 'votes = "1 year"'), 15, "retention.votes",
         "`votes` is not a key of [retention]; its keys are papers, deliveries, letters",
     ),
     # the top of the file
-    ("papers = 3\n" + BASE, 1, "papers", "`papers` is not a key of the top of the file; it belongs in [list]"),
+    ("papers = 3\n" + BASE, 1, "papers", "`papers` is not a key of the top of the file; it belongs in [list] or [retention]"),
     (
         "subscriber_file = 'x'\n" + BASE, 1, "subscriber_file",
         "`subscriber_file` is not a key of the top of the file; did you mean `subscribers_file`?",

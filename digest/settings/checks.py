@@ -384,7 +384,8 @@ def rate(value: object) -> Rate:
 
 
 _AGES = {"day": timedelta(days=1), "month": MONTH, "year": YEAR}
-SHORTEST = MONTH
+SHORTEST = 2 * MONTH
+"""A monthly round-up reads the announcements of all the month before it."""
 
 
 def age(value: object) -> timedelta | None:
@@ -394,7 +395,7 @@ def age(value: object) -> timedelta | None:
         return None
     kept = int(found[1]) * _AGES[found[2]] if found else timedelta()
     if kept < SHORTEST:
-        raise WrongValue('must be a time of at least 30 days, such as "90 days", "6 months" or "1 year", or "forever"')
+        raise WrongValue('must be a time of at least 60 days, such as "90 days", "6 months" or "1 year", or "forever"')
     return kept
 
 
