@@ -402,7 +402,10 @@ MISTAKES: list[tuple[str, int, str, str]] = [
         "`votes` is not a key of [retention]; its keys are papers, deliveries, letters",
     ),
     # the top of the file
-    ("papers = 3\n" + BASE, 1, "papers", "`papers` is not a key of the top of the file; it belongs in [list] or [retention]"),
+    (
+        "papers = 3\n" + BASE, 1, "papers",
+        "`papers` is not a key of the top of the file; it belongs in [list] or [retention]",
+    ),
     (
         "subscriber_file = 'x'\n" + BASE, 1, "subscriber_file",
         "`subscriber_file` is not a key of the top of the file; did you mean `subscribers_file`?",
