@@ -45,6 +45,7 @@ COMMANDS = (
         "run",
         "web",
         "mailbox",
+        "replay",
     ),
     *("pause", "resume", "suppressions", "subscribers", "feeds", "demo", "backup", "restore", "prune"),
 )

@@ -18,9 +18,21 @@ from digest import __version__
 from digest.cli.common import JsonOption, VerboseOption, cli, set_up_logging, tell, terminal_for
 
 # Each adds its commands to `cli`, which shows them in this order.
-from digest.cli import starting, checking, editions, deliveries, running, people, keeping, migrating  # isort: skip
+from digest.cli import starting, checking, editions, replaying, deliveries, running, people, keeping, migrating  # isort: skip
 
-__all__ = ["checking", "cli", "deliveries", "editions", "keeping", "main", "migrating", "people", "running", "starting"]
+__all__ = [
+    "checking",
+    "cli",
+    "deliveries",
+    "editions",
+    "keeping",
+    "main",
+    "migrating",
+    "people",
+    "replaying",
+    "running",
+    "starting",
+]
 
 
 def main() -> None:

@@ -5,6 +5,7 @@
     pulling       papers.py fetches.py sources.py
     ranking       vectors.py
     editions      editions.py rounds.py overviews.py runs.py archive.py (for the pages) figures.py (for operators)
+                  past.py (for replays)
     people        subscribers.py members.py letters.py
     sending       outbox.py decisions.py pauses.py relay_days.py
     coming back   bounces.py mailboxes.py
@@ -28,6 +29,7 @@ from digest.store.members import Members
 from digest.store.outbox import DeliveryLedger
 from digest.store.overviews import EditionOverview
 from digest.store.papers import Papers
+from digest.store.past import Past, Reader
 from digest.store.pauses import Pauses
 from digest.store.pruning import Kind, Pruning
 from digest.store.relay_days import RelayDays
@@ -52,8 +54,10 @@ __all__ = [
     "Mailboxes",
     "Members",
     "Papers",
+    "Past",
     "Pauses",
     "Pruning",
+    "Reader",
     "Recorded",
     "RelayDays",
     "Runs",

@@ -232,13 +232,17 @@ class Editions:
         candidates: Sequence[Candidate],
         duplicates: Mapping[PaperId, Sequence[Paper]],
         until: Edition,
+        *,
+        in_the_past: bool = False,
     ) -> dict[SubscriberId, dict[PaperId, date]]:
-        """Which papers earlier editions brought, or still may bring, each subscriber, and the day of the last of them.
+        """Which papers other editions brought, or still may bring, each subscriber, and the day of the last of them.
 
-        Of the candidates, in any version and under any id: a paper that came by its DOI does not come again by its
-        arXiv id. And of their near-duplicates, under the ids that these have in `duplicates`.
+        With `in_the_past`, only those that were made before it: what the edition itself knew of. Of the candidates, in
+        any version and under any id: a paper that came by its DOI does not come again by its arXiv id. And of their
+        near-duplicates, under the ids that these have in `duplicates`.
         """
         deliveries, editions, papers = schema.deliveries, schema.editions, schema.edition_papers
+        others = editions.c.number < until.number if in_the_past else editions.c.id != until.id
         sent: dict[SubscriberId, dict[PaperId, date]] = {}
         with self._database.read() as connection:
             wanted = _known_as(connection, candidates)
@@ -251,9 +255,7 @@ class Editions:
                 found = connection.execute(
                     sa.select(editions.c.id, editions.c.due_on, papers.c.paper_id, _stands_in().label("stands_in"))
                     .join(papers, editions.c.id == papers.c.edition_id)
-                    .where(
-                        editions.c.list_id == until.list_id, editions.c.id != until.id, papers.c.paper_id.in_(some_ids)
-                    )
+                    .where(editions.c.list_id == until.list_id, others, papers.c.paper_id.in_(some_ids))
                 )
                 for row in found:
                     sharing[row.id] = row.due_on

@@ -176,13 +176,14 @@ def suppress(connection: sa.Connection, address: Address, reason: str, now: date
 def is_reachable() -> sa.ColumnElement[bool]:
     """The condition on `subscribers` under which anything is sent to her."""
     table = schema.subscribers
-    suppressed = (
-        sa.select(schema.suppressions.c.address_key)
-        .where(schema.suppressions.c.address_key == table.c.address_key)
-        .exists()
-    )
     wanted = sa.or_(table.c.listed, table.c.signed_up)
-    return sa.and_(table.c.subscription == Subscription.CONFIRMED, wanted, ~suppressed)
+    return sa.and_(table.c.subscription == Subscription.CONFIRMED, wanted, not_suppressed())
+
+
+def not_suppressed() -> sa.ColumnElement[bool]:
+    """The condition on `subscribers` that her address is not suppressed."""
+    gone = schema.suppressions.c.address_key
+    return ~sa.select(gone).where(gone == schema.subscribers.c.address_key).exists()
 
 
 def reachable(list_id: ListId) -> sa.Select[tuple[object, ...]]:

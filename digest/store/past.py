@@ -1,0 +1,85 @@
+"""Past editions as they were sent, and who reads the list now: what `digest replay` compares. Reads alone."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from datetime import date
+
+import sqlalchemy as sa
+
+from digest.members import Subscription
+from digest.model import Edition, ListId, PaperId, Pick, Subscriber, SubscriberId
+from digest.store import schema
+from digest.store.codec import decode
+from digest.store.database import Database
+from digest.store.papers import in_groups
+from digest.store.rounds import edition_of
+from digest.store.subscribers import not_suppressed, people_of
+
+AT_ONCE = 1000
+"""Readers in one statement."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Somebody who may be sent to, or would be if the config named her."""
+
+    subscriber: Subscriber
+    """With all her votes, each with its time, in her profile."""
+    has_signed_up: bool
+    """She gets the list whatever the config says."""
+    has_chosen: bool
+    """The config does not change her profile."""
+
+
+class Past:
+    """What one list has sent."""
+
+    def __init__(self, database: Database, list_id: ListId):
+        self._database = database
+        self._list_id = list_id
+
+    def editions(self, since: date, until: date) -> tuple[Edition, ...]:
+        """The editions of these days, both included, oldest first."""
+        table = schema.editions
+        query = sa.select(table).where(table.c.list_id == self._list_id, table.c.due_on.between(since, until))
+        with self._database.read() as connection:
+            return tuple(map(edition_of, connection.execute(query.order_by(table.c.number))))
+
+    def readers(self) -> Iterator[tuple[Reader, ...]]:
+        """Everybody who has not left, in groups, in the order in which they came."""
+        table, after = schema.subscribers, 0
+        while True:
+            here = sa.and_(table.c.list_id == self._list_id, table.c.subscription != Subscription.UNSUBSCRIBED)
+            query = sa.select(table).where(here, not_suppressed(), table.c.id > after)
+            query = query.order_by(table.c.id).limit(AT_ONCE)
+            with self._database.read() as connection:
+                rows = connection.execute(query).all()
+                people = people_of(connection, query)
+            if not rows:
+                return
+            yield tuple(
+                Reader(person, row.signed_up and row.subscription == Subscription.CONFIRMED, row.has_chosen)
+                for row, person in zip(rows, people, strict=True)
+            )
+            after = rows[-1].id
+
+    def sent(self, edition: Edition, people: Collection[SubscriberId]) -> dict[SubscriberId, tuple[PaperId, ...]]:
+        """The papers that the edition had for each of these people, best first; nobody without a delivery is in it."""
+        table = schema.deliveries
+        found: dict[SubscriberId, tuple[PaperId, ...]] = {}
+        with self._database.read() as connection:
+            for some in in_groups(sorted(people)):
+                query = sa.select(table.c.subscriber_id, table.c.picks)
+                query = query.where(table.c.edition_id == edition.id, table.c.subscriber_id.in_(some))
+                for row in connection.execute(query):
+                    picks = decode(row.picks, tuple[Pick, ...])
+                    found[SubscriberId(row.subscriber_id)] = tuple(pick.paper_id for pick in picks)
+        return found
+
+    def recipients(self, edition: Edition) -> int:
+        """For how many people the edition was made."""
+        query = sa.select(sa.func.count()).where(schema.deliveries.c.edition_id == edition.id)
+        with self._database.read() as connection:
+            return connection.execute(query).scalar_one()
