@@ -15,6 +15,7 @@ from dataclasses import replace
 from datetime import date, datetime
 from email.utils import parseaddr
 from functools import cached_property
+from logging import WARNING
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -23,6 +24,7 @@ from digest import processes
 from digest.edition import Draft
 from digest.errors import SendError
 from digest.holding import Hold
+from digest.logs import Event, tell
 from digest.meaning import CachedEmbed, EmbeddingStopped
 from digest.membership import Membership
 from digest.model import (
@@ -267,7 +269,9 @@ class App:
                 if again:
                     self.papers.record(self.list.id, pulled.all_reports, self._now())
                 else:
+                    before = self.editions.unfinished(self.list.id)
                     today, reason = self._freeze(pulled, day, closing=bool(due and due.closes_at))
+                    self._tell_made(before)
             semantic = self.semantic if today else None
         if not (again or stop.is_set()):
             self.runs.settle(began)
@@ -350,16 +354,30 @@ class App:
             )
         finally:
             gc.unfreeze()
+        if report.counts:
+            tell(Event.DELIVERIES_SETTLED, list=self.list.id, counts=dict(report.counts))
+        if report.paused:
+            tell(Event.SENDING_PAUSED, level=WARNING, list=self.list.id, why=report.paused)
         self._finish()
         return report
 
+    def _tell_made(self, before: Collection[Edition]) -> None:
+        for edition in self.editions.unfinished(self.list.id):
+            if edition not in before:
+                papers, day = len(self.editions.candidates(edition)), edition.due_on
+                tell(Event.EDITION_MADE, list=self.list.id, edition=edition.number, due_on=day, papers=papers)
+
     def _finish(self) -> None:
         for edition in self.editions.unfinished(self.list.id):
-            self.editions.finish(edition, self._now())
+            if self.editions.finish(edition, self._now()):
+                tell(Event.EDITION_FINISHED, list=self.list.id, edition=edition.number)
 
     async def post(self) -> Posted:
         """Sends the letters to single people that are due, whatever the list's pause or hours."""
-        return await post(self.membership.letters, routes(self.config, self._database, self._now), self._now)
+        posted = await post(self.membership.letters, routes(self.config, self._database, self._now), self._now)
+        if posted.counts:
+            tell(Event.LETTERS_SENT, list=self.list.id, counts=dict(posted.counts))
+        return posted
 
     def sampler(self, edition: Edition, candidates: Sequence[Candidate]) -> Sampler:
         """What a frozen edition would have brought others; nothing is kept. Takes seconds."""

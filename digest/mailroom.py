@@ -12,6 +12,7 @@ Lists that name the same mailbox share it: it is read once for all of them. `ans
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from typing import Self
 from digest.answering import Answering
 from digest.answering import Desk as CommandDesk
 from digest.handled import Fate, Handled, Take
+from digest.logs import Event, tell
 from digest.model import Bounce, DeliveryId, Inbox, ListId, Position
 from digest.send.bounces import Evidence, Reading, Sort, detectors, is_worn_out, read
 from digest.settings import ListConfig
@@ -49,6 +51,7 @@ class Mailroom:
         """Takes one of the groups of `shared`. Raises MailboxError without the extra, StoreError."""
         (self._inbox,) = {config.inbox for config in configs if config.inbox}
         detectors()
+        self._lists = ", ".join(config.mailing_list.id for config in configs)
         self._now = now
         self._positions: list[Mailboxes] = []
         desks: list[Desk] = []
@@ -84,6 +87,8 @@ class Mailroom:
                 mailbox.mark([each.uid for each in handled if each.fate.is_done])
                 for mailboxes in self._positions:
                     mailboxes.move(self._inbox.name, behind, self._now())
+                fates = Counter(each.fate.value for each in handled)
+                tell(Event.MAILBOX_READ, list=self._lists, messages=len(handled), fates=dict(fates))
                 yield from handled
                 if stopped():
                     return
@@ -154,4 +159,7 @@ class BounceConsumer:
         if recorded is None:  # signed by us, of a delivery that the database has lost
             return Handled(uid, Fate.UNPROVED, reading, desk.list_id)
         fate = Fate.COUNTED if recorded.is_new else Fate.REPEATED
+        if recorded.is_new:
+            suppressed, code = recorded.suppressed, bounce.enhanced_code
+            tell(Event.BOUNCE_COUNTED, list=desk.list_id, kind=bounce.kind, code=code, suppressed=suppressed)
         return Handled(uid, fate, reading, desk.list_id, bounce, recorded.address, recorded.suppressed)

@@ -12,6 +12,7 @@ from datetime import datetime
 from digest.app import App
 from digest.console import Terminal, pause_json
 from digest.holding import paused_line
+from digest.logs import Event, tell
 from digest.model import Pause
 from digest.restoring import Since, answer, asks
 
@@ -21,6 +22,7 @@ DONE, NOTHING = 0, 3
 def pause(terminal: Terminal, app: App, reason: str, now: datetime) -> int:
     """Pauses the list; a pause that it has already is kept."""
     held = app.pauses.begin(Pause(now, _who(), reason))
+    tell(Event.LIST_PAUSED, list=app.list.id, reason=held.reason)
     terminal.say(f"  {paused_line(app.list.id, held)}")
     terminal.emit({"list": app.list.id, "paused": pause_json(held)})
     return DONE
@@ -32,6 +34,7 @@ def resume(terminal: Terminal, app: App, since: Since | None, now: datetime) -> 
         answer(terminal, app, since, now)
     ended = app.pauses.end()
     if ended:
+        tell(Event.LIST_RESUMED, list=app.list.id)
         terminal.say(f"  resumed; it was paused since {ended.since:%Y-%m-%d %H:%M} UTC")
         terminal.say("  `digest send` sends what is due, and so does `digest run`")
     else:

@@ -15,6 +15,7 @@ from digest.app import App
 from digest.console import Terminal, complain, explained
 from digest.errors import DigestError
 from digest.handled import Handled
+from digest.logs import Event, tell
 from digest.mailroom import Mailroom, shared
 from digest.model import Inbox
 from digest.receiving import summary
@@ -127,6 +128,8 @@ class MailboxRunner:
             trouble = repr(error)
         if handled:  # also where trouble came half-way: what was read before it counts
             self._terminal.say(f"{self._now():%Y-%m-%d %H:%M:%S} UTC  {lists}: mailbox: {summary(handled)}")
+        if trouble:
+            tell(Event.MAILBOX_FAILED, level=logging.ERROR, list=lists, why=trouble)
         self._complain_once(f"{lists}: mailbox", trouble)
 
     def _handle(self, configs: Sequence[ListConfig], handled: list[Handled]) -> None:

@@ -8,8 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from logging import WARNING
 
 from digest import edition as life
+from digest.logs import Event, tell
 from digest.model import Paper, PaperId, Signal, SignalSource, SourceKind, SourceReport, Window
 from digest.pull import hold, pull, report_of, signals
 from digest.pull.dedupe import merge
@@ -67,6 +69,11 @@ async def gather(
                 figures.append(report)
                 if on_report:
                     on_report(report)
+    for report in (*reports, *figures):
+        if report.error:
+            tell(
+                Event.SOURCE_FAILED, level=WARNING, list=config.mailing_list.id, source=report.source, why=report.error
+            )
     return Gathered(reports, tuple(figures))
 
 

@@ -18,6 +18,7 @@ from datetime import datetime, timedelta
 from digest.app import App
 from digest.console import Terminal, complain, complain_of_sources, counts_line, edition_name, explained, hours_line
 from digest.errors import ConfigError, DigestError
+from digest.logs import Event, tell
 from digest.send.outbox import DrainReport, next_attempt
 from digest.settings import ListConfig, load
 from digest.timing import Due, due, is_overdue, overdue_line
@@ -165,11 +166,14 @@ class ListRunner:
             self._succeeded()
 
     def _failed(self, told: str) -> None:
+        tell(Event.SENDING_FAILED, level=logging.ERROR, list=self._config.mailing_list.id, why=told)
         self._failures += 1
         self._quiet_until = next_attempt(self._failures, self._now(), None) or self._now()
         complain(f"{self._config.mailing_list.id}: {told}; next try at {self._quiet_until:%Y-%m-%d %H:%M} UTC")
 
     def _succeeded(self) -> None:
+        if self._failures:
+            tell(Event.SENDING_RECOVERED, list=self._config.mailing_list.id)
         self._failures = 0
         self._quiet_until = self._now()
 
@@ -185,8 +189,12 @@ class ListRunner:
 
 def read_again(config: ListConfig) -> ListConfig:
     """The list as its file has it now; as it was while the file is broken, which is told."""
+    list_id = config.mailing_list.id
     try:
-        return load([config.path]).lists[0]
+        again = load([config.path]).lists[0]
     except ConfigError as error:
+        tell(Event.CONFIG_BROKEN, level=logging.ERROR, list=list_id, why=str(error))
         complain(f"{error}; the config as it was goes on")
         return config
+    tell(Event.CONFIG_READ, level=logging.DEBUG, list=list_id)
+    return again

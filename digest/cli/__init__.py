@@ -66,7 +66,7 @@ def demo(
     out: Annotated[Path, typer.Option(help="The demo's folder: its config, database and inbox.")] = Path("digest-demo"),
     restart: Annotated[bool, typer.Option("--restart", help="Forget the days that were sent.")] = False,
     json: JsonOption = False,
-    verbose: VerboseOption = False,
+    verbose: VerboseOption = 0,
 ) -> None:
     """Show the whole way on invented papers, with no network.
 

@@ -42,7 +42,7 @@ def check(
     ] = None,
     now: NowOption = None,
     json: JsonOption = False,
-    verbose: VerboseOption = False,
+    verbose: VerboseOption = 0,
 ) -> None:
     """Look at everything that an email depends on.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -49,7 +48,18 @@ NowOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, one object a line.")]
 VerboseOption = Annotated[
-    bool, typer.Option("--verbose", "-v", help="Tell how, not only what: the log, and where an error arose.")
+    int,
+    typer.Option(
+        "--verbose",
+        "-v",
+        count=True,
+        help="Tell how, not only what: the log, and where an error arose; -vv tells more.",
+        metavar="",
+    ),
+]
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Say only what went wrong.")]
+LogJsonOption = Annotated[
+    bool, typer.Option("--log-json", help="Say nothing but the log, as JSON. Default: as $DIGEST_LOG_JSON has it.")
 ]
 ToOption = Annotated[
     list[str] | None,
@@ -88,25 +98,20 @@ def config_paths(config: list[Path] | None) -> list[Path]:
     return config or [Path(p) for p in os.environ.get("DIGEST_CONFIG", "config.toml").split(os.pathsep)]
 
 
-def set_up_logging(verbose: bool) -> None:
-    """The log goes to standard error: all of it with `-v`, else what is amiss."""
-    import logging
+def set_up_logging(verbose: int, *, quiet: bool = False, log_json: bool = False) -> None:
+    """The log begins, on standard error: as JSON by the option, or by $DIGEST_LOG_JSON."""
+    from digest import logs
 
-    logging.getLogger("digest").setLevel(logging.DEBUG if verbose else logging.NOTSET)
-
-    logging.basicConfig(
-        level=logging.DEBUG if verbose else logging.WARNING, format="%(name)s: %(message)s", stream=sys.stderr
-    )
-    for chatty in ("cssutils", "CSSUTILS", "premailer", "httpcore2", "asyncio"):
-        logging.getLogger(chatty).setLevel(logging.WARNING)
+    wanted = os.environ.get("DIGEST_LOG_JSON", "").casefold() not in ("", "0", "false", "no")
+    logs.set_up(verbose=verbose, quiet=quiet, as_json=log_json or wanted)
 
 
-def loaded(config: list[Path] | None, verbose: bool) -> Installation:
-    """The lists of the config, after its warnings. Raises ConfigError."""
+def loaded(config: list[Path] | None, verbose: int, *, quiet: bool = False, log_json: bool = False) -> Installation:
+    """The lists of the config, after its warnings; the log begins with it. Raises ConfigError."""
     from digest.console import complain
     from digest.settings import load
 
-    set_up_logging(verbose)
+    set_up_logging(verbose, quiet=quiet, log_json=log_json)
     installation = load(config_paths(config))
     for each in installation.lists:
         for warning in each.warnings:
@@ -115,21 +120,25 @@ def loaded(config: list[Path] | None, verbose: bool) -> Installation:
 
 
 def tell(error: Exception) -> int:
-    """Says on standard error what went wrong, with `-v` also how; the exit code. The unforeseen is a bug of ours."""
+    """Says on standard error what went wrong, with `-v` also how; the exit code. The unforeseen is a bug of ours.
+
+    With `--log-json` it is said in the log, as an error: `--quiet` does not swallow it.
+    """
     import logging
     import traceback
 
     from digest.console import complain, explained
 
+    say = partial(complain, level=logging.ERROR)
     verbose = logging.getLogger("digest").isEnabledFor(logging.DEBUG)
     if verbose:
-        complain("".join(traceback.format_exception(error)))
+        say("".join(traceback.format_exception(error)))
     if isinstance(error, DigestError):
-        complain(explained(error))
+        say(explained(error))
         return error.exit_code
     last = traceback.extract_tb(error.__traceback__)[-1]
     next_ = "report it with what is above" if verbose else "`-v` tells more: report it with that"
-    complain(f"a bug in digest, {type(error).__name__} at {Path(last.filename).name}:{last.lineno}: {error}; {next_}")
+    say(f"a bug in digest, {type(error).__name__} at {Path(last.filename).name}:{last.lineno}: {error}; {next_}")
     return PARTLY
 
 

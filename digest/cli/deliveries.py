@@ -46,7 +46,7 @@ def deliveries(
     status: Annotated[DeliveryStatus | None, typer.Option(help="Only those of this status.")] = None,
     config: ConfigOption = None,
     json: JsonOption = False,
-    verbose: VerboseOption = False,
+    verbose: VerboseOption = 0,
 ) -> None:
     """Show who got what of an edition, and what the server said.
 
@@ -70,7 +70,7 @@ def retry(
     config: ConfigOption = None,
     now: NowOption = None,
     json: JsonOption = False,
-    verbose: VerboseOption = False,
+    verbose: VerboseOption = 0,
 ) -> None:
     """Make an edition's failed deliveries due again.
 
@@ -93,7 +93,7 @@ def resolve(
     config: ConfigOption = None,
     now: NowOption = None,
     json: JsonOption = False,
-    verbose: VerboseOption = False,
+    verbose: VerboseOption = 0,
 ) -> None:
     """Show an edition's deliveries in doubt, or decide about them.
 
@@ -118,7 +118,7 @@ def pause(
     config: ConfigOption = None,
     now: NowOption = None,
     json: JsonOption = False,
-    verbose: VerboseOption = False,
+    verbose: VerboseOption = 0,
 ) -> None:
     """Send nothing more of a list, until `digest resume`.
 
@@ -144,7 +144,7 @@ def resume(
     config: ConfigOption = None,
     now: NowOption = None,
     json: JsonOption = False,
-    verbose: VerboseOption = False,
+    verbose: VerboseOption = 0,
 ) -> None:
     """End the pause of a list.
 

@@ -21,7 +21,9 @@ from digest.cli.common import (
     ConfigOption,
     JsonOption,
     ListArgument,
+    LogJsonOption,
     NowOption,
+    QuietOption,
     ToOption,
     VerboseOption,
     cli,
@@ -36,7 +38,12 @@ from digest.cli.common import (
 
 @cli.command(epilog="Example: digest pull --config lists/ --json")
 def pull(
-    config: ConfigOption = None, now: NowOption = None, json: JsonOption = False, verbose: VerboseOption = False
+    config: ConfigOption = None,
+    now: NowOption = None,
+    json: JsonOption = False,
+    verbose: VerboseOption = 0,
+    quiet: QuietOption = False,
+    log_json: LogJsonOption = False,
 ) -> None:
     """Fetch every source now; keep what is new for the next send."""
     from digest.console import show_pulled
@@ -49,7 +56,7 @@ def pull(
         show_pulled(terminal, app.list.id, pulled)
         return PARTLY if any(report.error for report in pulled.all_reports) else DONE
 
-    each_list(loaded(config, verbose), now, work)
+    each_list(loaded(config, verbose, quiet=quiet, log_json=log_json), now, work)
 
 
 @cli.command(epilog="Example: digest rank --to ada@example.org --top 20")
@@ -64,7 +71,7 @@ def rank(
     ] = False,
     now: NowOption = None,
     json: JsonOption = False,
-    verbose: VerboseOption = False,
+    verbose: VerboseOption = 0,
 ) -> None:
     """Show the ranking, with reasons; nothing is recorded.
 
@@ -135,7 +142,7 @@ def preview(
     open_: Annotated[bool, typer.Option("--open", help="Open the first page in the browser.")] = False,
     now: NowOption = None,
     json: JsonOption = False,
-    verbose: VerboseOption = False,
+    verbose: VerboseOption = 0,
 ) -> None:
     """Write the next emails as .html, .txt and .eml to look at.
 
@@ -179,7 +186,9 @@ def send(
     ] = False,
     now: NowOption = None,
     json: JsonOption = False,
-    verbose: VerboseOption = False,
+    verbose: VerboseOption = 0,
+    quiet: QuietOption = False,
+    log_json: LogJsonOption = False,
 ) -> None:
     """Pull, rank, render and send today's edition now.
 
@@ -201,7 +210,8 @@ def send(
             return sending.send_test(terminal, app, test, to or ())
         return sending.send(terminal, app, to or (), at_once=not at_their_hour)
 
-    each_list(loaded(config, verbose), now, work, keep=not (dry_run or test), only=list_id)
+    installation = loaded(config, verbose, quiet=quiet, log_json=log_json)
+    each_list(installation, now, work, keep=not (dry_run or test), only=list_id)
 
 
 @cli.command(epilog="Example: digest status --config lists/ --plot --days 90")
@@ -215,7 +225,7 @@ def status(
     ] = False,
     now: NowOption = None,
     json: JsonOption = False,
-    verbose: VerboseOption = False,
+    verbose: VerboseOption = 0,
 ) -> None:
     """Show editions, what waits and why, how sources do.
 

@@ -33,7 +33,7 @@ def backup(
     config: ConfigOption = None,
     now: NowOption = None,
     json: JsonOption = False,
-    verbose: VerboseOption = False,
+    verbose: VerboseOption = 0,
 ) -> None:
     """Copy the database, also while digest runs.
 
@@ -55,7 +55,7 @@ def restore(
     config: ConfigOption = None,
     now: NowOption = None,
     json: JsonOption = False,
-    verbose: VerboseOption = False,
+    verbose: VerboseOption = 0,
 ) -> None:
     """Put a backup in the database's place.
 
@@ -84,7 +84,7 @@ def prune(
     config: ConfigOption = None,
     now: NowOption = None,
     json: JsonOption = False,
-    verbose: VerboseOption = False,
+    verbose: VerboseOption = 0,
 ) -> None:
     """Let go of what is older than [retention] says.
 

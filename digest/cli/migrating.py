@@ -8,7 +8,7 @@ from digest.cli.common import ConfigOption, JsonOption, VerboseOption, cli, do_a
 
 
 @cli.command(epilog="Example: digest migrate --config lists/")
-def migrate(config: ConfigOption = None, json: JsonOption = False, verbose: VerboseOption = False) -> None:
+def migrate(config: ConfigOption = None, json: JsonOption = False, verbose: VerboseOption = 0) -> None:
     """Make or update the tables of a PostgreSQL database.
 
     Stop every other digest first. A file of SQLite needs no command: it is brought up to date when it is opened.

@@ -49,7 +49,7 @@ AddressesArgument = Annotated[
 
 
 @suppressions.command("list", epilog="Example: digest suppressions list --json")
-def suppressions_list(config: ConfigOption = None, json: JsonOption = False, verbose: VerboseOption = False) -> None:
+def suppressions_list(config: ConfigOption = None, json: JsonOption = False, verbose: VerboseOption = 0) -> None:
     """Show every suppressed address, since when, and why."""
     from digest.receiving import list_suppressions
 
@@ -63,7 +63,7 @@ def suppressions_add(
     config: ConfigOption = None,
     now: NowOption = None,
     json: JsonOption = False,
-    verbose: VerboseOption = False,
+    verbose: VerboseOption = 0,
 ) -> None:
     """Send to these addresses no more, from any list."""
     from digest.receiving import suppress
@@ -74,7 +74,7 @@ def suppressions_add(
 
 @suppressions.command("remove", epilog="Example: digest suppressions remove ada@example.org")
 def suppressions_remove(
-    email: AddressesArgument, config: ConfigOption = None, json: JsonOption = False, verbose: VerboseOption = False
+    email: AddressesArgument, config: ConfigOption = None, json: JsonOption = False, verbose: VerboseOption = 0
 ) -> None:
     """Send to these addresses again.
 
@@ -106,7 +106,7 @@ def subscribers_list(
     config: ConfigOption = None,
     now: NowOption = None,
     json: JsonOption = False,
-    verbose: VerboseOption = False,
+    verbose: VerboseOption = 0,
 ) -> None:
     """Show everybody whom a list knows: state, how she came, since when, what she follows.
 
@@ -140,7 +140,7 @@ def subscribers_add(
     config: ConfigOption = None,
     now: NowOption = None,
     json: JsonOption = False,
-    verbose: VerboseOption = False,
+    verbose: VerboseOption = 0,
 ) -> None:
     """Put somebody on a list: at once, you answer for her consent, or with --ask by her own confirmation.
 
@@ -202,7 +202,7 @@ def subscribers_remove(
     config: ConfigOption = None,
     now: NowOption = None,
     json: JsonOption = False,
-    verbose: VerboseOption = False,
+    verbose: VerboseOption = 0,
 ) -> None:
     """Unsubscribe people, for good: neither the config nor an import brings them back, they themselves may come again.
 
@@ -222,7 +222,7 @@ def subscribers_import(
     config: ConfigOption = None,
     now: NowOption = None,
     json: JsonOption = False,
-    verbose: VerboseOption = False,
+    verbose: VerboseOption = 0,
 ) -> None:
     """Put everybody of a CSV on a list; you answer for their consent.
 
@@ -245,7 +245,7 @@ def subscribers_export(
     config: ConfigOption = None,
     now: NowOption = None,
     json: JsonOption = False,
-    verbose: VerboseOption = False,
+    verbose: VerboseOption = 0,
 ) -> None:
     """Write everybody as CSV, which `import` reads back, or with --json everything that is held about them.
 
@@ -265,7 +265,7 @@ def subscribers_erase(
     config: ConfigOption = None,
     now: NowOption = None,
     json: JsonOption = False,
-    verbose: VerboseOption = False,
+    verbose: VerboseOption = 0,
 ) -> None:
     """Forget people, on all lists of the config: address, interests, votes, letters, what they were sent.
 
@@ -300,7 +300,7 @@ def subscribers_examples(
     config: ConfigOption = None,
     now: NowOption = None,
     json: JsonOption = False,
-    verbose: VerboseOption = False,
+    verbose: VerboseOption = 0,
 ) -> None:
     """Add the papers of a library to what a member wants more of.
 
@@ -320,7 +320,7 @@ def subscribers_examples(
 def feeds(
     file: Annotated[Path, typer.Argument(metavar="FILE.opml", help="As feed readers export it.")],
     json: JsonOption = False,
-    verbose: VerboseOption = False,
+    verbose: VerboseOption = 0,
 ) -> None:
     """Print the feeds of an OPML file as `[[sources]]`."""
     from digest.subscribe.opml import as_toml, read_opml

@@ -39,7 +39,7 @@ def replay(
     config: ConfigOption = None,
     now: NowOption = None,
     json: JsonOption = False,
-    verbose: VerboseOption = False,
+    verbose: VerboseOption = 0,
 ) -> None:
     """Show past editions as the present config would make them.
 

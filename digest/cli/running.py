@@ -22,7 +22,9 @@ from digest.cli.common import (
     WEB_INSTALL,
     ConfigOption,
     JsonOption,
+    LogJsonOption,
     NowOption,
+    QuietOption,
     VerboseOption,
     cli,
     clock_at,
@@ -38,7 +40,9 @@ def run(
     config: ConfigOption = None,
     web_: Annotated[bool, typer.Option("--web", help="Serve the pages as well, as `digest web` does.")] = False,
     now: NowOption = None,
-    verbose: VerboseOption = False,
+    verbose: VerboseOption = 0,
+    quiet: QuietOption = False,
+    log_json: LogJsonOption = False,
 ) -> None:
     """Send every list by its schedule, until stopped.
 
@@ -47,7 +51,7 @@ def run(
     """
     from digest.scheduler import run_until_stopped
 
-    installation = loaded(config, verbose)
+    installation = loaded(config, verbose, quiet=quiet, log_json=log_json)
     clock = running_clock(now)
     if not web_:
         asyncio.run(run_until_stopped(installation.lists, clock))
@@ -62,13 +66,15 @@ def web(
     host: Annotated[str | None, typer.Option(help="Where to listen. Default: `host` of [web], else 127.0.0.1.")] = None,
     port: Annotated[int | None, typer.Option(min=1, max=65535, help="Default: `port` of [web], else 8000.")] = None,
     now: NowOption = None,
-    verbose: VerboseOption = False,
+    verbose: VerboseOption = 0,
+    quiet: QuietOption = False,
+    log_json: LogJsonOption = False,
 ) -> None:
     """Serve the pages: papers, sign-up, preferences, votes.
 
     They belong behind a server that speaks https, at the `base_url` of [list]. Needs the extra `web`.
     """
-    installation = loaded(config, verbose)
+    installation = loaded(config, verbose, quiet=quiet, log_json=log_json)
     with _pages(installation, running_clock(now), host, port) as pages:
         asyncio.run(pages.serve_until_stopped())
 
@@ -85,7 +91,12 @@ def _pages(
 
 @cli.command(epilog="Example: digest mailbox --config lists/ --json")
 def mailbox(
-    config: ConfigOption = None, now: NowOption = None, json: JsonOption = False, verbose: VerboseOption = False
+    config: ConfigOption = None,
+    now: NowOption = None,
+    json: JsonOption = False,
+    verbose: VerboseOption = 0,
+    quiet: QuietOption = False,
+    log_json: LogJsonOption = False,
 ) -> None:
     """Read the mailbox once: commands, votes and bounces.
 
@@ -95,7 +106,7 @@ def mailbox(
     from digest import receiving
     from digest.mailroom import shared
 
-    installation = loaded(config, verbose)
+    installation = loaded(config, verbose, quiet=quiet, log_json=log_json)
     groups = shared(installation.lists)
     if not groups:
         paths = ", ".join(str(each.path) for each in installation.lists)

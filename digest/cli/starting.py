@@ -44,7 +44,7 @@ def init(
         bool, typer.Option("--password-in-config", help="Write the password into the config, in clear.")
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Ask nothing: take the defaults for what is not said.")] = False,
-    verbose: VerboseOption = False,
+    verbose: VerboseOption = 0,
 ) -> None:
     """Write a commented config for a new list.
 

@@ -6,6 +6,7 @@ Knows nothing of papers or editions; the modules beside it say what there is to 
 from __future__ import annotations
 
 import json
+import logging
 import os
 import re
 import sys
@@ -15,6 +16,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from digest.console.progress import CountProgress, EmbedProgress, SendProgress, StepProgress
+from digest.logs import in_the_log, speaks_to_people
 
 if TYPE_CHECKING:
     from rich.console import Console as RichConsole
@@ -40,11 +42,11 @@ class Terminal:
     @property
     def is_interactive(self) -> bool:
         """Whether a person watches."""
-        return not self.as_json and self._rich.is_terminal
+        return not self.as_json and speaks_to_people() and self._rich.is_terminal
 
     def say(self, text: str = "", style: str | None = None) -> None:
         """One line for people."""
-        if not self.as_json:
+        if not self.as_json and speaks_to_people():
             with self.reader_may_leave():
                 self._rich.print(harmless(text), style=style, markup=False)
 
@@ -69,7 +71,7 @@ class Terminal:
 
     def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """A table for people: aligned columns without a frame, so that it can be cut and pasted."""
-        if self.as_json or not rows:
+        if self.as_json or not rows or not speaks_to_people():
             return
         from rich.table import Table
 
@@ -110,9 +112,10 @@ class Terminal:
         return EmbedProgress(self)
 
 
-def complain(message: str) -> None:
-    """One or more lines on standard error."""
-    sys.stderr.write(harmless(message.rstrip()) + "\n")
+def complain(message: str, *, level: int = logging.WARNING) -> None:
+    """One or more lines on standard error; with `--log-json`, one of the log's, of that level."""
+    if not in_the_log(message.rstrip(), level):
+        sys.stderr.write(harmless(message.rstrip()) + "\n")
 
 
 _OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")

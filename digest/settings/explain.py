@@ -19,7 +19,7 @@ from digest.settings.toml_lines import KeyPath, line_of
 from digest.subscribe.values import WrongValue, did_you_mean, printable
 
 _ARRAYS = frozenset({"sources", "subscribers"})
-NOT_SETTINGS = frozenset({"DIGEST_CONFIG", "DIGEST_RECORDED"})
+NOT_SETTINGS = frozenset({"DIGEST_CONFIG", "DIGEST_LOG_JSON", "DIGEST_RECORDED"})
 """Variables that begin like settings and are something else."""
 
 
