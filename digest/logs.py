@@ -120,6 +120,11 @@ def last_lines(count: int, list_id: str) -> list[str]:
     return [lines.format(record) for record in about[-count:]]
 
 
+def masked(text: str) -> str:
+    """The text on one line, without addresses and tokens."""
+    return _text(text, masked=True)
+
+
 class _Ours(logging.Handler):
     """A handler that `set_up` has made, and may take away."""
 

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from logging import DEBUG, INFO
 from types import TracebackType
 from typing import Self
 
@@ -81,17 +82,19 @@ class Mailroom:
     def read(self, stopped: Callable[[], bool] = lambda: False) -> Iterator[Handled]:
         """Reads what is new, and says what became of each message once it is done with. Raises MailboxError."""
         since = (self._now() - FIRST_READ).date()
+        fates: Counter[str] = Counter()
         with Mailbox(self._inbox) as mailbox:
             for behind, batch in mailbox.read(self._position(), since):
                 handled = [self._dispatch(mail, behind.uid_validity) for mail in batch]
                 mailbox.mark([each.uid for each in handled if each.fate.is_done])
                 for mailboxes in self._positions:
                     mailboxes.move(self._inbox.name, behind, self._now())
-                fates = Counter(each.fate.value for each in handled)
-                tell(Event.MAILBOX_READ, list=self._lists, messages=len(handled), fates=dict(fates))
+                fates.update(each.fate.value for each in handled)
                 yield from handled
                 if stopped():
-                    return
+                    break
+        level = INFO if fates else DEBUG
+        tell(Event.MAILBOX_READ, level=level, list=self._lists, messages=fates.total(), fates=dict(fates))
 
     def _position(self) -> Position | None:
         """How far all of the lists have read; None where they do not agree on the mailbox, or one is new to it."""

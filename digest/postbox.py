@@ -44,6 +44,11 @@ class MailboxRunner:
         self._troubles: dict[str, str] = {}
         self._watches: dict[Inbox, Watch] = {}
 
+    @property
+    def configs(self) -> Sequence[ListConfig]:
+        """The lists as their files had them when they were read last."""
+        return self._configs
+
     async def listen(self) -> None:
         """Reads when there is news of a mailbox, until stopped."""
         news, loop = asyncio.Event(), asyncio.get_running_loop()

@@ -21,6 +21,7 @@ from digest.schedule import read_schedule
 from digest.settings import ListConfig
 from digest.stopping import stop_on_signals
 from digest.tending import ListRunner, read_again
+from digest.watchman import Watchman
 
 if TYPE_CHECKING:
     from apscheduler.triggers.base import BaseTrigger
@@ -66,7 +67,8 @@ async def run_until_stopped(
     runners = [ListRunner(config, now, stop, terminal) for config in configs]
     mailboxes = MailboxRunner(configs, now, stop, terminal)
     housekeeper = Housekeeper(configs, now, stop, read_again)
-    with stop_on_signals(stop, complain):
+    watchman = Watchman(lambda: mailboxes.configs, now)
+    with stop_on_signals(stop, complain), watchman.listening():
         for config, runner in zip(configs, runners, strict=True):
             scheduler.add_job(runner.send, trigger(config.mailing_list), id=f"send {config.mailing_list.id}")
             scheduler.add_job(runner.tend, IntervalTrigger(seconds=int(TEND_EVERY.total_seconds())))
@@ -77,6 +79,7 @@ async def run_until_stopped(
         scheduler.add_job(mailboxes.read, IntervalTrigger(seconds=int(READ_EVERY.total_seconds())))
         scheduler.add_job(mailboxes.post, IntervalTrigger(seconds=int(TEND_EVERY.total_seconds())))
         scheduler.add_job(housekeeper.keep, IntervalTrigger(hours=1))
+        scheduler.add_job(watchman.look, IntervalTrigger(seconds=int(READ_EVERY.total_seconds())))
         scheduler.start()
         catching_up = [asyncio.create_task(runner.catch_up()) for runner in runners]
         catching_up += [asyncio.create_task(mailboxes.read()), asyncio.create_task(mailboxes.listen())]

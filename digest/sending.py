@@ -26,6 +26,7 @@ from digest.errors import ConfigError
 from digest.model import Address, DeliveryStatus, Edition, SourceReport
 from digest.results import Progress, Proof, Sent
 from digest.stopping import stop_on_signals
+from digest.watchman import Watchman
 
 DONE, PARTLY, NOTHING = 0, 1, 3
 TROUBLE = (DeliveryStatus.DEFERRED, DeliveryStatus.BOUNCED, DeliveryStatus.EXPIRED, DeliveryStatus.UNKNOWN)
@@ -34,13 +35,24 @@ TROUBLE = (DeliveryStatus.DEFERRED, DeliveryStatus.BOUNCED, DeliveryStatus.EXPIR
 
 def send(terminal: Terminal, app: App, to: Collection[str], *, at_once: bool) -> int:
     """Makes and sends today's edition, or resumes it; `at_once`: whatever a reader's hour. Raises DigestError."""
-    sent = asyncio.run(_send(terminal, app, to, at_once))
+    try:
+        sent = asyncio.run(_send(terminal, app, to, at_once))
+    finally:
+        _tell_operator(app)
     way_out = ", ".join(ways_out.names(app.config))
     show_sent(terminal, app.list.id, sent, way_out, app.now())
     complain_of_sources(app.list.id, sent.pulled.summaries if sent.pulled else ())
     if sent.drained and sent.drained.paused:
         complain(f"{app.list.id}: paused, {way_out}: {sent.drained.paused}; run the same command again to go on")
     return exit_code(sent)
+
+
+def _tell_operator(app: App) -> None:
+    """Writes to the list's operator where there is trouble, and sends what was written; other letters go with it."""
+    if app.list.operator:
+        Watchman(lambda: [app.config], app.now).look()
+        if trouble := asyncio.run(app.post()).trouble:
+            complain(f"{app.list.id}: a mail to the operator waits: {trouble}")
 
 
 def exit_code(sent: Sent) -> int:

@@ -58,6 +58,12 @@ def test_an_edition_that_is_not_frozen_is_counted_too(database: Database) -> Non
     assert (unsent.number, unsent.is_frozen, unsent.last_sent_at) == (3, False, None)
 
 
+def test_what_a_server_has_put_off_is_not_left_unsent(database: Database) -> None:
+    """What is greylisted, and what may have arrived, is nothing that somebody forgot: what waits untried is."""
+    fill(database, LAST, 3, 50, open_counts={S.DEFERRED: 9, S.UNKNOWN: 2})
+    assert Figures(database).pulse(LAB, NOW).unsent == ()
+
+
 def test_what_came_back_and_votes_go_to_their_lists(database: Database) -> None:
     """Bounces by edition and kind, votes by what they say and by day; days before the first asked for are left out."""
     fill(database, LAST, 10, 300)

@@ -133,12 +133,27 @@ def test_other_topics_show_in_the_figures(past: Path, other: Path) -> None:
     assert f"{ABOUT[3]} ♥" in shown
 
 
-def test_nobody_knows_of_what_was_sent_later(past: Path) -> None:
-    """A paper of a later edition does not count as sent before, nor a later day's papers for what is rare."""
-    emails, _ = replayed("--config", str(past), "--to", "eve@example.org")
-    first = run("replay", "--config", str(past), "--since", str(DAYS[0]), "--until", str(DAYS[0]), "--json")
-    one = [line for line in jsons(first.stdout) if line.get("to") == "eve@example.org"]
-    assert one == emails[:1]
+def test_what_was_sent_later_was_not_sent_before(tmp_path: Path) -> None:
+    """A paper just missed on one day, and sent on the next, comes on the first one under a config with more places."""
+    config = write_past(
+        tmp_path, [("eve", PROTEINS)], '\n[[sources]]\nkind = "feed"\nname = "mirror"\nurl = "mirror"\n'
+    )
+    feeds, mirror = tmp_path / "feeds", tmp_path / "mirror"
+    mirror.mkdir()
+    first = (feeds / f"{DAYS[0]}.xml").read_text()
+    head, *items = first.split("<item>")
+    (mirror / f"{DAYS[0]}.xml").write_text(f"{head}</channel></rss>")
+    again = items[7].replace(f"{morning(DAYS[0]):%d %b}", f"{morning(DAYS[1]):%d %b}")
+    for folder, text in ((mirror, f"{head}<item>{again}"), (feeds, f"{head}</channel></rss>")):
+        (folder / f"{DAYS[1]}.xml").write_text(text)
+    for day in DAYS[:2]:
+        send(config, day)
+    emails, in_all = replayed("--config", str(config))
+    assert picks(emails, "eve", "sent") == [[doi(DAYS[0], n) for n in (4, 5, 6)], [doi(DAYS[0], 7)]]
+    assert in_all["changes"][0]["changed"] == 0
+    config.write_text(config.read_text().replace("papers = 3", "papers = 4"))
+    emails, _ = replayed("--config", str(config))
+    assert picks(emails, "eve", "config.toml") == [[doi(DAYS[0], n) for n in (4, 5, 6, 7)], [doi(DAYS[0], 7)]]
 
 
 def test_whoever_came_later_is_shown_and_not_compared(past: Path, other: Path) -> None:

@@ -28,7 +28,7 @@ MISTAKES: list[tuple[str, int, str, str]] = [
         after(3, "colour = 3"), 4, "list.colour",
         ("`colour` is not a key of [list]; its keys are id, name, from, reply_to, schedule, timezone, language, "
         "papers, min_relevance, when_empty, frequency, trend_weight, semantic, explore, base_url, secret, secret_file, "
-        "bounces, postal_address, theme, remote_images, templates, send_window, wait_until, "
+        "bounces, postal_address, operator, theme, remote_images, templates, send_window, wait_until, "
         "max_lateness"),
     ),
     (after(3, 'host = "x"'), 4, "list.host", "`host` is not a key of [list]; its keys are id,…"),
@@ -59,6 +59,14 @@ MISTAKES: list[tuple[str, int, str, str]] = [
         instead(3, 'from = "Lab <lab@example.org"'), 3, "list.from",
         ("`from` of [list] must be an address such as `Video Lab <digest@example.org>`, not "
         '"Lab <lab@example.org"; the `>` is missing'),
+    ),
+    (
+        after(3, 'operator = "nobody"'), 4, "list.operator",
+        '`operator` of [list] must be an email address, not "nobody"; an email address must have an @-sign',
+    ),
+    (
+        after(3, 'operatr = "ops@example.org"'), 4, "list.operatr",
+        "`operatr` is not a key of [list]; did you mean `operator`?",
     ),
     (after(3, "reply_to = 1"), 4, "list.reply_to", "`reply_to` of [list] must be text in quotation marks, not 1"),
     (

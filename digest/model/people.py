@@ -92,6 +92,8 @@ class MailingList:
     bounces: Address | None = None
     """Where bounces go: each delivery's envelope sender is this address with a tag after a plus. None: to `from_`."""
     postal_address: str | None = None
+    operator: Address | None = None
+    """Who is told of trouble; None: nobody."""
     theme: Theme = Theme.DAILY
     remote_images: bool = False
     """Whether emails show pictures that are fetched when they are read."""

@@ -127,6 +127,7 @@ def _mailing_list(table: ListTable, folder: Path) -> MailingList:
         base_url=table.base_url,
         bounces=Address(table.bounces) if table.bounces else None,
         postal_address=table.postal_address,
+        operator=Address(table.operator) if table.operator else None,
         theme=table.theme,
         remote_images=table.remote_images,
         templates=files.absolute(folder, table.templates) if table.templates else None,

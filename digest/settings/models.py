@@ -100,6 +100,7 @@ class ListTable(Table):
     secret_file: Text | None = None
     bounces: Annotated[str, BeforeValidator(checks.bounce_address)] | None = None
     postal_address: LongText | None = None
+    operator: Email | None = None
     theme: Annotated[Theme, BeforeValidator(_word(*Theme))] = Theme.DAILY
     remote_images: Flag = False
     templates: Text | None = None

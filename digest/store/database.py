@@ -66,6 +66,12 @@ class Database:
             with writer.begin():
                 yield writer
 
+    @property
+    def path(self) -> Path | None:
+        """SQLite's file; None where there is none."""
+        url = self._engine.url
+        return Path(url.database) if url.database and url.get_backend_name() != POSTGRESQL else None
+
     @contextmanager
     def rebuild(self) -> Iterator[sa.Connection]:
         """A `write` to a file of SQLite in which tables are made anew; who refers to whom is checked at its end.

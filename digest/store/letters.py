@@ -60,6 +60,13 @@ class Letters:
         with self._database.read() as connection:
             return connection.execute(query).scalar_one()
 
+    def newest(self, kinds: str) -> dict[str, datetime]:
+        """Each kind that begins with these words, and when the newest letter of it was written."""
+        query = sa.select(table.c.kind, sa.func.max(table.c.written_at, type_=schema.UtcTime))
+        query = query.where(table.c.list_id == self._list_id, table.c.kind.startswith(kinds, autoescape=True))
+        with self._database.read() as connection:
+            return {row[0]: row[1] for row in connection.execute(query.group_by(table.c.kind))}
+
     def is_due(self, now: datetime) -> bool:
         """Whether there is one to be sent; looking takes no lock."""
         due = sa.select(table.c.id).where(table.c.list_id == self._list_id, table.c.next_attempt_at <= now)
