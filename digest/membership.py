@@ -40,7 +40,7 @@ from digest.model import Address, Paper, PaperId, Profile, Subscriber, Subscribe
 from digest.render.language import Language, language_of
 from digest.render.message import Sign, mailbox
 from digest.settings import ListConfig
-from digest.store import Database, Letters, Members, Papers, Secrets, Subscribers
+from digest.store import Database, Letters, Members, Papers, Reader, Secrets, Subscribers
 from digest.store.members import hash_of
 from digest.store.secrets import ERASURE_KEY
 from digest.subscribe import letters
@@ -101,21 +101,17 @@ class Membership:
     def people(self, only: Collection[str] = ()) -> tuple[Subscriber, ...]:
         """Whom the next edition is for, or those of them whose address is asked for; nothing is kept.
 
-        The config's subscribers, with the ids of those whom the store knows and as they chose to be, and who signed up.
-        Raises ConfigError for
-        a stranger.
+        The config's subscribers and who signed up, as an edition that is made now would know them: with their votes,
+        and with what they chose themselves. Whom the store does not know has no id yet. Raises ConfigError for a
+        stranger.
         """
-        ids = {s.address.casefold(): s.id for s in self._subscribers.reachable(self.list.id, only)}
-        chosen = {s.address.casefold(): s for s in self._subscribers.reachable(self.list.id, only, by_choice=True)}
         departed = self._subscribers.departed(self.list.id)
-        people = {
-            s.address.casefold(): chosen.get(s.address.casefold())
-            or replace(s, id=ids.get(s.address.casefold(), SubscriberId(0)))
-            for s in self.configured()
-            if s.address.casefold() not in departed
-        }
-        for signed_up in self._subscribers.reachable(self.list.id, only, signed_up=True):
-            people.setdefault(signed_up.address.casefold(), signed_up)
+        people = {key: s for s in self.configured() if (key := s.address.casefold()) not in departed}
+        for some in self._subscribers.readers(self.list.id, only):
+            for reader in some:
+                key = reader.subscriber.address.casefold()
+                if person := as_sent_to(reader, people.get(key)):
+                    people[key] = person
         if not only:
             return tuple(people.values())
         self._refuse_strangers(only, people, [s.address for s in people.values()][:NAMED])
@@ -281,6 +277,20 @@ class Membership:
     def _forgive(self, address: Address) -> None:
         if (key := self._secrets.get(ERASURE_KEY)) is not None:
             self.members.forgive(address, key)
+
+
+def as_sent_to(reader: Reader, configured: Subscriber | None) -> Subscriber | None:
+    """How an edition knows her whom the config has so, or not at all, as `synchronise` would leave her.
+
+    The config's word is good until she has chosen herself; her votes count in any case. None: she is not on the list.
+    """
+    kept = reader.subscriber
+    if configured is None:
+        return kept if reader.has_signed_up else None
+    if reader.has_chosen:
+        return replace(kept, address=configured.address)
+    profile = replace(configured.profile, liked=kept.profile.liked, disliked=kept.profile.disliked)
+    return replace(configured, id=kept.id, profile=profile)
 
 
 def named_topics(topics: Sequence[Topic], wanted: Sequence[str]) -> tuple[Topic, ...]:

@@ -22,7 +22,7 @@ from typing import Self
 from digest import edition as life
 from digest.errors import ConfigError
 from digest.meaning import CachedEmbed, Embedded
-from digest.membership import Membership
+from digest.membership import Membership, as_sent_to
 from digest.model import (
     Address,
     Candidate,
@@ -39,7 +39,7 @@ from digest.rank.embedding import Embed, Embedder, available
 from digest.rank.figures import Liked
 from digest.rank.profile import votes
 from digest.settings import ListConfig
-from digest.store import Editions, Papers, Past, Reader, Subscribers, Vectors, open_database
+from digest.store import Editions, Papers, Past, Subscribers, Vectors, open_database
 
 AT_ONCE = 1000
 """Readers who are ranked together."""
@@ -85,8 +85,8 @@ class _Variant:
     list: MailingList
     library: Mapping[PaperId, Paper]
     embed: Embed | None
-    profiles: Mapping[str, Profile]
-    """Of its own people, by the folded address."""
+    people: Mapping[str, Subscriber]
+    """Its own, by the folded address."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,14 +114,16 @@ class Replay:
         self._past = Past(self._database, first.mailing_list.id)
         self._editions = Editions(self._database)
         self._papers = Papers(self._database)
-        self._departed = Subscribers(self._database).departed(first.mailing_list.id)
+        self._list_id = first.mailing_list.id
+        self._subscribers = Subscribers(self._database)
+        self._departed = self._subscribers.departed(self._list_id)
         vectors = Vectors(self._database, now)
         self._variants = tuple(
             _Variant(
                 config.mailing_list,
                 {paper.id: paper for subscriber in config.subscribers for paper in subscriber.library},
                 CachedEmbed(Embedder().embed, vectors, on_embedded) if is_semantic(config) else None,
-                {s.address.casefold(): s.profile for s in Membership(config, self._database, now).configured()},
+                {s.address.casefold(): s for s in Membership(config, self._database, now).configured()},
             )
             for config in configs
         )
@@ -129,7 +131,7 @@ class Replay:
             s.address.casefold(): s.address
             for config, variant in zip(configs, self._variants, strict=True)
             for s in config.subscribers
-            if s.address.casefold() in variant.profiles
+            if s.address.casefold() in variant.people
         }
 
     def __enter__(self) -> Self:
@@ -198,13 +200,13 @@ class Replay:
     def _readers(self, only: Collection[str]) -> Iterator[tuple[_Known, ...]]:
         """Whoever would get the list's next edition under one of the configs, in groups."""
         new = set(self._written) - self._departed
-        for some in self._past.readers():
+        for some in self._subscribers.readers(self._list_id, only):
             known = []
             for reader in some:
                 key = reader.subscriber.address.casefold()
                 new.discard(key)
-                profiles = tuple(_profile(reader, variant.profiles.get(key)) for variant in self._variants)
-                if (not only or key in only) and any(profile is not None for profile in profiles):
+                profiles = tuple(_profile(as_sent_to(reader, variant.people.get(key))) for variant in self._variants)
+                if any(profile is not None for profile in profiles):
                     known.append(_Known(reader.subscriber, profiles))
             if known:
                 yield tuple(known)
@@ -214,7 +216,7 @@ class Replay:
 
     def _never_sent_to(self, key: str) -> _Known:
         person = Subscriber(NOBODY, self._written[key])
-        return _Known(person, tuple(variant.profiles.get(key) for variant in self._variants))
+        return _Known(person, tuple(_profile(variant.people.get(key)) for variant in self._variants))
 
 
 def is_semantic(config: ListConfig) -> bool:
@@ -246,9 +248,5 @@ def _was_known(vote: Vote, cutoff: datetime) -> bool:
     return vote.at is None or vote.at <= cutoff
 
 
-def _profile(reader: Reader, configured: Profile | None) -> Profile | None:
-    """What the ranking goes by: the config's, unless she has chosen herself; None where she is not on the list."""
-    kept = reader.subscriber.profile
-    if configured is None:
-        return kept if reader.has_signed_up else None
-    return kept if reader.has_chosen else replace(configured, liked=kept.liked, disliked=kept.disliked)
+def _profile(person: Subscriber | None) -> Profile | None:
+    return person.profile if person else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from email.message import EmailMessage
@@ -191,6 +191,46 @@ def test_what_a_stranger_typed_does_not_win_over_the_config(world: World) -> Non
     people.synchronise(list_id, [subscriber(1)])
     (member,) = world.people.members.all()
     assert (member.preferences.name, member.has_chosen) == (subscriber(1).name, False)
+
+
+def votes(world: World, member: Member) -> None:
+    world.people.vote(member, PaperId("arxiv:2606.00001"), Ballot.MORE)
+    world.people.vote(member, PaperId("arxiv:2606.00002"), Ballot.LESS)
+
+
+def chooses(world: World, member: Member) -> None:
+    world.people.choose(member, replace(VIDEO, name="Countess", language="de", timezone="Asia/Tokyo"))
+
+
+def votes_and_chooses(world: World, member: Member) -> None:
+    votes(world, member)
+    chooses(world, member)
+
+
+def is_out_of_the_config_for_a_while(world: World, member: Member) -> None:
+    votes_and_chooses(world, member)
+    Subscribers(world.database).synchronise(world.people.list.id, [])
+
+
+def does_nothing(_world: World, _member: Member) -> None:
+    pass
+
+
+@pytest.mark.parametrize("what", [does_nothing, votes, chooses, votes_and_chooses, is_out_of_the_config_for_a_while])
+def test_a_preview_is_for_the_people_that_the_edition_is_for(
+    world: World, what: Callable[[World, Member], None]
+) -> None:
+    """Who is in the config is known before the send as at it: with her votes, and what she chose over the config's."""
+    world.join()
+    world.people.synchronise()
+    member = next(each for each in world.people.members.all() if each.listed)
+    what(world, member)
+    before, alone = world.people.people(), world.people.people([member.address.upper()])
+    world.people.synchronise()
+    sent_to = Subscribers(world.database).reachable(world.people.list.id)
+    assert len(sent_to) == 2
+    assert sorted(before, key=lambda s: s.id) == list(sent_to)
+    assert alone == tuple(s for s in sent_to if s.address == member.address)
 
 
 def test_who_has_left_the_config_gets_what_she_asks_for(world: World) -> None:

@@ -29,14 +29,14 @@ from digest.store.members import Members
 from digest.store.outbox import DeliveryLedger
 from digest.store.overviews import EditionOverview
 from digest.store.papers import Papers
-from digest.store.past import Past, Reader
+from digest.store.past import Past
 from digest.store.pauses import Pauses
 from digest.store.pruning import Kind, Pruning
 from digest.store.relay_days import RelayDays
 from digest.store.runs import Runs
 from digest.store.secrets import Secrets
 from digest.store.sources import Sources
-from digest.store.subscribers import Subscribers
+from digest.store.subscribers import Reader, Subscribers
 from digest.store.vectors import Vectors
 
 __all__ = [

@@ -1,36 +1,18 @@
-"""Past editions as they were sent, and who reads the list now: what `digest replay` compares. Reads alone."""
+"""Past editions as they were sent: what `digest replay` compares with. Reads alone."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from collections.abc import Collection
 from datetime import date
 
 import sqlalchemy as sa
 
-from digest.members import Subscription
-from digest.model import Edition, ListId, PaperId, Pick, Subscriber, SubscriberId
+from digest.model import Edition, ListId, PaperId, Pick, SubscriberId
 from digest.store import schema
 from digest.store.codec import decode
 from digest.store.database import Database
 from digest.store.papers import in_groups
 from digest.store.rounds import edition_of
-from digest.store.subscribers import not_suppressed, people_of
-
-AT_ONCE = 1000
-"""Readers in one statement."""
-
-
-@dataclass(frozen=True, slots=True)
-class Reader:
-    """Somebody who may be sent to, or would be if the config named her."""
-
-    subscriber: Subscriber
-    """With all her votes, each with its time, in her profile."""
-    has_signed_up: bool
-    """She gets the list whatever the config says."""
-    has_chosen: bool
-    """The config does not change her profile."""
 
 
 class Past:
@@ -46,24 +28,6 @@ class Past:
         query = sa.select(table).where(table.c.list_id == self._list_id, table.c.due_on.between(since, until))
         with self._database.read() as connection:
             return tuple(map(edition_of, connection.execute(query.order_by(table.c.number))))
-
-    def readers(self) -> Iterator[tuple[Reader, ...]]:
-        """Everybody who has not left, in groups, in the order in which they came."""
-        table, after = schema.subscribers, 0
-        while True:
-            here = sa.and_(table.c.list_id == self._list_id, table.c.subscription != Subscription.UNSUBSCRIBED)
-            query = sa.select(table).where(here, not_suppressed(), table.c.id > after)
-            query = query.order_by(table.c.id).limit(AT_ONCE)
-            with self._database.read() as connection:
-                rows = connection.execute(query).all()
-                people = people_of(connection, query)
-            if not rows:
-                return
-            yield tuple(
-                Reader(person, row.signed_up and row.subscription == Subscription.CONFIRMED, row.has_chosen)
-                for row, person in zip(rows, people, strict=True)
-            )
-            after = rows[-1].id
 
     def sent(self, edition: Edition, people: Collection[SubscriberId]) -> dict[SubscriberId, tuple[PaperId, ...]]:
         """The papers that the edition had for each of these people, best first; nobody without a delivery is in it."""

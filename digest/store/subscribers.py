@@ -6,8 +6,8 @@ unsubscribe, a suppression or an erasure always wins over the config, and so do 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import islice
 from typing import Any
@@ -31,6 +31,18 @@ _CHOSEN = ("name", "timezone", "language", "profile", "frequency", "hour")
 def address_key(address: Address) -> str:
     """What two spellings of the same address have in common."""
     return address.casefold()
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Somebody who may be sent to, or would be if the config named her."""
+
+    subscriber: Subscriber
+    """With all her votes, each with its time, in her profile."""
+    has_signed_up: bool
+    """She gets the list whatever the config says."""
+    has_chosen: bool
+    """The config does not change her profile."""
 
 
 class Subscribers:
@@ -65,28 +77,29 @@ class Subscribers:
             while some := [_row(list_id, subscriber) for subscriber in islice(people, AT_ONCE)]:
                 connection.execute(upsert, some)
 
-    def reachable(
-        self,
-        list_id: ListId,
-        only: Collection[str] = (),
-        *,
-        signed_up: bool = False,
-        by_choice: bool = False,
-    ) -> tuple[Subscriber, ...]:
-        """Who may be sent to, in the order in which they came; of these addresses, or all.
-
-        With `signed_up`, only those who are there whatever the config says; with `by_choice`, those of whom nothing
-        that it says counts, as they have chosen themselves.
-        """
-        query = reachable(list_id).order_by(schema.subscribers.c.id)
-        if signed_up:
-            query = query.where(schema.subscribers.c.signed_up)
-        if by_choice:
-            query = query.where(schema.subscribers.c.has_chosen)
-        if only:
-            query = query.where(schema.subscribers.c.address_key.in_([address_key(Address(a)) for a in only]))
+    def reachable(self, list_id: ListId, only: Collection[str] = ()) -> tuple[Subscriber, ...]:
+        """Who may be sent to, in the order in which they came; of these addresses, or all."""
+        query = _of(only, reachable(list_id)).order_by(schema.subscribers.c.id)
         with self._database.read() as connection:
             return people_of(connection, query)
+
+    def readers(self, list_id: ListId, only: Collection[str] = ()) -> Iterator[tuple[Reader, ...]]:
+        """Everybody who has not left, in groups, in the order in which they came; of these addresses, or all."""
+        table, after = schema.subscribers, 0
+        here = sa.and_(table.c.list_id == list_id, table.c.subscription != Subscription.UNSUBSCRIBED)
+        query = _of(only, sa.select(table).where(here, not_suppressed())).order_by(table.c.id).limit(AT_ONCE)
+        while True:
+            some = query.where(table.c.id > after)
+            with self._database.read() as connection:
+                rows = connection.execute(some).all()
+                people = people_of(connection, some)
+            if not rows:
+                return
+            yield tuple(
+                Reader(person, row.signed_up and row.subscription == Subscription.CONFIRMED, row.has_chosen)
+                for row, person in zip(rows, people, strict=True)
+            )
+            after = rows[-1].id
 
     def some_reachable(self, list_id: ListId, limit: int) -> tuple[Address, ...]:
         """The first few addresses of `reachable`."""
@@ -140,6 +153,13 @@ class Subscribers:
                 .values(subscription=Subscription.UNSUBSCRIBED)
             )
             return changed.rowcount > 0
+
+
+def _of(only: Collection[str], query: sa.Select[Any]) -> sa.Select[Any]:
+    """The query for these addresses, or for all."""
+    if not only:
+        return query
+    return query.where(schema.subscribers.c.address_key.in_([address_key(Address(a)) for a in only]))
 
 
 def _row(list_id: ListId, subscriber: Subscriber) -> dict[str, object]:
