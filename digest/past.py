@@ -38,6 +38,7 @@ from digest.model import (
 from digest.rank.embedding import Embed, Embedder, available
 from digest.rank.figures import Liked
 from digest.rank.profile import votes
+from digest.roundup import is_for
 from digest.settings import ListConfig
 from digest.store import Editions, Papers, Past, Subscribers, Vectors, open_database
 
@@ -91,10 +92,10 @@ class _Variant:
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """A reader and her profile under each config, with the votes of hers that count."""
+    """A reader, and how each config would have her sent to; None: not at all."""
 
     subscriber: Subscriber
-    profiles: tuple[Profile | None, ...]
+    listed: tuple[Subscriber | None, ...]
 
 
 class Replay:
@@ -164,22 +165,23 @@ class Replay:
                 variant.list,
                 self._papers,
                 papers,
-                (as_of(profile, cutoff) for some in self._readers(only) for r in some if (profile := r.profiles[n])),
+                (as_of(who.profile, cutoff) for some in self._readers(only) for r in some if (who := r.listed[n])),
                 cutoff,
                 variant.library,
                 variant.embed,
             )
             for n, variant in enumerate(self._variants)
         ]
-        for some in self._readers(only):
+        for group in self._readers(only):
+            sent = self._past.sent(edition, {reader.subscriber.id for reader in group})
+            some = [r for r in group if any(self._is_for(edition, n, r, sent) for n in range(len(self._variants)))]
             people = [reader.subscriber for reader in some]
-            sent = self._past.sent(edition, {person.id for person in people})
             selected: list[dict[Address, Picks]] = []
             for n, variant in enumerate(self._variants):
                 asked = [
-                    replace(reader.subscriber, profile=as_of(profile, cutoff))
+                    replace(reader.subscriber, profile=as_of(who.profile, cutoff))
                     for reader in some
-                    if (profile := reader.profiles[n]) is not None
+                    if (who := reader.listed[n]) and self._is_for(edition, n, reader, sent)
                 ]
                 before = self._editions.already_sent(asked, papers, duplicates[n], edition, in_the_past=True)
                 chosen = life.select_for(
@@ -197,6 +199,11 @@ class Replay:
                     any(cast),
                 )
 
+    def _is_for(self, edition: Edition, n: int, reader: _Known, sent: Collection[SubscriberId]) -> bool:
+        """Whether she was sent it and is still listed, or would be sent such an edition, as often as she wants them."""
+        who, own = reader.listed[n], self._variants[n].list.frequency
+        return who is not None and (who.id in sent or is_for(edition.frequency, own, who.frequency))
+
     def _readers(self, only: Collection[str]) -> Iterator[tuple[_Known, ...]]:
         """Whoever would get the list's next edition under one of the configs, in groups."""
         new = set(self._written) - self._departed
@@ -205,9 +212,9 @@ class Replay:
             for reader in some:
                 key = reader.subscriber.address.casefold()
                 new.discard(key)
-                profiles = tuple(_profile(as_sent_to(reader, variant.people.get(key))) for variant in self._variants)
-                if any(profile is not None for profile in profiles):
-                    known.append(_Known(reader.subscriber, profiles))
+                listed = tuple(as_sent_to(reader, variant.people.get(key)) for variant in self._variants)
+                if any(listed):
+                    known.append(_Known(reader.subscriber, listed))
             if known:
                 yield tuple(known)
         unknown = sorted(key for key in new if not only or key in only)
@@ -216,7 +223,7 @@ class Replay:
 
     def _never_sent_to(self, key: str) -> _Known:
         person = Subscriber(NOBODY, self._written[key])
-        return _Known(person, tuple(_profile(variant.people.get(key)) for variant in self._variants))
+        return _Known(person, tuple(variant.people.get(key) for variant in self._variants))
 
 
 def is_semantic(config: ListConfig) -> bool:
@@ -246,7 +253,3 @@ def judgements(profile: Profile, papers: Collection[PaperId], cutoff: datetime) 
 
 def _was_known(vote: Vote, cutoff: datetime) -> bool:
     return vote.at is None or vote.at <= cutoff
-
-
-def _profile(person: Subscriber | None) -> Profile | None:
-    return person.profile if person else None

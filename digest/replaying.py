@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
-from digest.console import Terminal, edition_json, ranked_by
+from digest.console import Terminal, edition_json, edition_name, ranked_by
 from digest.model import Candidate, PaperId
 from digest.past import Replay, Replayed, ReplayedEdition, is_semantic
 from digest.rank.figures import Difference, difference
@@ -57,7 +57,7 @@ def _edition(
     terminal: Terminal, list_id: str, made: ReplayedEdition, tally: Tally, total: Tally, *, by_reader: bool
 ) -> None:
     edition = made.edition
-    terminal.say(f"  edition {edition.number} of {edition.due_on}", style="bold")
+    terminal.say(f"  {edition_name(edition)} of {edition.due_on}", style="bold")
     with terminal.counting("  replayed") as counted:
         for n, one in enumerate(made.readers, 1):
             tally.add(one)

@@ -38,6 +38,11 @@ def coarser(own: Frequency) -> tuple[Frequency, ...]:
     return _ORDER[_ORDER.index(own) + 1 :]
 
 
+def is_for(edition: Frequency | None, own: Frequency, wanted: Frequency | None) -> bool:
+    """Whether the round-up of that frequency, or the list's own edition (None), is for her who wants it so often."""
+    return wanted not in coarser(own) if edition is None else wanted is edition
+
+
 def period(frequency: Frequency, day: date) -> tuple[int, ...]:
     """What a day has in common with the others of its week or month, in order of time."""
     if frequency is Frequency.WEEKLY:

@@ -166,6 +166,22 @@ def test_whoever_came_later_is_shown_and_not_compared(past: Path, other: Path) -
     assert in_all["changes"] == []
 
 
+def test_each_edition_is_for_those_who_want_it_so_often(tmp_path: Path) -> None:
+    """A weekly reader has her round-ups, a daily one the list's own editions: as they were sent, and nobody else."""
+    config = write_past(tmp_path, [("ada", VIDEO), ("bob", VIDEO)])
+    config.write_text(config.read_text() + 'frequency = "weekly"\n')
+    for day in DAYS[:3]:
+        send(config, day)
+    monday = morning(DAYS[0] + timedelta(days=7)).isoformat()
+    run("send", "--config", str(config), "--now", monday)
+    lines = jsons(run("replay", "--json", "--config", str(config), "--since", f"{DAYS[0]}", "--now", monday).stdout)
+    emails = [line for line in lines if "to" in line]
+    assert all(each["picks"]["sent"] == each["picks"]["config.toml"] for each in emails)
+    assert len(emails) == len(mailbox.Maildir(tmp_path / "outbox"))
+    assert max(map(len, picks(emails, "bob", "sent"))) == 3
+    assert lines[-1]["came_later"] == 0
+
+
 def test_whoever_has_left_is_told_of(tmp_path: Path) -> None:
     """She is not selected for any more, and the figures say that she is missing."""
     config = write_past(tmp_path, [("ada", VIDEO), ("bob", VIDEO)])
