@@ -8,6 +8,7 @@ Host names that a page has servers for lead to these, on loopback, by certificat
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import re
@@ -17,6 +18,8 @@ import sys
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +58,7 @@ class World:
             shim.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m tests.stand_ins {name} "$@"\n')
             shim.chmod(0o755)
         with contextlib.ExitStack() as stack:
-            hosts = _relays(stack, behind, self.relays, self.login)
+            hosts = _servers(stack, behind, self)
             child: dict[str, Any] = {"now": self.now, "hosts": hosts}
             yield {
                 "PATH": os.pathsep.join([str(behind / "bin"), str(Path(sys.executable).parent), os.environ["PATH"]]),
@@ -67,41 +70,33 @@ class World:
                 "COLUMNS": "120",
                 "BROWSER": "true",  # takes `--open` for done
                 "SSL_CERT_FILE": str(behind / "ca.pem"),
-                "DIGEST_SOURCES": json.dumps(_SOURCES),
                 "DIGEST_LIST__SEMANTIC": "false",  # whatever is installed here
                 VARIABLE: json.dumps(child),
                 **self.environment,
             }
 
 
-_FEEDS = ROOT / "digest" / "demo" / "feeds"
-_SOURCES = [
-    {"kind": "arxiv", "categories": ["cs.CV", "cs.LG"], "url": (_FEEDS / "arxiv").as_uri()},
-    {"kind": "huggingface", "url": (_FEEDS / "huggingface").as_uri()},
-]
-"""The demo's feeds, for arXiv's and Hugging Face's own."""
-
-
-def _relays(
-    stack: contextlib.ExitStack, behind: Path, names: tuple[str, ...], login: tuple[str, str] | None
-) -> dict[str, int]:
+def _servers(stack: contextlib.ExitStack, behind: Path, world: World) -> dict[str, int]:
+    """The ports of the servers of each host name, from now to the end of `stack`."""
+    from tests.servers import papers
     from tests.servers.smtp import CollectingServer
 
-    hosts = {}
-    pem = _certificate(behind, [name.partition(":")[0] for name in names])
-    for name in names:
+    hosts: dict[str, int] = {}
+    pem = _certificate(behind, [*papers.HOSTS, *(name.partition(":")[0] for name in world.relays)])
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(pem)
+    day = datetime.fromisoformat(world.now or DAY).date()
+    sources = stack.enter_context(papers.PaperServer(context, day))
+    hosts |= dict.fromkeys(papers.HOSTS, sources.port)
+    for name in world.relays:
         host, _, port = name.partition(":")
-        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        context.load_cert_chain(pem)
-        server = CollectingServer(tls=context, implicit_tls=port == "465", credentials=login)
+        server = CollectingServer(tls=context, implicit_tls=port == "465", credentials=world.login)
         hosts[host] = stack.enter_context(server).port
     return hosts
 
 
 def _certificate(folder: Path, names: list[str]) -> Path:
     """A certificate and key for these hosts in one file; `ca.pem` beside it is what a client is to trust."""
-    from datetime import UTC, datetime, timedelta
-
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes, serialization
     from cryptography.hazmat.primitives.asymmetric import ec
@@ -117,7 +112,7 @@ def _certificate(folder: Path, names: list[str]) -> Path:
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - timedelta(days=1))
         .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(n) for n in names or ["localhost"]]), critical=False)
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(n) for n in names]), critical=False)
         .sign(key, hashes.SHA256())
     )
     public = certificate.public_bytes(serialization.Encoding.PEM)
@@ -156,18 +151,39 @@ def _options_of(words: list[str]) -> set[str]:
 
 
 def _lead_hosts_to(ports: Mapping[str, int]) -> None:
-    """Names that there are servers for are at loopback and these ports; every other name is nowhere."""
-    real: Callable[..., Any] = socket.getaddrinfo
+    """Gives these names addresses at which the servers on loopback answer. No other name or address is known.
 
-    def found(host: Any, port: Any, *args: Any, **kwargs: Any) -> Any:
+    The addresses are public ones, as digest does not ask sources at private ones; nothing is ever sent there.
+    """
+    resolve: Callable[..., Any] = socket.getaddrinfo
+    connect: Callable[..., Any] = socket.socket.connect
+    addresses = {name: f"93.184.215.{number}" for number, name in enumerate(ports, 1)}
+    leads = {addresses[name]: port for name, port in ports.items()}
+
+    def resolved(host: Any, *args: Any, **kwargs: Any) -> Any:
         name = host.decode() if isinstance(host, bytes) else host
-        if name in ports:
-            return real("127.0.0.1", ports[name], *args, **kwargs)
-        if name and re.search(r"[a-z]\.|^[a-z]+$", name, re.I) and name != "localhost" and name != socket.gethostname():
+        if name and not _is_address(name) and name not in {"localhost", *addresses}:
             raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
-        return real(host, port, *args, **kwargs)
+        return resolve(addresses.get(name, name), *args, **kwargs)
 
-    socket.getaddrinfo = found
+    def connected(self: socket.socket, address: Any) -> Any:
+        if isinstance(address, tuple):
+            if address[0] in leads:
+                address = ("127.0.0.1", leads[address[0]])
+            elif not address[0].startswith(("127.", "::1", "localhost")):
+                raise OSError(errno.ENETUNREACH, os.strerror(errno.ENETUNREACH))
+        return connect(self, address)
+
+    vars(socket)["getaddrinfo"] = resolved
+    setattr(socket.socket, "connect", connected)  # noqa: B010 - a type checker knows that this is not meant to be done
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ip_address(name)
+    except ValueError:
+        return False
+    return True
 
 
 def pip(words: list[str]) -> None:

@@ -1,6 +1,7 @@
 """The docs tell the truth: their commands run and print what is shown, their configs load, what they name exists.
 
-Pages are run by `tests/documents.py`, in the world of `tests/stand_ins.py`. `WORLDS` is all that is replaced.
+Pages are run by `tests/documents.py`, in the world of `tests/stand_ins.py`: arXiv and Hugging Face with the demo's
+papers, and the servers of `WORLDS`.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ PAGES = sorted(p for p in (ROOT / "docs").rglob("*.md") if "_build" not in p.par
 NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
 
 WORLDS: dict[str, World] = {}
-"""What a page needs beside the demo's feeds: servers for the host names that it writes, files that it leaves out."""
+"""What a page needs beside the sources' servers: servers for the hosts that it names, files that it leaves out."""
 
 
 @pytest.mark.parametrize("name", NAMES)
