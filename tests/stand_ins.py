@@ -25,7 +25,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 VARIABLE = "STAND_INS"
-"""JSON for the child: `{"now": …, "hosts": {"smtp.example.org": 1234}}`."""
+"""JSON for the child: `{"now": …, "hosts": {"smtp.example.org": 1234}, "dns": "127.0.0.1:5300"}`."""
 DAY = "2026-06-09T07:05Z"
 """A moment after the demo's first day was announced."""
 
@@ -38,11 +38,17 @@ class World:
     """Hosts at which a server takes all mail: with STARTTLS, or TLS at once where it is written `host:465`."""
     login: tuple[str, str] | None = None
     """The user and password that these servers want."""
+    mailbox: str | None = None
+    """The host of a mailbox, by TLS; its user is `digest`, its password that of `tests/servers/imap.py`."""
+    mail: tuple[bytes, ...] = ()
+    """What lies in it."""
     now: str | None = DAY
     """The time, for commands that take `--now`; None: the real one."""
     environment: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
     """Files that a reader has and a page does not show, such as those of passwords."""
+    dns: Mapping[str, list[tuple[str, str]]] = field(default_factory=dict)
+    """What the DNS says: `{"example.org": [("TXT", '"v=spf1 -all"')]}`; nothing else is known there."""
 
     @contextlib.contextmanager
     def around(self, folder: Path) -> Iterator[dict[str, str]]:
@@ -52,14 +58,18 @@ class World:
         behind.mkdir()
         for name, text in self.files.items():
             (folder / name).write_text(text)
+            (folder / name).chmod(0o600)
         for name in ("digest", "pip"):
             shim = behind / "bin" / name
             shim.parent.mkdir(exist_ok=True)
             shim.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m tests.stand_ins {name} "$@"\n')
             shim.chmod(0o755)
+        from tests.servers.dns import DnsServer
+
         with contextlib.ExitStack() as stack:
             hosts = _servers(stack, behind, self)
             child: dict[str, Any] = {"now": self.now, "hosts": hosts}
+            child["dns"] = stack.enter_context(DnsServer(self.dns)).address
             yield {
                 "PATH": os.pathsep.join([str(behind / "bin"), str(Path(sys.executable).parent), os.environ["PATH"]]),
                 "PYTHONPATH": str(ROOT),
@@ -79,10 +89,12 @@ class World:
 def _servers(stack: contextlib.ExitStack, behind: Path, world: World) -> dict[str, int]:
     """The ports of the servers of each host name, from now to the end of `stack`."""
     from tests.servers import papers
+    from tests.servers.imap import ImapServer, offers_idle
     from tests.servers.smtp import CollectingServer
 
     hosts: dict[str, int] = {}
-    pem = _certificate(behind, [*papers.HOSTS, *(name.partition(":")[0] for name in world.relays)])
+    names = [*papers.HOSTS, *(name.partition(":")[0] for name in world.relays), *filter(None, [world.mailbox])]
+    pem = _certificate(behind, names)
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(pem)
     day = datetime.fromisoformat(world.now or DAY).date()
@@ -90,8 +102,11 @@ def _servers(stack: contextlib.ExitStack, behind: Path, world: World) -> dict[st
     hosts |= dict.fromkeys(papers.HOSTS, sources.port)
     for name in world.relays:
         host, _, port = name.partition(":")
-        server = CollectingServer(tls=context, implicit_tls=port == "465", credentials=world.login)
+        server = CollectingServer(tls=context, implicit_tls=port == "465", credentials=world.login, pipelining=True)
         hosts[host] = stack.enter_context(server).port
+    if world.mailbox:
+        inbox = ImapServer(world.mail, offers_idle, "tls", tls=context)
+        hosts[world.mailbox] = stack.enter_context(inbox).port
     return hosts
 
 
@@ -111,7 +126,7 @@ def _certificate(folder: Path, names: list[str]) -> Path:
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
+        .not_valid_after(now + timedelta(days=90))
         .add_extension(x509.SubjectAlternativeName([x509.DNSName(n) for n in names]), critical=False)
         .sign(key, hashes.SHA256())
     )
@@ -133,8 +148,9 @@ def digest(words: list[str], world: Mapping[str, Any]) -> None:
 
     _lead_hosts_to(world["hosts"])
     options = _options_of(words)
-    if world["now"] and "--now" in options and "--now" not in words:
-        words = [*words, "--now", world["now"]]
+    for option, value in (("--now", world["now"]), ("--resolver", world["dns"])):
+        if value and option in options and option not in words:
+            words = [*words, option, value]
     sys.argv = ["digest", *words]
     main()
 

@@ -11,6 +11,7 @@ import base64
 import contextlib
 import re
 import socket
+import ssl
 import tempfile
 import threading
 from collections.abc import Iterable
@@ -72,12 +73,14 @@ class ImapServer:
     commands: list[str] = field(default_factory=list)
     """What was asked, without tags and passwords."""
     fetched: int = 0
+    tls: ssl.SSLContext | None = None
+    """Its certificate and key; by default those for localhost."""
 
     def __enter__(self) -> Self:
         for raw in self.raw:
             self.add(raw)
         with tempfile.TemporaryDirectory(prefix="digest-imap-") as folder:
-            self._tls = certificates.server_context(Path(folder))
+            self._tls = self.tls or certificates.server_context(Path(folder))
         self._stopping = threading.Event()
         self._socket = socket.create_server((self.host, 0))
         self.port = self._socket.getsockname()[1]
