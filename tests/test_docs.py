@@ -6,7 +6,9 @@ papers, and the servers of `WORLDS`.
 
 from __future__ import annotations
 
+import os
 import re
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -19,14 +21,67 @@ import typer
 from digest.cli import cli
 from digest.settings import load
 from digest.settings.models import TABLES, keys_of
+from tests import reference
 from tests.documents import Block, Command, anchors, blocks, commands, matches, play, spans
+from tests.servers.dns import txt
+from tests.servers.imap import PASSWORD
 from tests.stand_ins import World
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="pages are typed into bash")
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted(p for p in (ROOT / "docs").rglob("*.md") if "_build" not in p.parts)
-NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
+ALL = [ROOT / "README.md", *PAGES]
+NAMES = [str(page.relative_to(ROOT)) for page in ALL]
 
-WORLDS: dict[str, World] = {}
+LOGIN = ("ada@example.org", "invented")
+DOMAIN = {
+    "example.org": [("MX", "10 mail.example.org."), txt("v=spf1 include:_spf.example.org -all")],
+    "_spf.example.org": [txt("v=spf1 ip4:192.0.2.0/24 -all")],
+    "mail.example.org": [("A", "192.0.2.25")],
+    "smtp.example.org": [("A", "192.0.2.26")],
+    "26.2.0.192.in-addr.arpa": [("PTR", "smtp.example.org.")],
+    "_dmarc.example.org": [txt("v=DMARC1; p=none; rua=mailto:postmaster@example.org")],
+}
+"""What a domain says that has everything."""
+
+ASKS = b"""\
+Received: from mail.example.net by mx.example.org; Tue, 09 Jun 2026 06:50:00 +0000
+Authentication-Results: mx.example.org; dmarc=pass header.from=example.net
+From: Bo Example <bo@example.net>
+To: lab+subscribe@example.org
+Subject: subscribe video
+Date: Tue, 09 Jun 2026 06:49:00 +0000
+Message-ID: <asks@example.net>
+
+"""
+"""A stranger's wish to join."""
+
+
+def _free_port() -> str:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return str(probe.getsockname()[1])
+
+
+TWO_RELAYS = World(
+    relays=("smtp.example.org", "smtp.example.net"),
+    login=LOGIN,
+    files={"first-password.txt": LOGIN[1], "second-password.txt": LOGIN[1]},
+)
+WORLDS: dict[str, World] = {
+    "README.md": World(
+        relays=("smtp.example.org",), login=("me", LOGIN[1]), files={"smtp-password.txt": LOGIN[1]}, dns=DOMAIN
+    ),
+    "docs/guide/bounces.md": World(mailbox="imap.example.org", files={"imap-password.txt": f"{PASSWORD}\n"}),
+    "docs/guide/mail.md": World(mailbox="imap.example.org", mail=(ASKS,), files={"imap-password.txt": f"{PASSWORD}\n"}),
+    "docs/guide/pages.md": World(environment={"DIGEST_WEB__PORT": _free_port()}),
+    "docs/guide/relays.md": TWO_RELAYS,
+    "docs/guide/trouble.md": TWO_RELAYS,
+    "docs/monitoring.md": World(files={"status-password.txt": "an invented password\n"}),
+    "docs/tutorial.md": World(
+        relays=("smtp.example.org",), login=LOGIN, files={"smtp-password.txt": f"{LOGIN[1]}\n"}, dns=DOMAIN
+    ),
+}
 """What a page needs beside the sources' servers: servers for the hosts that it names, files that it leaves out."""
 
 
@@ -45,7 +100,6 @@ def test_no_world_is_left_over() -> None:
 
 # --- What prose names -----------------------------------------------------------------------------------------------
 
-ALL = [ROOT / "README.md", *PAGES]
 KEYS = {key for table in TABLES for key in keys_of(table)}
 
 
@@ -133,7 +187,7 @@ def test_a_wrong_name_is_noticed() -> None:
     assert [span for span in not_there if not wrong_name(span)] == []
 
 
-@pytest.mark.parametrize("page", ALL, ids=str)
+@pytest.mark.parametrize("page", ALL, ids=NAMES)
 def test_what_prose_names_is_there(page: Path) -> None:
     """Commands, options, tables, keys, variables and files in backticks exist."""
     text = page.read_text(encoding="utf-8")
@@ -144,7 +198,7 @@ def test_what_prose_names_is_there(page: Path) -> None:
     assert wrong == {}
 
 
-@pytest.mark.parametrize("page", ALL, ids=str)
+@pytest.mark.parametrize("page", ALL, ids=NAMES)
 def test_no_link_leads_nowhere(page: Path) -> None:
     """Every link within the project leads to a file that there is, and to a heading of it."""
     for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8")):
@@ -154,6 +208,29 @@ def test_no_link_leads_nowhere(page: Path) -> None:
         there = (page.parent / path).resolve() if path else page
         assert there.exists(), f"{page}: {target}"
         assert not anchor or anchor in anchors(there.read_text(encoding="utf-8")), f"{page}: {target}"
+
+
+@pytest.mark.parametrize("name", reference.PAGES)
+def test_the_reference_is_what_the_code_gives(name: str) -> None:
+    """Keys, defaults, commands and options stand there as they are; DIGEST_REGENERATE=1 writes the pages anew."""
+    made = reference.PAGES[name]()
+    if os.environ.get("DIGEST_REGENERATE"):
+        (ROOT / name).write_text(made, encoding="utf-8")
+    assert (ROOT / name).read_text(encoding="utf-8") == made, "run `python -m tests.reference`"
+
+
+def test_the_reference_leaves_nothing_out() -> None:
+    """Every table, key, command and option has its line."""
+    config, lines = reference.config_page(), reference.commands_page()
+    for table in filter(None, TABLES):
+        if table != "subscribers.topics":
+            assert re.search(rf"^`\[+{table}(\.NAME)?\]+`", config, re.M), table
+        for key in keys_of(table):
+            assert f"\n| `{key}` |" in config or table == "subscribers.topics"
+    for words, command in COMMANDS.items():
+        if not hasattr(command, "commands"):
+            section = lines.partition(f"\n## digest {words}\n")[2].partition("\n## ")[0]
+            assert [o for p in command.params for o in p.opts if o.startswith("-") and o not in section] == [], words
 
 
 # --- The built pages ------------------------------------------------------------------------------------------------
@@ -228,6 +305,21 @@ def test_a_page_that_is_true_passes(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         play(page, tmp_path / "papers", environ)
     (config,) = load([tmp_path / "papers" / "config.toml"], {}).lists
     assert (config.mailing_list.papers, config.mailing_list.id) == (3, "lab")
+
+
+def test_a_pages_commands_reach_no_other_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A host that nobody stands in for is unknown to a page, and an address outside of this machine out of reach."""
+    monkeypatch.setattr("tests.documents.ROOT", tmp_path)
+    page = tmp_path / "page.md"
+    page.write_text(
+        "<!-- part: config.toml -->\n"
+        '```toml\n[[sources]]\nkind = "feed"\nname = "name"\nurl = "https://elsewhere.example.org/feed"\n'
+        '[[sources]]\nkind = "feed"\nname = "number"\nurl = "http://93.184.215.99/feed"\n```\n'
+        '```console\n$ digest pull; echo "exit $?"\nLab (lab)\n…\nexit 1\n'
+        "$ digest pull | grep -c -e 'no such host' -e 'unreachable'\n2\n```\n"
+    )
+    with World().around(tmp_path / "papers") as environ:
+        play(page, tmp_path / "papers", environ)
 
 
 def test_blocks_are_read_as_they_are_marked() -> None:
