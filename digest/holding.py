@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from digest.model import MailingList, Pause
 from digest.schedule import SendWindow, read_window
 from digest.store import Pauses
+from digest.store.pauses import RESTORE
 
 LOOK_EVERY = timedelta(seconds=2)
 """How often it is looked whether somebody has paused the list."""
@@ -20,7 +21,8 @@ LOOK_EVERY = timedelta(seconds=2)
 def paused_line(list_id: str, pause: Pause) -> str:
     """The pause for a person, and how it ends."""
     reason = f": {pause.reason}" if pause.reason else ""
-    return f"paused since {pause.since:%Y-%m-%d %H:%M} UTC by {pause.by}{reason}; `digest resume {list_id}` ends it"
+    how = " --sent` or `--unsent`" if pause.by == RESTORE else "`"
+    return f"paused since {pause.since:%Y-%m-%d %H:%M} UTC by {pause.by}{reason}; `digest resume {list_id}{how} ends it"
 
 
 def closed_line(window: SendWindow | None, now: datetime) -> str | None:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TextIO
 
 from digest.console import Terminal, complain
+from digest.console.words import plural
 from digest.errors import ConfigError, Problem
 from digest.members import Admission, Entry, Member, Preferences, Standing
 from digest.membership import Membership, named_topics
@@ -313,7 +314,7 @@ def examples(
         if zotero:
             papers += _from_zotero(config, zotero)
         new = people.learn_from(member, papers) if papers else 0
-    terminal.say(f"{address}: {len(papers):,} papers, {new:,} of them new examples")
+    terminal.say(f"{address}: {plural(len(papers), 'paper')}, {new:,} of them new examples")
     terminal.emit({"list": config.mailing_list.id, "address": address, "papers": len(papers), "new": new})
     return DONE if papers else NOTHING
 

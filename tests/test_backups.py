@@ -231,6 +231,7 @@ def test_after_a_restore_nothing_is_sent_until_somebody_says_what_was(tmp_path: 
             "paused since 2026-06-10 12:00 UTC by digest restore: restored from a backup of 2026-06-09"
             in refused.stderr
         )
+        assert refused.stderr.endswith("; `digest resume lab --sent` or `--unsent` ends it\n")
         asked = run("resume", *common, "--now", LATER)
         assert asked.returncode == 2
         assert "`digest resume lab --sent`" in asked.stderr

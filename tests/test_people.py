@@ -446,7 +446,7 @@ def test_a_library_gives_examples(world: World) -> None:
     answer = world("examples", ADA, bib, world.file(CSL, "ada.json"))
     assert answer.stdout == f"{ADA}: 3 papers, 2 of them new examples\n"
     assert "item 3 (`x3`) has no title: left out" in answer.stderr
-    assert world("examples", ADA, bib).stdout == f"{ADA}: 1 papers, 0 of them new examples\n"
+    assert world("examples", ADA, bib).stdout == f"{ADA}: 1 paper, 0 of them new examples\n"
     (held,) = jsons(world("export", "--json", "--to", ADA).stdout)
     assert held["subscriber"]["profile"]["examples"] == ["arxiv:2406.04325", "doi:10.1000/abc"]
 
