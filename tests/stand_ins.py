@@ -21,7 +21,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tests.servers.postfix import Postfix
+    from tests.servers.smtp import Misbehaviour
 
 ROOT = Path(__file__).resolve().parents[1]
 VARIABLE = "STAND_INS"
@@ -38,6 +42,10 @@ class World:
     """Hosts at which a server takes all mail: with STARTTLS, or TLS at once where it is written `host:465`."""
     login: tuple[str, str] | None = None
     """The user and password that these servers want."""
+    misbehaviours: tuple[Misbehaviour, ...] = ()
+    """What they do in place of what is usual: a refusal that a page tells of."""
+    postfix: tuple[str, ...] = ()
+    """The mailboxes of a real Postfix at localhost and mail.example.org, whose certificate is the test CA's."""
     mailbox: str | None = None
     """The host of a mailbox, by TLS; its user is `digest`, its password that of `tests/servers/imap.py`."""
     mail: tuple[bytes, ...] = ()
@@ -102,12 +110,28 @@ def _servers(stack: contextlib.ExitStack, behind: Path, world: World) -> dict[st
     hosts |= dict.fromkeys(papers.HOSTS, sources.port)
     for name in world.relays:
         host, _, port = name.partition(":")
-        server = CollectingServer(tls=context, implicit_tls=port == "465", credentials=world.login, pipelining=True)
+        server = CollectingServer(
+            *world.misbehaviours, tls=context, implicit_tls=port == "465", credentials=world.login, pipelining=True
+        )
         hosts[host] = stack.enter_context(server).port
     if world.mailbox:
         inbox = ImapServer(world.mail, offers_idle, "tls", tls=context)
         hosts[world.mailbox] = stack.enter_context(inbox).port
+    if world.postfix:
+        hosts |= dict.fromkeys(("localhost", "mail.example.org"), stack.enter_context(_postfix(behind, world)).port)
     return hosts
+
+
+def _postfix(behind: Path, world: World) -> Postfix:
+    from tests.servers import certificates
+    from tests.servers.postfix import Postfix
+
+    pem = behind / "mail.pem"
+    pem.write_text(certificates.ANOTHER_HOST)
+    lines = f"smtpd_tls_cert_file = {pem}\nsmtpd_tls_key_file = {pem}\nmynetworks = 127.0.0.0/8\n"
+    lines += "message_size_limit = 10240000\n"
+    lines += "smtpd_relay_restrictions = permit_mynetworks, permit_sasl_authenticated, defer_unauth_destination\n"
+    return Postfix(list(world.postfix), main_cf=lines)
 
 
 def _certificate(folder: Path, names: list[str]) -> Path:
@@ -137,6 +161,12 @@ def _certificate(folder: Path, names: list[str]) -> Path:
     (folder / "ca.pem").write_bytes(public)
     (folder / "server.pem").write_bytes(public + secret)
     return folder / "server.pem"
+
+
+def free_port() -> str:
+    """A port of loopback at which nothing listens."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return str(probe.getsockname()[1])
 
 
 # --- In the page's own processes ------------------------------------------------------------------------------------

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -23,9 +22,11 @@ from digest.settings import load
 from digest.settings.models import TABLES, keys_of
 from tests import reference
 from tests.documents import Block, Command, anchors, blocks, commands, matches, play, spans
+from tests.servers import postfix
 from tests.servers.dns import txt
 from tests.servers.imap import PASSWORD
-from tests.stand_ins import World
+from tests.stand_ins import World, free_port
+from tests.worlds import HOW_TO
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="pages are typed into bash")
 
@@ -58,23 +59,19 @@ Message-ID: <asks@example.net>
 """A stranger's wish to join."""
 
 
-def _free_port() -> str:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return str(probe.getsockname()[1])
-
-
 TWO_RELAYS = World(
     relays=("smtp.example.org", "smtp.example.net"),
     login=LOGIN,
     files={"first-password.txt": LOGIN[1], "second-password.txt": LOGIN[1]},
 )
 WORLDS: dict[str, World] = {
+    **HOW_TO,
     "README.md": World(
         relays=("smtp.example.org",), login=("me", LOGIN[1]), files={"smtp-password.txt": LOGIN[1]}, dns=DOMAIN
     ),
     "docs/guide/bounces.md": World(mailbox="imap.example.org", files={"imap-password.txt": f"{PASSWORD}\n"}),
     "docs/guide/mail.md": World(mailbox="imap.example.org", mail=(ASKS,), files={"imap-password.txt": f"{PASSWORD}\n"}),
-    "docs/guide/pages.md": World(environment={"DIGEST_WEB__PORT": _free_port()}),
+    "docs/guide/pages.md": World(environment={"DIGEST_WEB__PORT": free_port()}),
     "docs/guide/relays.md": TWO_RELAYS,
     "docs/guide/trouble.md": TWO_RELAYS,
     "docs/monitoring.md": World(files={"status-password.txt": "an invented password\n"}),
@@ -85,9 +82,14 @@ WORLDS: dict[str, World] = {
 """What a page needs beside the sources' servers: servers for the hosts that it names, files that it leaves out."""
 
 
-@pytest.mark.parametrize("name", NAMES)
+_RUN = [pytest.param(n, marks=[pytest.mark.system] if WORLDS.get(n, World()).postfix else []) for n in NAMES]
+
+
+@pytest.mark.parametrize("name", _RUN)
 def test_what_a_page_shows_happens(name: str, tmp_path: Path) -> None:
     """Every block of every page: commands print what stands below them, files and parts of a config load."""
+    if WORLDS.get(name, World()).postfix and (reason := postfix.missing()):
+        pytest.skip(reason)
     folder = tmp_path / "papers"
     with WORLDS.get(name, World()).around(folder) as environ:
         play(ROOT / name, folder, environ)
