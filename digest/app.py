@@ -12,15 +12,16 @@ import gc
 import secrets
 from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from dataclasses import replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from email.utils import parseaddr
-from functools import cached_property
+from functools import cached_property, partial
 from logging import WARNING
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from digest import edition as life
 from digest import processes
+from digest.dispatch import Queue
 from digest.edition import Draft
 from digest.errors import SendError
 from digest.holding import Hold
@@ -44,6 +45,7 @@ from digest.model import (
     PaperId,
     Pick,
     Profile,
+    Shard,
     Signal,
     SourceSummary,
     Subscriber,
@@ -83,16 +85,19 @@ from digest.store import (
     Pauses,
     Runs,
     Secrets,
+    Shards,
     Sources,
     Subscribers,
     Vectors,
     database_exists,
     open_database,
 )
+from digest.store.outbox import LEASE, RENEWED_LEASE
 from digest.subscribe.links import list_links
 from digest.subscribe.tokens import Tokens
 from digest.timing import Due, look_again
 from digest.ways_out import routes, signer
+from digest.working import ListEdition, enqueue_shards, wake
 
 T = TypeVar("T")
 
@@ -100,8 +105,12 @@ T = TypeVar("T")
 class App:
     """One list, ready to work. Use as a context manager: it holds the store open."""
 
-    def __init__(self, config: ListConfig, now: Callable[[], datetime], *, keep: bool = True):
-        """`keep=False` for commands that record nothing: they do not even create the database.
+    def __init__(
+        self, config: ListConfig, now: Callable[[], datetime], *, keep: bool = True, queue: Queue | None = None
+    ):
+        """`queue`: workers make and send the deliveries (`digest/dispatch`), this process only sees that they do.
+
+        `keep=False` for commands that record nothing: they do not even create the database.
 
         Where there is one, they keep in it what is only work saved: sentence vectors.
         """
@@ -112,7 +121,9 @@ class App:
         in_memory = not keep and not database_exists(config.store_url)
         self._database = open_database("sqlite://" if in_memory else config.store_url)
         self.papers = Papers(self._database)
-        self.editions = Editions(self._database)
+        self._queue = queue
+        self.shards = Shards(self._database)
+        self.editions = Editions(self._database, partial(enqueue_shards, queue) if queue else None)
         self.bounces = Bounces(self._database, self.list.id)
         self.archive = Archive(self._database, self.list.id)
         self.sources = Sources(self._database)
@@ -310,6 +321,9 @@ class App:
         progress: Progress = QUIET,
     ) -> DrainReport:
         """Finishes what earlier runs left: recipients without a delivery, then deliveries that are due."""
+        if self._queue:
+            wake(self._queue, self._database, self.list.id, self._now())
+            return DrainReport({})
         embed = self._embed(progress, stop.is_set)
         for edition in self.editions.unfinished(self.list.id):
             if progress.on_edition:
@@ -372,6 +386,27 @@ class App:
             if self.editions.finish(edition, self._now()):
                 tell(Event.EDITION_FINISHED, list=self.list.id, edition=edition.number)
 
+    def edition_work(self, edition: Edition) -> ListEdition:
+        """The edition for a worker that does its shards."""
+        renderers: dict[EditionId, EditionRenderer] = {}
+
+        def new_runner() -> life.ShardRunner:
+            named = life.named_by_recipients(self.list, self.editions, edition)
+            embed = self._embed(QUIET)
+            return life.ShardRunner(self.list, edition, self.papers, self.editions, self._library, named, embed)
+
+        return ListEdition(
+            self.list,
+            edition,
+            self.editions,
+            new_runner,
+            lambda shard: self._ledger(within=shard, lease=RENEWED_LEASE),
+            lambda: routes(self.config, self._database, self._now),
+            lambda claim: self._compose(claim, renderers),
+            self.hold,
+            self._now,
+        )
+
     async def post(self) -> Posted:
         """Sends the letters to single people that are due, whatever the list's pause or hours."""
         posted = await post(self.membership.letters, routes(self.config, self._database, self._now), self._now)
@@ -388,10 +423,14 @@ class App:
         memory.return_it()
         return made
 
-    def _ledger(self, only: Collection[Address] = ()) -> DeliveryLedger:
+    def _ledger(
+        self, only: Collection[Address] = (), within: Shard | None = None, lease: timedelta = LEASE
+    ) -> DeliveryLedger:
         # A Maildir knows its own copy of a message again, so there is never a doubt to hold.
         on_unknown = self.config.relays[0].on_unknown if self.config.relays else OnUnknown.RESEND
-        return DeliveryLedger(self._database, self.list.id, self._now, on_unknown=on_unknown, only=only)
+        return DeliveryLedger(
+            self._database, self.list.id, self._now, on_unknown=on_unknown, only=only, within=within, lease=lease
+        )
 
     def _freeze(self, pulled: Pulled, day: date, *, closing: bool) -> tuple[Edition | None, str | None]:
         """The day's edition of what was pulled, or why there is none. `closing`: it has waited long enough."""

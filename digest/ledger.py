@@ -60,11 +60,12 @@ class Row(NamedTuple):
 
 def after(entry: Entry, row: Row) -> Row | None:
     """The row as the entry leaves it; None if the entry's claim is not in force any more, and nothing changes."""
+    if _is_written(entry, row):
+        return row
     if isinstance(entry, Result):
         rightful = entry.outcome.status is DeliveryStatus.SENT or entry.claim.token == row.token
-        if not rightful or row.status is DeliveryStatus.SENT:
-            return None
-        return row._replace(status=entry.outcome.status, attempts=row.attempts + 1)
+        written = row._replace(status=entry.outcome.status, attempts=row.attempts + 1)
+        return written if rightful and row.status is not DeliveryStatus.SENT else None
     needed = DeliveryStatus.SENDING if isinstance(entry, TakeBack) else DeliveryStatus.ACTIVE
     if entry.claim.token != row.token or row.status is not needed:
         return None
@@ -73,3 +74,16 @@ def after(entry: Entry, row: Row) -> Row | None:
     if isinstance(entry, TakeBack):
         return row._replace(status=DeliveryStatus.ACTIVE)
     return row._replace(status=DeliveryStatus.DEFERRED if row.attempts else DeliveryStatus.QUEUED)
+
+
+def _is_written(entry: Entry, row: Row) -> bool:
+    """Whether the row has the entry already: it comes again when the answer to its commit was lost."""
+    if entry.claim.token != row.token:
+        return False
+    if isinstance(entry, Intent):
+        return row.status is DeliveryStatus.SENDING
+    return (
+        isinstance(entry, Result)
+        and row.status is entry.outcome.status
+        and row.attempts > entry.claim.delivery.attempts
+    )

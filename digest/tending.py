@@ -22,6 +22,7 @@ from digest.logs import Event, tell
 from digest.send.outbox import DrainReport, next_attempt
 from digest.settings import ListConfig, load
 from digest.timing import Due, due, is_overdue, overdue_line
+from digest.working import open_queue
 
 log = logging.getLogger("digest.scheduler")
 
@@ -82,7 +83,7 @@ class ListRunner:
                 return
             try:
                 self._config = read_again(self._config)
-                with App(self._config, self._now) as app:
+                with App(self._config, self._now, queue=open_queue(self._config.store_url)) as app:
                     await work(app)
             except DigestError as error:
                 self._failed(f"{what}: {explained(error)}")

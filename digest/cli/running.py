@@ -60,6 +60,18 @@ def run(
         asyncio.run(run_until_stopped(installation.lists, clock, pages.serve))
 
 
+@cli.command(epilog="Example: digest worker --config lists/")
+def worker(config: ConfigOption = None, now: NowOption = None, verbose: VerboseOption = False) -> None:
+    """Rank and send for lists on PostgreSQL, on any host.
+
+    Any number of workers share the work of the editions that `digest run` makes. Ctrl-C and SIGTERM end one tidily:
+    conversations that are open are finished first, the rest is left to others.
+    """
+    from digest.worker import work_until_stopped
+
+    asyncio.run(work_until_stopped(loaded(config, verbose).lists, running_clock(now)))
+
+
 @cli.command(epilog="Example: digest web --config lists/ --port 8080")
 def web(
     config: ConfigOption = None,

@@ -77,6 +77,7 @@ from digest.model.pulling import (
     Window,
 )
 from digest.model.retention import Retention
+from digest.model.shards import Shard, ShardsOverview, ShardState
 
 __all__ = [
     "Address",
@@ -124,6 +125,9 @@ __all__ = [
     "Says",
     "Security",
     "Selection",
+    "Shard",
+    "ShardState",
+    "ShardsOverview",
     "Sighting",
     "Signal",
     "SignalSource",

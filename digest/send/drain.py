@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import random
+import time
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
@@ -43,6 +45,8 @@ async def drain(
     on_result: Callable[[Claim, Outcome], None] | None = None,
     rand: Callable[[], float] = random.random,
     sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+    leave_within: float = math.inf,
+    clock: Callable[[], float] = time.monotonic,
 ) -> DrainReport:
     """Delivers all that is due, over the connections of all routes at once, until none is due.
 
@@ -58,24 +62,30 @@ async def drain(
       that are still open and end in the same refusal are deferred, and no further ones begin.
     - A `compose` that raises defers that delivery, with the reason as its reply, and the others go on.
 
+    - `leave_within`: seconds, by `clock`, which never goes backwards. A message whose `Intent` took longer (a process
+      that was stopped meanwhile, or cut off from its database) does not leave: its lease may have ended.
+
     `on_result` is called after each record. What the ledger raises stops the drain, and comes out when all other
     conversations have ended and been recorded.
     """
-    return await _Drain(ledger, routes, compose, now, stop, hold, on_result, rand, sleep).run()
+    return await _Drain(ledger, routes, compose, now, stop, hold, on_result, rand, sleep, leave_within, clock).run()
 
 
 class _Intent:
     """The `before_data` of one conversation: remembers whether `sending` was committed, or why not."""
 
-    def __init__(self, commits: GroupCommit, claim: Claim):
+    def __init__(self, commits: GroupCommit, claim: Claim, leave_within: float, clock: Callable[[], float]):
         self._commits = commits
         self._claim = claim
+        self._leave_within = leave_within
+        self._clock = clock
         self.begun = False
         self.committed = False
         self.error: Exception | None = None
 
     async def commit(self) -> None:
         self.begun = True
+        began = self._clock()
         try:
             made = await self._commits.write(Intent(self._claim))
         except Exception as error:
@@ -84,6 +94,8 @@ class _Intent:
         if not made:
             raise LeaseLostError(f"{self._claim.delivery.message_id} has another holder, or its reader has left")
         self.committed = True
+        if self._clock() - began > self._leave_within:
+            raise LeaseLostError(f"{self._claim.delivery.message_id} was held up until its lease may have ended")
 
 
 @dataclass
@@ -99,6 +111,8 @@ class _Drain:
     on_result: Callable[[Claim, Outcome], None] | None
     rand: Callable[[], float]
     sleep: Callable[[float], Awaitable[object]]
+    leave_within: float
+    clock: Callable[[], float]
 
     def __post_init__(self) -> None:
         self._commits = GroupCommit(self.ledger)
@@ -283,12 +297,14 @@ class _Drain:
         self, lane: Lane, transport: Transport, claim: Claim, envelope: Envelope, message: bytes
     ) -> Outcome | None:
         """One try, recorded. The outcome if it is the relay's trouble and the claim is still held, else None."""
-        intent = _Intent(self._commits, claim)
+        intent = _Intent(self._commits, claim, self.leave_within, self.clock)
         try:
             outcome = await transport.submit(envelope, message, intent.commit)
         except LeaseLostError:
             lane.through.set()
             self._lost += 1
+            if intent.committed:
+                await self._take_back(claim)
             self._release(claim)
             return None
         except asyncio.CancelledError:

@@ -35,6 +35,7 @@ from digest.store.pruning import Kind, Pruning
 from digest.store.relay_days import RelayDays
 from digest.store.runs import Runs
 from digest.store.secrets import Secrets
+from digest.store.shards import Shards
 from digest.store.sources import Sources
 from digest.store.subscribers import Reader, Subscribers
 from digest.store.vectors import Vectors
@@ -62,6 +63,7 @@ __all__ = [
     "RelayDays",
     "Runs",
     "Secrets",
+    "Shards",
     "Sources",
     "Subscribers",
     "Vectors",

@@ -102,7 +102,10 @@ class Database:
         except sa.exc.OperationalError as error:
             said = " ".join(str(error.orig).split())  # PostgreSQL says it in several lines
             raise StoreError(f"{self.name}: {said}; {self._advice(error.orig)}") from error
-        except sa.exc.DatabaseError as error:
+        except sa.exc.DBAPIError as error:
+            if error.connection_invalidated:
+                said = " ".join(str(error.orig).split())
+                raise StoreError(f"{self.name}: {said}; {self._advice(error.orig)}") from error
             if "malformed" not in str(error.orig):
                 raise
             raise StoreError(f"{self.name}: {error.orig}: the file is damaged, restore it from a backup") from error

@@ -12,7 +12,7 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from digest.model import Address, DeliveryStatus, Edition
-from digest.store import schema
+from digest.store import schema, shards
 from digest.store.database import Database
 from digest.store.subscribers import address_key
 
@@ -61,6 +61,7 @@ class Decisions:
             if changed:
                 edition = schema.editions.c.id == self._edition.id
                 connection.execute(sa.update(schema.editions).where(edition).values(finished_at=None))
+                shards.reopen(connection, self._edition.id)
         return changed
 
     def _change(

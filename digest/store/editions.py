@@ -6,7 +6,7 @@ it used: there is no half-made edition, and any number of processes that try at 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime
 from typing import Any
@@ -65,8 +65,10 @@ NEVER_ARRIVED = (DeliveryStatus.BOUNCED, DeliveryStatus.EXPIRED, DeliveryStatus.
 class Editions:
     """The editions of one database."""
 
-    def __init__(self, database: Database):
+    def __init__(self, database: Database, on_made: Callable[[sa.Connection, Edition], None] | None = None):
+        """`on_made` is called with each new edition, inside the transaction that makes it."""
         self._database = database
+        self._on_made = on_made
 
     def on(self, list_id: ListId, due_on: date, frequency: Frequency | None = None) -> Edition | None:
         """The list's own edition of that day, or its round-up."""
@@ -122,7 +124,8 @@ class Editions:
                 .where(schema.announcements.c.list_id == list_id, schema.announcements.c.edition_id.is_(None))
                 .values(edition_id=edition.id)
             )
-            make_due(connection, list_id, due_on, cutoff, merge, apart, even_empty=even_empty)
+            round_ups = make_due(connection, list_id, due_on, cutoff, merge, apart, even_empty=even_empty)
+            self._made(connection, edition, *round_ups)
         return edition
 
     def round_up(
@@ -130,7 +133,14 @@ class Editions:
     ) -> tuple[Edition, ...]:
         """Makes the round-ups that are due on a day that brought the list no edition of its own."""
         with self._database.write() as connection:
-            return make_due(connection, list_id, due_on, cutoff, merge, apart, even_empty=False)
+            made = make_due(connection, list_id, due_on, cutoff, merge, apart, even_empty=False)
+            self._made(connection, *made)
+        return made
+
+    def _made(self, connection: sa.Connection, *editions: Edition) -> None:
+        if self._on_made:
+            for edition in editions:
+                self._on_made(connection, edition)
 
     def parts(self, edition: Edition) -> frozenset[EditionId]:
         """The editions whose announcements this one is made of: its own, or those that it rounds up."""

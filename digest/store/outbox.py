@@ -15,11 +15,13 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import cache
 from itertools import count
+from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 
 from digest.ledger import Entry, Intent, Release, Result, Row, after
-from digest.model import Address, Claim, Delivery, DeliveryId, DeliveryStatus, ListId, OnUnknown, Subscriber
+from digest.model import Address, Claim, Delivery, DeliveryId, DeliveryStatus, ListId, OnUnknown, Shard, Subscriber
 from digest.store import schema
 from digest.store.database import Database
 from digest.store.editions import delivery_of
@@ -28,10 +30,15 @@ from digest.store.subscribers import address_key, is_reachable, subscriber_of, s
 
 LEASE = timedelta(minutes=30)
 """Longer than the slowest conversation that RFC 5321's time-outs allow between claim and final reply."""
+RENEWED_LEASE = timedelta(minutes=5)
+"""Where leases are renewed while their holder lives: an outage of the database of some minutes is survived, and what a
+host that is gone had in hand is sent by others soon after. No longer than that: readers wait."""
 RESEND_AFTER = timedelta(minutes=5)
 """Under `on_unknown = "resend"`: a relay that breaks off after every message is not asked again at once."""
 REOPEN_WITHIN = timedelta(days=5)
 """Under `on_unknown = "resend"`: how old a held delivery may be to be sent after all."""
+LOOK_EVERY = timedelta(seconds=1)
+"""How often the ledger of a shard looks for leases that have ended, as long as there is something else to claim."""
 _LEDGERS = count()
 CLOCK_STEP = 2.0
 """Seconds by which a process's start time may seem to move when the system clock is corrected."""
@@ -50,15 +57,30 @@ class DeliveryLedger:
         *,
         on_unknown: OnUnknown = OnUnknown.HOLD,
         only: Collection[Address] = (),
+        within: Shard | None = None,
+        lease: timedelta = LEASE,
     ):
+        """`within`: of this shard alone, whether or not all recipients of its edition are known."""
         self._database = database
+        self.lease = lease
+        self._within = within
+        self._looked_at: datetime | None = None
         self._now = now
         self._on_unknown = on_unknown
         self._owner = f"{_identity()}/{next(_LEDGERS)}"
-        editions = sa.select(schema.editions.c.id).where(
-            schema.editions.c.list_id == list_id, schema.editions.c.recipients_frozen_at.is_not(None)
-        )
-        self._scope = [table.c.edition_id.in_(editions)]
+        # In the order of an index, so that a claim costs the same however many are queued.
+        self._order: tuple[sa.Column[Any], ...] = (table.c.status, table.c.next_attempt_at, table.c.id)
+        if within:
+            self._scope = [
+                table.c.edition_id == within.edition_id,
+                table.c.subscriber_id.between(within.first, within.last),
+            ]
+            self._order = (table.c.subscriber_id,)
+        else:
+            editions = sa.select(schema.editions.c.id).where(
+                schema.editions.c.list_id == list_id, schema.editions.c.recipients_frozen_at.is_not(None)
+            )
+            self._scope = [table.c.edition_id.in_(editions)]
         if only:
             subscribers = sa.select(schema.subscribers.c.id).where(
                 schema.subscribers.c.list_id == list_id,
@@ -70,12 +92,15 @@ class DeliveryLedger:
         """Up to `limit` due deliveries become `active` under our lease; what its reader has left is `cancelled`."""
         now = self._now()
         due = sa.and_(*self._scope, _is_due(now))
-        # In the order of the index, so that a claim costs the same however many are queued.
-        chosen = sa.select(table).where(due).order_by(table.c.status, table.c.next_attempt_at, table.c.id).limit(limit)
+        chosen = sa.select(table).where(due).order_by(*self._order).limit(limit)
         chosen = chosen.with_for_update(skip_locked=True)
         with self._database.write(alone=False) as connection:
-            self._end_dead_leases(connection, now)
-            while rows := connection.execute(chosen).all():
+            looked = self._look_for_dead(connection, now)
+            while (rows := connection.execute(chosen).all()) or not looked:
+                if not rows:
+                    self._end_dead_leases(connection, now)
+                    looked = True
+                    continue
                 people = _people(connection, [row.subscriber_id for row in rows])
                 held = [row for row in rows if row.subscriber_id in people]
                 self._cancel(connection, [row.id for row in rows if row.subscriber_id not in people])
@@ -87,7 +112,10 @@ class DeliveryLedger:
                 sa.update(table)
                 .where(table.c.id.in_([row.id for row in held]))
                 .values(
-                    status=DeliveryStatus.ACTIVE, owner=self._owner, lease_until=now + LEASE, token=table.c.token + 1
+                    status=DeliveryStatus.ACTIVE,
+                    owner=self._owner,
+                    lease_until=now + self.lease,
+                    token=table.c.token + 1,
                 )
             )
         return tuple(Claim(delivery_of(row), people[row.subscriber_id], row.token + 1) for row in held)
@@ -106,6 +134,16 @@ class DeliveryLedger:
         with self._database.write() as connection:
             connection.execute(
                 sa.update(table).where(*self._scope, waiting).values(next_attempt_at=None, queued_at=now)
+            )
+
+    def renew(self) -> None:
+        """Lengthens our leases: they are for the others to see that we live."""
+        held = table.c.status.in_([DeliveryStatus.ACTIVE, DeliveryStatus.SENDING])
+        with self._database.write(alone=False) as connection:
+            connection.execute(
+                sa.update(table)
+                .where(*self._scope, held, table.c.owner == self._owner)
+                .values(lease_until=self._now() + self.lease)
             )
 
     def reopen(self) -> None:
@@ -133,7 +171,7 @@ class DeliveryLedger:
                     continue
                 rows[delivery.id] = row
                 columns = changes.setdefault(delivery.id, {"changed_id": delivery.id, "of": delivery.edition_id})
-                columns.update(_columns(entry, row, now))
+                columns.update(_columns(entry, row, now, self.lease))
                 if isinstance(entry, Result) and entry.outcome.suppress:
                     suppress(connection, delivery.address, entry.outcome.reply, now)
             _write(connection, changes.values())
@@ -154,7 +192,15 @@ class DeliveryLedger:
         if ids:
             connection.execute(sa.update(table).where(table.c.id.in_(ids)).values(_cancelled(self._now())))
 
+    def _look_for_dead(self, connection: sa.Connection, now: datetime) -> bool:
+        """Ends dead leases, unless that was done a moment ago: in a shard it takes longer than to claim."""
+        if self._within and self._looked_at is not None and abs(now - self._looked_at) < LOOK_EVERY:
+            return False
+        self._end_dead_leases(connection, now)
+        return True
+
     def _end_dead_leases(self, connection: sa.Connection, now: datetime) -> None:
+        self._looked_at = now
         held = table.c.status.in_([DeliveryStatus.ACTIVE, DeliveryStatus.SENDING])
         owners = connection.execute(sa.select(table.c.owner).where(*self._scope, held).distinct()).scalars().all()
         dead = [owner for owner in owners if not _may_live(owner)]
@@ -223,7 +269,7 @@ def _rows(connection: sa.Connection, of: Iterable[Delivery]) -> dict[DeliveryId,
     return found
 
 
-def _columns(entry: Entry, row: Row, now: datetime) -> dict[str, object]:
+def _columns(entry: Entry, row: Row, now: datetime, lease: timedelta) -> dict[str, object]:
     """What the entry writes into the delivery that has become `row`."""
     free = {"owner": None, "lease_until": None}
     if isinstance(entry, Result):
@@ -241,7 +287,7 @@ def _columns(entry: Entry, row: Row, now: datetime) -> dict[str, object]:
     if row.status is DeliveryStatus.CANCELLED:
         return _cancelled(now)
     if isinstance(entry, Intent):
-        return {"status": row.status, "lease_until": now + LEASE, "relay": entry.claim.relay}
+        return {"status": row.status, "lease_until": now + lease, "relay": entry.claim.relay}
     return {"status": row.status, **(free if isinstance(entry, Release) else {})}
 
 
@@ -273,7 +319,9 @@ def _waiting() -> sa.ColumnElement[str]:
 
 @cache
 def _host() -> str:
-    return socket.gethostname()
+    """With what tells two machines of the same name apart: since when they run."""
+    since = Path("/proc/sys/kernel/random/boot_id")
+    return f"{socket.gethostname()}~{since.read_text()[:8]}" if since.exists() else socket.gethostname()
 
 
 def _identity() -> str:

@@ -16,6 +16,8 @@ Sources: postgresql.org/docs/current: ddl-partitioning, explicit-locking, storag
 
 from __future__ import annotations
 
+from typing import Any
+
 import sqlalchemy as sa
 from sqlalchemy.schema import CreateIndex, CreateTable
 
@@ -64,6 +66,7 @@ def migrate(url: sa.URL) -> tuple[str, int, int]:
                 command.stamp(alembic(connection), "head")
             elif version < SCHEMA_VERSION:
                 command.upgrade(alembic(connection), "head")
+            _install_queue(connection)
     finally:
         database.close()
     return database.name, version, SCHEMA_VERSION
@@ -147,6 +150,15 @@ def _create(connection: sa.Connection) -> None:
         connection.execute(CreateTable(table))
         for index in sorted(table.indexes, key=lambda each: str(each.name)):
             connection.execute(CreateIndex(index))
+
+
+def _install_queue(connection: sa.Connection) -> None:
+    """The queue's own tables, which are procrastinate's."""
+    if not sa.inspect(connection).has_table("procrastinate_jobs"):
+        from procrastinate.schema import SchemaManager
+
+        driver: Any = connection.connection.driver_connection
+        driver.execute(SchemaManager.get_schema())  # past SQLAlchemy: many statements at once
 
 
 def _partition(deliveries: sa.Table) -> None:

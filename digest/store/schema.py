@@ -30,7 +30,7 @@ from sqlalchemy import (
 
 APPLICATION_ID = 0x44475354
 """SQLite's `PRAGMA application_id` of our files: "DGST"."""
-SCHEMA_VERSION = 10
+SCHEMA_VERSION = 11
 """`PRAGMA user_version`; equals the number of the newest migration."""
 
 
@@ -334,4 +334,25 @@ relay_days = Table(
     Column("relay", String, primary_key=True),
     Column("day", Date, primary_key=True),
     Column("messages", Integer, nullable=False),
+)
+
+# Parts of an edition, by ranges of subscribers' ids: what one worker at a time takes on. See `digest/dispatch`.
+shards = Table(
+    "shards",
+    metadata,
+    Column("edition_id", ForeignKey("editions.id"), primary_key=True),
+    Column("first", Integer, primary_key=True),
+    Column("last", Integer, nullable=False),
+    Column("state", String, nullable=False),
+    # When it is worth a look again; NULL: at once.
+    Column("due_at", UtcTime),
+    Column("tries", Integer, nullable=False, server_default=text("0")),
+    # NULL: its readers have no deliveries yet.
+    Column("ranked_at", UtcTime),
+    # How many of these were unsettled when it was last begun.
+    Column("unsettled", Integer),
+    Column("error", Text, nullable=False, server_default=""),
+    Column("worker", String, nullable=False, server_default=""),
+    Column("begun_at", UtcTime),
+    Column("ended_at", UtcTime),
 )

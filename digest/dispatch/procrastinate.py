@@ -1,0 +1,190 @@
+"""The queue of many hosts: procrastinate, in the list's own PostgreSQL (extra `postgres`).
+
+A job wakes a worker for one shard and says nothing of how far that is. It is deferred in the transaction that creates
+the edition, so there is never the one without the other; `queueing_lock` keeps a shard from waiting twice. A worker
+says every 10 s that it lives, and the jobs of one that has not for 30 s are given to others, by a job of the queue's
+own that any of them runs (never under a `lock`: that of a dead worker would stay). Its workers end without an error
+when the database goes, hence the loop around them. `worker.py` makes the queue and runs it.
+
+Source: procrastinate.readthedocs.io: "Ensure workers survive", "Retry stalled jobs", "Define queueing locks".
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import procrastinate
+import psycopg
+import sqlalchemy as sa
+from procrastinate import exceptions
+from procrastinate.jobs import Job
+from procrastinate.retry import BaseRetryStrategy, RetryDecision
+
+from digest.dispatch import RunOne
+from digest.errors import StoreError
+from digest.model import EditionId, ListId, Shard, SubscriberId
+
+log = logging.getLogger(__name__)
+
+QUEUE = "shards"
+HEARTBEAT = 10.0
+STALLED_AFTER = 30.0
+"""Seconds."""
+RESCUE = "* * * * * */10"
+"""Cron with six fields: the seconds are the last."""
+RECONNECT_AFTER = 2.0
+FIRST = 10
+"""The rescue's priority: it goes before shards."""
+
+
+class AgainError(Exception):
+    """The job is to come again, at a time."""
+
+    def __init__(self, at: datetime):
+        super().__init__(f"again at {at:%Y-%m-%d %H:%M:%S} UTC")
+        self.at = at
+
+
+class _AtItsTime(BaseRetryStrategy):
+    """Whatever else goes wrong with a job is the store's trouble, or our own: it comes again soon."""
+
+    def get_retry_decision(self, *, exception: BaseException, job: Job) -> RetryDecision:  # noqa: ARG002
+        at = exception.at if isinstance(exception, AgainError) else datetime.now(UTC) + timedelta(seconds=5)
+        return RetryDecision(retry_at=at)
+
+
+def _key(shard: Shard) -> str:
+    return f"{shard.edition_id}/{shard.first}"
+
+
+class ProcrastinateQueue:
+    """The shards' queue in the database at a URL."""
+
+    def __init__(self, url: str):
+        self._conninfo = sa.make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+        self._jobs = procrastinate.App(connector=procrastinate.SyncPsycopgConnector()).job_manager
+
+    def enqueue(self, connection: sa.Connection, shards: Sequence[Shard]) -> None:
+        """One job for each that has none, in the connection's own transaction. They are due now.
+
+        Two that do so at once must take turns (`Database.write()` alone).
+        """
+        driver = connection.connection.driver_connection
+        if not isinstance(driver, psycopg.Connection):
+            raise TypeError(f"{type(driver)} is not a connection to PostgreSQL")
+        keys = [_key(shard) for shard in shards]
+        waiting = self._known(driver, keys)
+        jobs = [
+            Job(
+                id=None,
+                queue=QUEUE,
+                priority=0,
+                lock=None,
+                queueing_lock=_key(shard),
+                task_name="shard",
+                task_kwargs={
+                    "list_id": shard.list_id,
+                    "edition_id": shard.edition_id,
+                    "first": shard.first,
+                    "last": shard.last,
+                },
+            )
+            for shard in shards
+            if _key(shard) not in waiting
+        ]
+        if jobs:
+            self._jobs.batch_defer_jobs(jobs, connection=driver)
+
+    @staticmethod
+    def _known(driver: psycopg.Connection[Any], keys: Sequence[str]) -> frozenset[str]:
+        """Which of the shards have a job; one that waits for a later time does so no more."""
+        its = "queue_name = %s AND queueing_lock = ANY(%s)"
+        with driver.cursor() as cursor:
+            cursor.execute(
+                f"UPDATE procrastinate_jobs SET scheduled_at = NULL WHERE {its} AND status = 'todo' "  # noqa: S608
+                "AND scheduled_at > now()",
+                (QUEUE, list(keys)),
+            )
+            cursor.execute(
+                f"SELECT queueing_lock FROM procrastinate_jobs WHERE {its} AND status IN ('todo', 'doing')",  # noqa: S608
+                (QUEUE, list(keys)),
+            )
+            return frozenset(row[0] for row in cursor.fetchall())
+
+    async def run(self, run_one: RunOne, stop: asyncio.Event) -> None:
+        """Takes jobs until `stop` is set and the one under way has ended; survives outages of the database."""
+        for name in ("procrastinate", "psycopg.pool"):  # they show a traceback for each outage; we say it in a line
+            logging.getLogger(name).setLevel(logging.CRITICAL)
+        busy = asyncio.Lock()
+        while not stop.is_set():
+            app = self._app(run_one, stop, busy)
+            try:
+                async with app.open_async():
+                    await self._work(app, stop, busy)
+            except (exceptions.ProcrastinateException, psycopg.Error, OSError) as error:
+                log.warning("the queue cannot be reached: %s; tried again", " ".join(str(error).split()))
+            async with busy:  # what was under way when the database went still waits for it
+                pass
+            await _unless(stop, RECONNECT_AFTER)
+
+    async def _work(self, app: procrastinate.App, stop: asyncio.Event, busy: asyncio.Lock) -> None:
+        """Returns when `stop` is set, or procrastinate's worker has ended for want of a database."""
+        working = asyncio.create_task(
+            app.run_worker_async(
+                queues=[QUEUE],
+                concurrency=1,
+                install_signal_handlers=False,
+                delete_jobs="always",  # what became of a shard is kept with it
+                update_heartbeat_interval=HEARTBEAT,
+                stalled_worker_timeout=STALLED_AFTER,
+            )
+        )
+        stopping = asyncio.create_task(stop.wait())
+        await asyncio.wait((working, stopping), return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            async with busy:  # procrastinate says no more that it lives once it has been asked to stop: not before
+                working.cancel()
+        stopping.cancel()
+        try:
+            await working
+        except asyncio.CancelledError:
+            if not stop.is_set():
+                raise
+
+    def _app(self, run_one: RunOne, stop: asyncio.Event, busy: asyncio.Lock) -> procrastinate.App:
+        app = procrastinate.App(
+            connector=procrastinate.PsycopgConnector(conninfo=self._conninfo, min_size=1, max_size=4, timeout=10)
+        )
+
+        @app.task(name="shard", queue=QUEUE, retry=_AtItsTime())
+        async def shard(list_id: str, edition_id: int, first: int, last: int) -> None:
+            which = Shard(ListId(list_id), EditionId(edition_id), SubscriberId(first), SubscriberId(last))
+            async with busy:
+                try:
+                    again = None if stop.is_set() else await run_one(which)
+                except StoreError as error:
+                    log.warning("%s: %s", which, error)
+                    raise
+            if stop.is_set():
+                again = datetime.now(UTC)
+            if again is not None:
+                raise AgainError(again)
+
+        @app.periodic(cron=RESCUE)
+        @app.task(name="rescue", queue=QUEUE, queueing_lock="rescue", priority=FIRST)
+        async def rescue(timestamp: int) -> None:  # noqa: ARG001
+            for job in await app.job_manager.get_stalled_jobs(seconds_since_heartbeat=STALLED_AFTER):
+                log.warning("%s was left by a worker that is gone", job.call_string)
+                await app.job_manager.retry_job(job)
+
+        return app
+
+
+async def _unless(stop: asyncio.Event, seconds: float) -> None:
+    waiting = asyncio.create_task(stop.wait())
+    await asyncio.wait((waiting,), timeout=seconds)
+    waiting.cancel()

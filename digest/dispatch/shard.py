@@ -1,0 +1,87 @@
+"""One shard of one edition, worked through: rank, enqueue, send, record. Knows no queue, and no adapter.
+
+    begin      counts a try                                    a crash: the next worker counts one more
+    rank       in a thread; only reads                         a crash: it is done again, to the same picks
+    enqueue    one transaction                                 a crash: all of the shard's deliveries or none
+    drain      each delivery by the ledger                     a crash: as `send/outbox.py` has it
+    end        done, or when to look again                     a crash: somebody looks, and finds nothing left
+
+Two workers may have the same shard: one was thought dead, or a job came twice. Picks are the same for both, and a
+delivery has one holder.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from digest.errors import StoreError
+from digest.model import Edition, Shard, ShardState
+from digest.send.outbox import DrainReport
+
+log = logging.getLogger(__name__)
+
+HELD_UP = timedelta(minutes=1)
+"""When to look again, where a pause, the hours, a limit or the relay keeps the rest waiting."""
+AFTER_ERROR = timedelta(seconds=15)
+"""When to try again after an error; longer with each."""
+
+
+class ShardStore(Protocol):
+    """The shards' state; calls block, each is committed when it returns."""
+
+    def begin(self, shard: Shard, worker: str, now: datetime) -> ShardState: ...
+    def ranked(self, shard: Shard, rows: Sequence[Mapping[str, object]], edition: Edition, now: datetime) -> None: ...
+    def end(
+        self, shard: Shard, edition: Edition, now: datetime, not_before: datetime | None = None
+    ) -> datetime | None: ...
+    def failed(self, shard: Shard, error: str, now: datetime, again: timedelta) -> datetime | None: ...
+
+
+class EditionWork(Protocol):
+    """One edition, with all that its shards share; made once for each worker."""
+
+    edition: Edition
+
+    def rank(self, shard: Shard) -> Sequence[Mapping[str, object]]:
+        """The deliveries of its readers who have none. Takes seconds."""
+        ...
+
+    async def drain(self, shard: Shard, stop: asyncio.Event) -> DrainReport:
+        """Sends what is due."""
+        ...
+
+
+async def run_shard(
+    shards: ShardStore,
+    load: Callable[[Shard], EditionWork],
+    shard: Shard,
+    worker: str,
+    now: Callable[[], datetime],
+    stop: asyncio.Event,
+) -> datetime | None:
+    """Works the shard through; when to look at it again, None if it is done or was set aside.
+
+    What goes wrong with the shard itself is kept with it, and does not come out; only the store's own trouble does.
+    """
+    state = await asyncio.to_thread(shards.begin, shard, worker, now())
+    if state in (ShardState.DONE, ShardState.ASIDE):
+        return None
+    try:
+        work = await asyncio.to_thread(load, shard)
+        if state is ShardState.WAITING:
+            rows = await asyncio.to_thread(work.rank, shard)  # the loop stays free: it says that this worker lives
+            await asyncio.to_thread(shards.ranked, shard, rows, work.edition, now())
+        report = await work.drain(shard, stop)
+    except StoreError:
+        raise
+    except Exception as error:  # a shard that cannot be done must not keep the others waiting
+        log.warning("%s failed: %s", shard, error, exc_info=log.isEnabledFor(logging.DEBUG))
+        said = f"{type(error).__name__}: {error}"
+        return await asyncio.to_thread(shards.failed, shard, said, now(), AFTER_ERROR)
+    held_up = report.paused or report.held
+    not_before = now() + HELD_UP if held_up and not stop.is_set() else None
+    return await asyncio.to_thread(shards.end, shard, work.edition, now(), not_before)

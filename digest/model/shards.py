@@ -1,0 +1,48 @@
+"""Shards: the parts into which the work on an edition is cut, so that many workers can share it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from digest.model.editions import EditionId
+from digest.model.people import ListId, SubscriberId
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """The readers of an edition whose ids are from `first` to `last`; no two shards of an edition overlap."""
+
+    list_id: ListId
+    edition_id: EditionId
+    first: SubscriberId
+    last: SubscriberId
+
+    def __str__(self) -> str:
+        return f"{self.list_id}, edition {self.edition_id}, readers {self.first}-{self.last}"
+
+
+class ShardState(StrEnum):
+    """How far a shard is."""
+
+    WAITING = "waiting"
+    """Its readers have no deliveries yet."""
+    RANKED = "ranked"
+    """They have; some are not settled."""
+    DONE = "done"
+    ASIDE = "aside"
+    """It has failed again and again: it waits for a person."""
+
+
+@dataclass(frozen=True, slots=True)
+class ShardsOverview:
+    """The shards of one edition, and who works on them."""
+
+    counts: dict[ShardState, int]
+    at_work: tuple[str, ...]
+    """Who has begun one and has not ended it."""
+    errors: tuple[tuple[Shard, str], ...]
+    """What those that were set aside failed with."""
+    oldest: datetime | None
+    """Since when the one that waits longest is due."""

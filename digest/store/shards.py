@@ -1,0 +1,203 @@
+"""Shards: which parts of an edition are done, which wait, and which have failed too often.
+
+A row here is only about the work: what becomes of deliveries is the ledger's (`outbox.py`), and a shard that two
+workers take on at once comes to no harm. `digest/dispatch` has the shards done. Every method is one transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+
+from digest.model import DeliveryStatus, Edition, EditionId, ListId, Shard, ShardsOverview, ShardState, SubscriberId
+from digest.store import schema
+from digest.store.database import Database
+from digest.store.editions import UNSETTLED, Editions
+from digest.store.statements import insert
+
+_OPEN = (ShardState.WAITING, ShardState.RANKED)
+TRIES = 5
+"""How often a shard may end in an error, or end its worker, without one more delivery settled."""
+SIZE = 1000
+"""Readers of a shard: some seconds of ranking and sending, and what a worker has in hand when it is killed."""
+
+table = schema.shards
+deliveries = schema.deliveries
+
+
+def cut(connection: sa.Connection, edition: Edition, size: int = SIZE) -> list[Shard]:
+    """Cuts an edition, inside a transaction of another's: all who are on the list now. Nothing if it has been cut."""
+    if connection.execute(sa.select(sa.literal(1)).where(table.c.edition_id == edition.id).limit(1)).first():
+        return []
+    people = schema.subscribers
+    place = sa.func.row_number().over(order_by=people.c.id) - 1
+    placed = sa.select(people.c.id, place.label("place")).where(people.c.list_id == edition.list_id).subquery()
+    part = placed.c.place // size
+    ends = sa.select(sa.func.min(placed.c.id), sa.func.max(placed.c.id)).group_by(part).order_by(part)
+    made = [_shard(edition.list_id, edition.id, *row) for row in connection.execute(ends).all()]
+    if made:
+        rows = [
+            {"edition_id": s.edition_id, "first": s.first, "last": s.last, "state": ShardState.WAITING} for s in made
+        ]
+        connection.execute(insert(table), rows)
+    return made
+
+
+class Shards:
+    """The shards of one database's editions."""
+
+    def __init__(self, database: Database):
+        self._database = database
+
+    def uncut(self, list_id: ListId) -> tuple[EditionId, ...]:
+        """Unfinished editions of the list that have no shards: made by a command, or before there were any."""
+        editions = schema.editions
+        query = sa.select(editions.c.id).where(
+            editions.c.list_id == list_id,
+            editions.c.finished_at.is_(None),
+            ~sa.exists().where(table.c.edition_id == editions.c.id),
+        )
+        with self._database.read() as connection:
+            return tuple(EditionId(number) for number in connection.execute(query).scalars())
+
+    def due(self, connection: sa.Connection, list_id: ListId, now: datetime) -> list[Shard]:
+        """Those of the list that somebody should look at."""
+        editions = schema.editions
+        query = (
+            sa.select(table.c.edition_id, table.c.first, table.c.last)
+            .join_from(table, editions, table.c.edition_id == editions.c.id)
+            .where(
+                editions.c.list_id == list_id,
+                editions.c.finished_at.is_(None),
+                table.c.state.in_([ShardState.WAITING, ShardState.RANKED]),
+                sa.or_(table.c.due_at.is_(None), table.c.due_at <= now),
+            )
+            .order_by(table.c.edition_id, table.c.first)
+        )
+        return [_shard(list_id, *row) for row in connection.execute(query).all()]
+
+    def begin(self, shard: Shard, worker: str, now: datetime) -> ShardState:
+        """Counts one more try, unless the last one has settled something; the state, `aside` after too many."""
+        with self._database.write(alone=False) as connection:
+            row = connection.execute(sa.select(table).where(_is(shard)).with_for_update()).one_or_none()
+            if row is None:  # its edition is gone
+                return ShardState.DONE
+            if row.state in (ShardState.DONE, ShardState.ASIDE):
+                return ShardState(row.state)
+            left = _unsettled(connection, shard) if row.state == ShardState.RANKED else None
+            tries = row.tries + 1 if left == row.unsettled else 1
+            state = ShardState.ASIDE if tries > TRIES else ShardState(row.state)
+            error = row.error or "its worker ended each time, for want of memory perhaps"
+            values = {"tries": tries, "unsettled": left, "worker": worker, "begun_at": now, "ended_at": None}
+            aside = {"state": state, "error": error, "ended_at": now, "worker": worker}
+            connection.execute(
+                sa.update(table).where(_is(shard)).values(aside if state is ShardState.ASIDE else values)
+            )
+        return state
+
+    def ranked(self, shard: Shard, rows: Sequence[Mapping[str, object]], edition: Edition, now: datetime) -> None:
+        """Gives the shard's readers their deliveries; with the last shard, the edition's recipients are frozen."""
+        editions = Editions(self._database)
+        if not editions.recipients_are_frozen(edition):
+            editions.enqueue_rows(edition, rows)
+        with self._database.write(alone=False) as connection:
+            waits = sa.and_(_is(shard), table.c.state == ShardState.WAITING)
+            connection.execute(sa.update(table).where(waits).values(state=ShardState.RANKED, ranked_at=now))
+        # In a transaction of its own: whoever comes last sees what all others have done.
+        with self._database.read() as connection:
+            still = sa.select(sa.literal(1)).where(table.c.edition_id == edition.id, table.c.ranked_at.is_(None))
+            is_last = connection.execute(still.limit(1)).first() is None
+        if is_last:
+            editions.close_recipients(edition, now)
+
+    def end(self, shard: Shard, edition: Edition, now: datetime, not_before: datetime | None = None) -> datetime | None:
+        """The shard has been worked through: when to look at it again, None if it is done.
+
+        With the last shard the edition is finished. `not_before`: what keeps the rest waiting will last until then.
+        """
+        with self._database.write(alone=False) as connection:
+            again = _next(connection, shard, now)
+            again = max(again, not_before) if again and not_before else again
+            values = {"state": ShardState.RANKED, "due_at": again, "ended_at": now, "error": "", "tries": 0}
+            if again is None:
+                values |= {"state": ShardState.DONE, "unsettled": 0}
+            connection.execute(sa.update(table).where(_is(shard)).values(values))
+        if again is None:
+            with self._database.read() as connection:
+                open_ones = sa.and_(table.c.edition_id == edition.id, table.c.state != ShardState.DONE)
+                is_last = connection.execute(sa.select(sa.literal(1)).where(open_ones).limit(1)).first() is None
+            if is_last:
+                Editions(self._database).finish(edition, now)
+        return again
+
+    def failed(self, shard: Shard, error: str, now: datetime, again: timedelta) -> datetime | None:
+        """The shard ended in an error: when to try again, None if it has been set aside."""
+        with self._database.write(alone=False) as connection:
+            row = connection.execute(sa.select(table).where(_is(shard)).with_for_update()).one()
+            aside = row.tries >= TRIES
+            state = ShardState.ASIDE if aside else row.state
+            due_at = None if aside else now + again * row.tries
+            values = {"state": state, "error": error, "ended_at": now, "due_at": due_at}
+            connection.execute(sa.update(table).where(_is(shard)).values(values))
+        return due_at
+
+    def overview(self, edition: Edition) -> ShardsOverview | None:
+        """How far the edition's shards are; None if it has none."""
+        with self._database.read() as connection:
+            rows = connection.execute(sa.select(table).where(table.c.edition_id == edition.id)).all()
+        if not rows:
+            return None
+        counts = {state: sum(1 for row in rows if row.state == state) for state in ShardState}
+        at_work = {row.worker for row in rows if row.begun_at and row.ended_at is None}
+        errors = [
+            (_shard(edition.list_id, row.edition_id, row.first, row.last), row.error)
+            for row in rows
+            if row.state == ShardState.ASIDE
+        ]
+        waiting = [row.due_at or edition.cutoff for row in rows if row.state in _OPEN and row.ended_at is not None]
+        waiting += [edition.cutoff for row in rows if row.state == ShardState.WAITING and row.begun_at is None]
+        present = {state: count for state, count in counts.items() if count}
+        return ShardsOverview(present, tuple(sorted(at_work)), tuple(errors), min(waiting, default=None))
+
+
+def reopen(connection: sa.Connection, edition_id: EditionId) -> None:
+    """All shards of an edition are to be looked at again, also those that were set aside."""
+    state = sa.case((table.c.ranked_at.is_(None), ShardState.WAITING), else_=ShardState.RANKED)
+    again = {"state": state, "due_at": None, "tries": 0, "error": ""}
+    connection.execute(sa.update(table).where(table.c.edition_id == edition_id).values(again))
+
+
+def _is(shard: Shard) -> sa.ColumnElement[bool]:
+    return sa.and_(table.c.edition_id == shard.edition_id, table.c.first == shard.first)
+
+
+def _shard(list_id: ListId, edition_id: int, first: int, last: int) -> Shard:
+    return Shard(list_id, EditionId(edition_id), SubscriberId(first), SubscriberId(last))
+
+
+def _open(shard: Shard) -> sa.ColumnElement[bool]:
+    """Its deliveries that somebody still has to do something about."""
+    return sa.and_(
+        deliveries.c.edition_id == shard.edition_id,
+        deliveries.c.subscriber_id.between(shard.first, shard.last),
+        deliveries.c.status.in_(UNSETTLED),
+    )
+
+
+def _unsettled(connection: sa.Connection, shard: Shard) -> int:
+    return connection.execute(sa.select(sa.func.count()).select_from(deliveries).where(_open(shard))).scalar_one()
+
+
+def _next(connection: sa.Connection, shard: Shard, now: datetime) -> datetime | None:
+    """When the first of its unsettled deliveries is due, or may be taken from whoever has it."""
+    held = deliveries.c.status.in_([DeliveryStatus.ACTIVE, DeliveryStatus.SENDING])
+    times = sa.case((held, deliveries.c.lease_until), else_=deliveries.c.next_attempt_at)
+    query = sa.select(sa.func.count(), sa.func.count(times), sa.func.min(times, type_=schema.UtcTime())).where(
+        _open(shard)
+    )
+    unsettled, timed, first = connection.execute(query).one()
+    if not unsettled:
+        return None
+    return max(first, now) if timed == unsettled else now

@@ -1,0 +1,134 @@
+"""What a worker needs of one edition, and what a scheduler asks of workers: shards, on any host.
+
+`ListEdition` is `dispatch/shard.py`'s `EditionWork` over a list's adapters; what all shards of an edition share is made
+with the first one that needs it. `app.py` makes it, `worker.py` runs it; `enqueue_shards` and `wake` are for whoever
+makes editions.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import logging
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from digest.dispatch import Queue
+from digest.edition import ShardRunner, hours_of, nothing_for
+from digest.errors import StoreError
+from digest.holding import Hold
+from digest.model import Claim, Edition, Envelope, ListId, MailingList, Shard
+from digest.roundup import coarser
+from digest.send.drain import drain
+from digest.send.outbox import DrainReport
+from digest.send.patience import PatientLedger
+from digest.send.routes import Route
+from digest.store import Database, DeliveryLedger, Editions, Shards
+from digest.store.editions import rows_of
+from digest.store.shards import cut
+
+log = logging.getLogger(__name__)
+
+LEAVES_WITHIN = 0.8
+"""Of a lease: the rest is for clocks that differ between hosts."""
+RENEWED = 0.2
+"""Of a lease: how often it is renewed; some renewals may fail."""
+
+
+def open_queue(url: str) -> Queue | None:
+    """The queue in the database at a URL; None for one of a single host."""
+    if not url.startswith("postgresql"):
+        return None
+    from digest.dispatch.procrastinate import ProcrastinateQueue
+
+    return ProcrastinateQueue(url)
+
+
+def enqueue_shards(queue: Queue, connection: sa.Connection, edition: Edition) -> None:
+    """Cuts a new edition and queues its shards, in the transaction that makes it."""
+    queue.enqueue(connection, cut(connection, edition))
+
+
+def wake(queue: Queue, database: Database, list_id: ListId, now: datetime) -> int:
+    """Queues every shard of the list that is due and does not wait already; how many are due.
+
+    Editions without shards are cut first. Any number of schedulers may do so: they take turns.
+    """
+    shards = Shards(database)
+    uncut = [Editions(database).get(number) for number in shards.uncut(list_id)]
+    with database.write() as connection:
+        for edition in uncut:
+            cut(connection, edition)
+        due = shards.due(connection, list_id, now)
+        queue.enqueue(connection, due)
+    return len(due)
+
+
+class ListEdition:
+    """One edition of a list, as one worker has it. Threads may ask for ranks, one at a time."""
+
+    def __init__(
+        self,
+        mailing_list: MailingList,
+        edition: Edition,
+        editions: Editions,
+        new_runner: Callable[[], ShardRunner],
+        new_ledger: Callable[[Shard], DeliveryLedger],
+        new_routes: Callable[[], Sequence[Route]],
+        compose: Callable[[Claim], tuple[Envelope, bytes]],
+        hold: Hold,
+        now: Callable[[], datetime],
+    ):
+        self.edition = edition
+        self._list, self._editions, self._new_runner = mailing_list, editions, new_runner
+        self._new_ledger, self._new_routes, self._compose = new_ledger, new_routes, compose
+        self._hold, self._now = hold, now
+        self._runner: ShardRunner | None = None
+        self._making = threading.Lock()
+
+    def rank(self, shard: Shard) -> Sequence[Mapping[str, object]]:
+        """The deliveries of its readers who have none."""
+        people = self._editions.shard(self.edition, coarser(self._list.frequency), shard.first, shard.last)
+        if not people:
+            return ()
+        with self._making:
+            if self._runner is None:
+                self._runner = self._new_runner()
+                gc.freeze()  # what an edition holds is no garbage: to look at it again and again takes long
+        now = self._now()
+        hours = hours_of(self._list, self.edition, people, now)
+        return rows_of(self.edition, self._runner.run(people), now, nothing_for(self._list), hours)
+
+    async def drain(self, shard: Shard, stop: asyncio.Event) -> DrainReport:
+        """Sends what is due of the shard, under leases that are renewed as long as this lasts."""
+        if held := await asyncio.to_thread(self._hold.reason):
+            return DrainReport({}, held=held)
+        ledger = self._new_ledger(shard)
+        renewing = asyncio.create_task(_renewed(ledger))
+        try:
+            return await drain(
+                PatientLedger(ledger, stop.is_set),
+                self._new_routes(),
+                self._compose,
+                now=self._now,
+                stop=stop,
+                hold=self._hold.wait,
+                leave_within=LEAVES_WITHIN * ledger.lease.total_seconds(),
+            )
+        finally:
+            renewing.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await renewing
+
+
+async def _renewed(ledger: DeliveryLedger) -> None:
+    while True:
+        await asyncio.sleep(RENEWED * ledger.lease.total_seconds())
+        try:
+            await asyncio.to_thread(ledger.renew)
+        except StoreError as error:
+            log.warning("leases could not be renewed: %s", error)
