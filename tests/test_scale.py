@@ -1,0 +1,118 @@
+"""Several workers on one PostgreSQL: nothing is lost and nothing comes twice, whatever befalls them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from digest.dispatch.procrastinate import ProcrastinateQueue
+from digest.model import Edition, ListId, OnUnknown
+from digest.pull.dedupe import merge
+from digest.store import Database, Editions, Subscribers, open_database, schema
+from digest.store.shards import cut
+from digest.working import wake
+from tests.databases import Databases
+from tests.factories import NOW, TODAY, report, subscriber
+from tests.lists import write_list
+from tests.scale.storm import Plan, storm
+from tests.servers.postgres import missing
+
+pytestmark = [pytest.mark.system, pytest.mark.skipif(bool(missing()), reason=missing() or "")]
+
+LAB = ListId("lab")
+
+
+@pytest.fixture
+def url(databases: Databases, tmp_path: Path) -> Iterator[str]:
+    with ExitStack() as stack:
+        yield databases.url("postgresql", tmp_path, stack)
+
+
+@pytest.fixture
+def store(url: str) -> Iterator[Database]:
+    """With seven readers."""
+    opened = open_database(url)
+    Subscribers(opened).synchronise(LAB, [subscriber(n) for n in range(1, 8)])
+    yield opened
+    opened.close()
+
+
+def jobs(store: Database) -> list[str]:
+    with store.read() as connection:
+        return list(connection.exec_driver_sql("SELECT queueing_lock FROM procrastinate_jobs ORDER BY 1").scalars())
+
+
+def count(store: Database, table: sa.Table) -> int:
+    with store.read() as connection:
+        return connection.execute(sa.select(sa.func.count()).select_from(table)).scalar_one()
+
+
+def test_an_edition_and_its_jobs_are_made_together_or_not_at_all(url: str, store: Database) -> None:
+    """What is undone leaves neither; what is done leaves both."""
+    queue = ProcrastinateQueue(url)
+
+    def broken(connection: sa.Connection, edition: Edition) -> None:
+        queue.enqueue(connection, cut(connection, edition, 3))
+        raise ValueError("the machine stops here")
+
+    def make(on_made: object) -> None:
+        Editions(store, on_made).freeze(LAB, TODAY, NOW, [report(1)], merge, ())  # type: ignore[arg-type]
+
+    with pytest.raises(ValueError, match="stops here"):
+        make(broken)
+    assert (count(store, schema.editions), count(store, schema.shards), jobs(store)) == (0, 0, [])
+    make(lambda connection, edition: queue.enqueue(connection, cut(connection, edition, 3)))
+    assert count(store, schema.shards) == len(jobs(store)) == 3
+
+
+def test_schedulers_wake_each_shard_once(url: str, store: Database) -> None:
+    """Any number of them; what a job waits for that is due now, it waits for no more."""
+    edition = Editions(store).freeze(LAB, TODAY, NOW, [report(1)], merge, ())
+    assert wake(ProcrastinateQueue(url), store, LAB, NOW) == 1  # made by a command, without a queue
+    assert wake(ProcrastinateQueue(url), store, LAB, NOW) == 1
+    assert jobs(store) == [f"{edition.id}/1"]
+    with store.write() as connection:
+        connection.exec_driver_sql("UPDATE procrastinate_jobs SET scheduled_at = now() + interval '1 day'")
+    wake(ProcrastinateQueue(url), store, LAB, NOW)
+    with store.read() as connection:
+        assert connection.exec_driver_sql("SELECT scheduled_at FROM procrastinate_jobs").scalars().all() == [None]
+
+
+def test_a_list_of_one_host_needs_no_worker(tmp_path: Path) -> None:
+    """`digest worker` says which `url` it needs."""
+    command = [sys.executable, "-m", "digest", "worker", "--config", str(write_list(tmp_path))]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ)
+    assert done.returncode == 2
+    assert "postgresql://" in done.stderr
+
+
+SMALL = Plan(shards=6, size=60, workers=3, kill_every=3.0, deferrals=0.02, beats=(0.5, 3.0), patience=120.0)
+
+
+@pytest.mark.parametrize("on_unknown", list(OnUnknown))
+def test_kills_and_restarts_lose_nothing(on_unknown: OnUnknown) -> None:
+    """Workers killed, the database stopped twice: all is sent or in doubt; copies too many only by "resend"."""
+    result = storm(replace(SMALL, on_unknown=on_unknown))
+    assert (result.lost, result.never, result.untold) == ([], [], [])
+    assert result.finished
+    assert (result.recipients, result.editions, result.aside) == (360, 1, 0)
+    if on_unknown is OnUnknown.HOLD:
+        assert result.doubled == 0
+        assert set(result.statuses) <= {"sent", "unknown"}
+    else:
+        assert set(result.statuses) == {"sent"}
+
+
+def test_a_worker_that_is_asked_to_stop_leaves_nothing_in_doubt() -> None:
+    """SIGTERM: what is open ends and is recorded, the rest goes to others."""
+    result = storm(replace(SMALL, how="term", restarts=()))
+    assert (result.statuses, result.doubled, result.lost) == ({"sent": 360}, 0, [])
+    assert result.finished
