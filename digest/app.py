@@ -93,6 +93,7 @@ from digest.store import (
     open_database,
 )
 from digest.store.outbox import LEASE, RENEWED_LEASE
+from digest.store.relay_turns import RelayTurns, places
 from digest.subscribe.links import list_links
 from digest.subscribe.tokens import Tokens
 from digest.timing import Due, look_again
@@ -401,7 +402,8 @@ class App:
             self.editions,
             new_runner,
             lambda shard: self._ledger(within=shard, lease=RENEWED_LEASE),
-            lambda: routes(self.config, self._database, self._now),
+            lambda: routes(self.config, self._database, self._now, RelayTurns(self._database)),
+            partial(places, self._database),
             lambda claim: self._compose(claim, renderers),
             self.hold,
             self._now,

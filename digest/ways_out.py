@@ -7,17 +7,27 @@ from datetime import datetime
 from functools import partial
 from zoneinfo import ZoneInfo
 
+from digest.model import Relay
 from digest.render.message import Sign
 from digest.send.maildir import MaildirTransport
-from digest.send.rate import Limiter
+from digest.send.rate import Limiter, SharedLimiter, Turns
 from digest.send.routes import Allowance, Route, is_limited
 from digest.send.smtp import transports
 from digest.settings import ListConfig
 from digest.store import Database, RelayDays
 
 
-def routes(config: ListConfig, database: Database, now: Callable[[], datetime]) -> tuple[Route, ...]:
-    """The ways out, in the order of the config."""
+def routes(
+    config: ListConfig, database: Database, now: Callable[[], datetime], turns: Turns | None = None
+) -> tuple[Route, ...]:
+    """The ways out, in the order of the config. `turns`: their rates are shared with other hosts."""
+
+    def limiter(relay: Relay) -> Limiter | SharedLimiter | None:
+        if not (relay.rate or relay.per_domain):
+            return None
+        rates = (relay.rate, dict(relay.per_domain))
+        return SharedLimiter(relay.name, turns, *rates) if turns else Limiter(*rates)
+
     if not config.relays:
         return (Route(lambda: MaildirTransport(config.outbox)),)
     counts, zone = RelayDays(database), ZoneInfo(config.mailing_list.timezone)
@@ -25,7 +35,7 @@ def routes(config: ListConfig, database: Database, now: Callable[[], datetime]) 
         Route(
             transports(relay),
             relay.connections,
-            Limiter(relay.rate, dict(relay.per_domain)) if relay.rate or relay.per_domain else None,
+            limiter(relay),
             relay.name,
             relay.weight,
             Allowance(relay, counts, lambda: now().astimezone(zone).date()) if is_limited(relay) else None,

@@ -12,7 +12,9 @@ import contextlib
 import gc
 import logging
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import replace
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -20,7 +22,7 @@ import sqlalchemy as sa
 from digest.dispatch import Queue
 from digest.edition import ShardRunner, hours_of, nothing_for
 from digest.errors import StoreError
-from digest.holding import Hold
+from digest.holding import LOOK_EVERY, Hold
 from digest.model import Claim, Edition, Envelope, ListId, MailingList, Shard
 from digest.roundup import coarser
 from digest.send.drain import drain
@@ -79,13 +81,14 @@ class ListEdition:
         new_runner: Callable[[], ShardRunner],
         new_ledger: Callable[[Shard], DeliveryLedger],
         new_routes: Callable[[], Sequence[Route]],
+        places: Callable[[Mapping[str, int]], AbstractContextManager[Mapping[str, int]]],
         compose: Callable[[Claim], tuple[Envelope, bytes]],
         hold: Hold,
         now: Callable[[], datetime],
     ):
         self.edition = edition
         self._list, self._editions, self._new_runner = mailing_list, editions, new_runner
-        self._new_ledger, self._new_routes, self._compose = new_ledger, new_routes, compose
+        self._new_ledger, self._new_routes, self._places, self._compose = new_ledger, new_routes, places, compose
         self._hold, self._now = hold, now
         self._runner: ShardRunner | None = None
         self._making = threading.Lock()
@@ -110,19 +113,34 @@ class ListEdition:
         ledger = self._new_ledger(shard)
         renewing = asyncio.create_task(_renewed(ledger))
         try:
-            return await drain(
-                PatientLedger(ledger, stop.is_set),
-                self._new_routes(),
-                self._compose,
-                now=self._now,
-                stop=stop,
-                hold=self._hold.wait,
-                leave_within=LEAVES_WITHIN * ledger.lease.total_seconds(),
-            )
+            async with self._connections(stop) as routes:
+                return await drain(
+                    PatientLedger(ledger, stop.is_set),
+                    routes,
+                    self._compose,
+                    now=self._now,
+                    stop=stop,
+                    hold=self._hold.wait,
+                    leave_within=LEAVES_WITHIN * ledger.lease.total_seconds(),
+                )
         finally:
             renewing.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await renewing
+
+    @contextlib.asynccontextmanager
+    async def _connections(self, stop: asyncio.Event) -> AsyncIterator[Sequence[Route]]:
+        """The ways out, each with a share of its connections; waits while others have all of them."""
+        routes = self._new_routes()
+        limits = {route.name: route.connections for route in routes if route.name}
+        while True:
+            with contextlib.ExitStack() as stack:
+                taken = await asyncio.to_thread(stack.enter_context, self._places(limits))
+                shared = [replace(r, connections=taken.get(r.name, r.connections)) for r in routes]
+                if (usable := [route for route in shared if route.connections]) or stop.is_set():
+                    yield usable
+                    return
+            await asyncio.sleep(LOOK_EVERY.total_seconds())
 
 
 async def _renewed(ledger: DeliveryLedger) -> None:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from digest.model import DeliveryId, DeliveryStatus, Outcome, Relay
 from digest.send.outcome import fingerprint
-from digest.send.rate import Limiter
+from digest.send.rate import Limiter, SharedLimiter
 
 if TYPE_CHECKING:
     from digest.send.outbox import Transport
@@ -115,7 +115,7 @@ class Route:
 
     new_transport: Callable[[], Transport]
     connections: int = 1
-    limiter: Limiter | None = None
+    limiter: Limiter | SharedLimiter | None = None
     name: str = ""
     weight: int = 1
     allowance: Allowance | None = None

@@ -91,6 +91,12 @@ class Database:
             finally:
                 driver.execute("PRAGMA foreign_keys=ON")
 
+    @contextmanager
+    def session(self) -> Iterator[sa.Connection]:
+        """A connection of one's own, without a transaction: for locks that last as long as the block."""
+        with self._explained(), self._engine.connect() as connection:
+            yield connection.execution_options(isolation_level="AUTOCOMMIT", digest_write=True)
+
     def close(self) -> None:
         """Lets go of the file."""
         self._engine.dispose()

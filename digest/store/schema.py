@@ -356,3 +356,12 @@ shards = Table(
     Column("begun_at", UtcTime),
     Column("ended_at", UtcTime),
 )
+
+# When the next message may go to a relay with a rate, and to a domain with its own, for all hosts: seconds since 1970.
+relay_turns = Table(
+    "relay_turns",
+    metadata,
+    Column("relay", String, primary_key=True),
+    Column("domain", String, primary_key=True),
+    Column("free_at", Float, nullable=False),
+)

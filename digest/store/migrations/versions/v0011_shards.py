@@ -1,4 +1,4 @@
-"""The parts of an edition that any worker may take on."""
+"""The parts of an edition that any worker may take on, and what workers share of relays."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -8,7 +8,7 @@ down_revision = "0010"
 
 
 def upgrade() -> None:
-    """Adds `shards`, empty."""
+    """Adds `shards` and `relay_turns`, empty."""
     op.create_table(
         "shards",
         sa.Column("edition_id", sa.Integer(), nullable=False),
@@ -25,4 +25,11 @@ def upgrade() -> None:
         sa.Column("ended_at", sa.String(32)),
         sa.ForeignKeyConstraint(["edition_id"], ["editions.id"], name="fk_shards_edition_id"),
         sa.PrimaryKeyConstraint("edition_id", "first", name="pk_shards"),
+    )
+    op.create_table(
+        "relay_turns",
+        sa.Column("relay", sa.String(), nullable=False),
+        sa.Column("domain", sa.String(), nullable=False),
+        sa.Column("free_at", sa.Float(), nullable=False),
+        sa.PrimaryKeyConstraint("relay", "domain", name="pk_relay_turns"),
     )
