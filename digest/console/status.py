@@ -17,6 +17,7 @@ from rich.text import Text
 from digest.app import App
 from digest.console.editions import came_back_line, counts_line, edition_name, overview_json, pause_json
 from digest.console.plot import ASCII, BLOCKS, axis, bars, columns, gathered
+from digest.console.shards import show_shards
 from digest.console.sources import health_lines, summary_json
 from digest.console.terminal import Terminal
 from digest.holding import paused_line
@@ -56,13 +57,14 @@ def show(terminal: Terminal, app: App, editions: int, days: int, *, plot: bool) 
     health = app.sources.health(app.list.id)
     terminal.say(f"{app.list.name} ({app.list.id})", style="bold")
     _show_state(terminal, status)
+    shards = show_shards(terminal, app, overviews)
     if plot:
         _show_plot(terminal, status)
     elif terminal.is_interactive:
         _show_tables(terminal, status, overviews, health)
     else:
         _show_lines(terminal, overviews, health)
-    terminal.emit(_json(status, overviews, health, with_days=plot))
+    terminal.emit(_json(status, overviews, health, with_days=plot) | {"shards": shards})
     return DONE if all(o.adds_up or not o.finished_at for o in overviews) else PARTLY
 
 

@@ -110,7 +110,10 @@ class DeliveryLedger:
                 return ()
             connection.execute(
                 sa.update(table)
-                .where(table.c.id.in_([row.id for row in held]))
+                .where(
+                    table.c.id.in_([row.id for row in held]),
+                    table.c.edition_id.in_({row.edition_id for row in held}),  # in their partitions alone
+                )
                 .values(
                     status=DeliveryStatus.ACTIVE,
                     owner=self._owner,

@@ -14,11 +14,10 @@ import sqlalchemy as sa
 
 from digest.store import schema
 from digest.store.database import Database
+from digest.store.shards import alive
 from digest.store.statements import insert
 
 table = schema.relay_turns
-_workers = sa.table("procrastinate_workers", sa.column("last_heartbeat"))
-ALIVE_WITHIN = "30 seconds"
 _PLACES = 0x44475000
 """Keeps our locks apart from others': with a relay's name it makes the first of a lock's two numbers."""
 
@@ -48,9 +47,7 @@ class RelayTurns:
 def places(database: Database, connections: Mapping[str, int]) -> Iterator[dict[str, int]]:
     """A fair share of the connections that each relay allows, as many of these as are free, until the block ends."""
     with database.session() as session:
-        since = sa.func.now() - sa.text(f"interval '{ALIVE_WITHIN}'")
-        alive = sa.select(sa.func.count()).select_from(_workers).where(_workers.c.last_heartbeat > since)
-        workers = max(session.execute(alive).scalar_one(), 1)
+        workers = max(alive(session), 1)
         taken: dict[str, int] = {}
         for relay, total in connections.items():
             share, key = -(-total // workers), (_PLACES ^ zlib.crc32(relay.encode())) & 0x7FFFFFFF

@@ -143,6 +143,11 @@ class Shards:
             connection.execute(sa.update(table).where(_is(shard)).values(values))
         return due_at
 
+    def workers(self) -> int:
+        """How many workers of this database live."""
+        with self._database.read() as connection:
+            return alive(connection)
+
     def overview(self, edition: Edition) -> ShardsOverview | None:
         """How far the edition's shards are; None if it has none."""
         with self._database.read() as connection:
@@ -160,6 +165,16 @@ class Shards:
         waiting += [edition.cutoff for row in rows if row.state == ShardState.WAITING and row.begun_at is None]
         present = {state: count for state, count in counts.items() if count}
         return ShardsOverview(present, tuple(sorted(at_work)), tuple(errors), min(waiting, default=None))
+
+
+def alive(connection: sa.Connection) -> int:
+    """How many workers have said lately that they live (procrastinate's own table); on SQLite there are none."""
+    if connection.dialect.name != "postgresql":
+        return 0
+    workers = sa.table("procrastinate_workers", sa.column("last_heartbeat"))
+    since = sa.func.now() - sa.text("interval '30 seconds'")
+    query = sa.select(sa.func.count()).select_from(workers).where(workers.c.last_heartbeat > since)
+    return connection.execute(query).scalar_one()
 
 
 def reopen(connection: sa.Connection, edition_id: EditionId) -> None:

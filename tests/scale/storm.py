@@ -68,6 +68,8 @@ class Plan:
     workers: int = 4
     kill_every: float = 3.0
     """Seconds, on average; 0: nobody is killed."""
+    strikes: int = 1_000_000
+    """At most."""
     restarts: tuple[str, ...] = ("fast", "immediate")
     """How the database is stopped, each once."""
     deferrals: float = 0.005
@@ -251,7 +253,7 @@ def _weather(
     while time.monotonic() < deadline:
         fleet.fill()
         time.sleep(0.2)
-        if time.monotonic() > next_strike and plan.kill_every:
+        if time.monotonic() > next_strike and result.struck < plan.strikes:
             _strike(plan, chance, fleet)
             result.struck += 1
             next_strike = time.monotonic() + chance.expovariate(1 / plan.kill_every)

@@ -1,0 +1,120 @@
+"""One shard worked through: what each way of ending leaves behind, and what comes out."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+import pytest
+
+from digest.dispatch.shard import AFTER_ERROR, HELD_UP, run_shard
+from digest.errors import StoreError
+from digest.model import Edition, EditionId, ListId, Shard, ShardState, SubscriberId
+from digest.send.outbox import DrainReport
+from tests.factories import NOW, TODAY
+
+EDITION = Edition(EditionId(1), ListId("lab"), 1, TODAY, None, NOW)
+SHARD = Shard(ListId("lab"), EDITION.id, SubscriberId(1), SubscriberId(9))
+
+
+@dataclass
+class Board:
+    """A `ShardStore` of one shard that writes down what is said to it."""
+
+    state: ShardState = ShardState.WAITING
+    told: list[object] = field(default_factory=list)
+
+    def begin(self, shard: Shard, worker: str, now: datetime) -> ShardState:
+        self.told.append("begin")
+        return self.state
+
+    def ranked(self, shard: Shard, rows: Sequence[Mapping[str, object]], edition: Edition, now: datetime) -> None:
+        self.told.append(("ranked", len(rows)))
+
+    def end(self, shard: Shard, edition: Edition, now: datetime, not_before: datetime | None = None) -> datetime | None:
+        self.told.append(("end", not_before))
+        return not_before
+
+    def failed(self, shard: Shard, error: str, now: datetime, again: timedelta) -> datetime | None:
+        self.told.append(("failed", error))
+        return now + again
+
+
+@dataclass
+class Work:
+    """An `EditionWork` that drains to a report, or fails."""
+
+    report: DrainReport | Exception
+    edition: Edition = EDITION
+
+    def rank(self, shard: Shard) -> Sequence[Mapping[str, object]]:
+        return [{}] * 9
+
+    async def drain(self, shard: Shard, stop: asyncio.Event) -> DrainReport:
+        if isinstance(self.report, Exception):
+            raise self.report
+        return self.report
+
+
+def run(board: Board, report: DrainReport | Exception, *, stopped: bool = False) -> datetime | None:
+    async def ran() -> datetime | None:
+        stop = asyncio.Event()
+        if stopped:
+            stop.set()
+        return await run_shard(board, lambda _: Work(report), SHARD, "worker", lambda: NOW, stop)
+
+    return asyncio.run(ran())
+
+
+def test_a_shard_is_ranked_and_sent() -> None:
+    """In this order."""
+    board = Board()
+    assert run(board, DrainReport({})) is None
+    assert board.told == ["begin", ("ranked", 9), ("end", None)]
+
+
+def test_a_shard_is_ranked_once() -> None:
+    """Whoever takes it up later only sends."""
+    board = Board(ShardState.RANKED)
+    run(board, DrainReport({}))
+    assert board.told == ["begin", ("end", None)]
+
+
+@pytest.mark.parametrize("state", [ShardState.DONE, ShardState.ASIDE])
+def test_what_is_done_or_set_aside_is_left_alone(state: ShardState) -> None:
+    """A job that comes late does nothing."""
+    board = Board(state)
+    assert run(board, DrainReport({})) is None
+    assert board.told == ["begin"]
+
+
+@pytest.mark.parametrize("report", [DrainReport({}, paused="535 no"), DrainReport({}, held="paused by hand")])
+def test_what_is_held_up_is_looked_at_in_a_while(report: DrainReport) -> None:
+    """A relay in trouble, a pause, the hours: the shard has not failed."""
+    board = Board()
+    assert run(board, report) == NOW + HELD_UP
+    assert board.told[-1] == ("end", NOW + HELD_UP)
+
+
+def test_who_is_stopped_leaves_the_rest_at_once() -> None:
+    """To other workers."""
+    board = Board()
+    assert run(board, DrainReport({}, paused="stopped"), stopped=True) is None
+    assert board.told[-1] == ("end", None)
+
+
+def test_an_error_is_kept_with_the_shard() -> None:
+    """And does not come out: the worker goes on with others."""
+    board = Board()
+    assert run(board, ValueError("poison")) == NOW + AFTER_ERROR
+    assert board.told[-1] == ("failed", "ValueError: poison")
+
+
+def test_the_stores_trouble_is_no_fault_of_the_shard() -> None:
+    """It comes out, and no try is counted as failed."""
+    board = Board()
+    with pytest.raises(StoreError):
+        run(board, StoreError("the server is starting up"))
+    assert board.told[-1] == ("ranked", 9)
