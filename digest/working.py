@@ -23,6 +23,7 @@ from digest.dispatch import Queue
 from digest.edition import ShardRunner, hours_of, nothing_for
 from digest.errors import StoreError
 from digest.holding import LOOK_EVERY, Hold
+from digest.logs import Event, tell
 from digest.model import Claim, Edition, Envelope, ListId, MailingList, Shard
 from digest.roundup import coarser
 from digest.send.drain import drain
@@ -114,7 +115,7 @@ class ListEdition:
         renewing = asyncio.create_task(_renewed(ledger))
         try:
             async with self._connections(stop) as routes:
-                return await drain(
+                report = await drain(
                     PatientLedger(ledger, stop.is_set),
                     routes,
                     self._compose,
@@ -123,6 +124,11 @@ class ListEdition:
                     hold=self._hold.wait,
                     leave_within=LEAVES_WITHIN * ledger.lease.total_seconds(),
                 )
+            if report.counts:
+                tell(Event.DELIVERIES_SETTLED, list=self._list.id, counts=dict(report.counts))
+            if report.paused:
+                tell(Event.SENDING_PAUSED, level=logging.WARNING, list=self._list.id, why=report.paused)
+            return report
         finally:
             renewing.cancel()
             with contextlib.suppress(asyncio.CancelledError):

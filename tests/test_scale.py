@@ -2,32 +2,43 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import re
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
+from datetime import datetime
+from functools import partial
 from pathlib import Path
+from unittest import mock
 
 import pytest
 import sqlalchemy as sa
 
+from digest.app import App
 from digest.dispatch.procrastinate import ProcrastinateQueue
 from digest.model import Edition, ListId, OnUnknown
 from digest.pull.dedupe import merge
+from digest.settings import load
 from digest.store import Database, Editions, Subscribers, open_database, schema
 from digest.store.shards import cut
-from digest.working import wake
+from digest.working import open_queue, wake
 from tests.databases import Databases
 from tests.factories import NOW, TODAY, report, subscriber
-from tests.lists import write_list
+from tests.lists import DAY_ONE, write_list
 from tests.scale.storm import Plan, storm
 from tests.servers.postgres import missing
+from tests.servers.smtp import CollectingServer
 
 pytestmark = [pytest.mark.system, pytest.mark.skipif(bool(missing()), reason=missing() or "")]
 
 LAB = ListId("lab")
+DATE = re.compile(rb"^Date: [^\r]*\r\n", re.M)
+SECRET = "invented-for-this-test-alone-0123456789"
 
 
 @pytest.fixture
@@ -92,6 +103,44 @@ def test_a_list_of_one_host_needs_no_worker(tmp_path: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ)
     assert done.returncode == 2
     assert "postgresql://" in done.stderr
+
+
+def test_every_way_of_sending_makes_the_same_messages(url: str, databases: Databases, tmp_path: Path) -> None:
+    """One process on SQLite, one worker and two on PostgreSQL: to each reader the same bytes, its date apart."""
+    with ExitStack() as stack:
+        alone = sent_by(0, "sqlite:///digest.db", tmp_path / "alone")
+        one = sent_by(1, url, tmp_path / "one")
+        two = sent_by(2, databases.url("postgresql", tmp_path, stack), tmp_path / "two")
+    assert len(alone) == 6
+    assert alone == one == two
+
+
+def sent_by(workers: int, store_url: str, folder: Path) -> dict[str, bytes]:
+    """The first edition of a list, by so many workers; 0: by `digest send`."""
+    folder.mkdir()
+    with CollectingServer() as server:
+        extra = f'[store]\nurl = "{store_url}"\n'
+        path = write_list(folder, 6, port=server.port, extra=extra)
+        command = [sys.executable, "-m", "digest", "worker", "--config", str(path), "--now", DAY_ONE]
+        environment = os.environ | {"DIGEST_LIST__SECRET": SECRET}
+        (config,) = load([path], {"DIGEST_LIST__SECRET": SECRET}).lists
+        clock = datetime.fromisoformat(DAY_ONE)
+        with (
+            mock.patch("digest.working.cut", partial(cut, size=2)),
+            App(config, lambda: clock, queue=open_queue(config.store_url)) as app,
+        ):
+            asyncio.run(app.send())
+            running = [subprocess.Popen(command, env=environment) for _ in range(workers)]
+            try:
+                deadline = time.monotonic() + 120
+                while app.editions.unfinished(app.list.id):
+                    assert time.monotonic() < deadline
+                    time.sleep(0.1)
+            finally:
+                for each in running:
+                    each.terminate()
+                assert [each.wait(60) for each in running] == [0] * workers
+        return {message.recipients[0]: DATE.sub(b"", message.data) for message in server.messages}
 
 
 SMALL = Plan(shards=4, size=50, workers=2, kill_every=4.0, strikes=4, deferrals=0.02, beats=(0.5, 3.0), patience=240.0)
