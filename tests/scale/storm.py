@@ -89,6 +89,8 @@ class Storm:
     """What became of it."""
 
     seconds: float = 0.0
+    cpu_ms_each: float = 0.0
+    """Processor time of all workers for each recipient, their start included; what is killed counts too."""
     struck: int = 0
     recipients: int = 0
     statuses: dict[str, int] = field(default_factory=dict)
@@ -218,12 +220,15 @@ def storm(plan: Plan) -> Storm:
             made = list(pool.map(lambda _: make_edition(database, url, plan.size, now), range(2)))
         log = Path(os.environ.get("DIGEST_SCALE_LOG", f"{folder}/log"))
         fleet = Fleet(config, plan, log)
-        begun = time.monotonic()
+        begun, before = time.monotonic(), os.times()
         try:
             _weather(plan, result, chance, server, url, database, fleet, made[0])
         finally:
             fleet.end()
         result.seconds = round(time.monotonic() - begun, 1)
+        spent = os.times()  # of children that have been waited for: the database is not, unless it was restarted
+        cpu = spent.children_user + spent.children_system - before.children_user - before.children_system
+        result.cpu_ms_each = round(1000 * cpu / (plan.shards * plan.size), 2)
         sink.settle()
         _judge(result, database, made[0], Counter(sink.ids))
         with database.read() as connection:
