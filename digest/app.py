@@ -323,8 +323,9 @@ class App:
     ) -> DrainReport:
         """Finishes what earlier runs left: recipients without a delivery, then deliveries that are due."""
         if self._queue:
-            wake(self._queue, self._database, self.list.id, self._now())
-            return DrainReport({})
+            waiting = wake(self._queue, self._database, self.list.id, self._now())
+            alone = waiting and not self.shards.workers()
+            return DrainReport({}, held="no worker lives: start `digest worker`" if alone else None)
         embed = self._embed(progress, stop.is_set)
         for edition in self.editions.unfinished(self.list.id):
             if progress.on_edition:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import re
 import subprocess
@@ -11,7 +12,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from unittest import mock
@@ -21,11 +22,11 @@ import sqlalchemy as sa
 
 from digest.app import App
 from digest.dispatch.procrastinate import ProcrastinateQueue
-from digest.model import Edition, ListId, OnUnknown
+from digest.model import Edition, ListId, OnUnknown, ShardState
 from digest.pull.dedupe import merge
 from digest.settings import load
-from digest.store import Database, Editions, Subscribers, open_database, schema
-from digest.store.shards import cut
+from digest.store import Database, Editions, Shards, Subscribers, open_database, schema
+from digest.store.shards import TRIES, cut
 from digest.working import open_queue, wake
 from tests.databases import Databases
 from tests.factories import NOW, TODAY, report, subscriber
@@ -33,6 +34,7 @@ from tests.lists import DAY_ONE, write_list
 from tests.scale.storm import Plan, storm
 from tests.servers.postgres import missing
 from tests.servers.smtp import CollectingServer
+from tests.test_cli import run
 
 pytestmark = [pytest.mark.system, pytest.mark.skipif(bool(missing()), reason=missing() or "")]
 
@@ -105,6 +107,25 @@ def test_a_list_of_one_host_needs_no_worker(tmp_path: Path) -> None:
     assert "postgresql://" in done.stderr
 
 
+def test_status_tells_of_shards_and_of_what_was_set_aside(url: str, store: Database, tmp_path: Path) -> None:
+    """With its error and the command that takes it up; and that nobody lives who would."""
+    path = write_list(tmp_path, extra=f'[store]\nurl = "{url}"\n')
+    edition = Editions(store).freeze(LAB, TODAY, NOW, [report(1)], merge, ())
+    with store.write() as connection:
+        first, *_ = cut(connection, edition, 3)
+    for _ in range(TRIES):
+        Shards(store).begin(first, "host/1", NOW)
+        Shards(store).failed(first, "ValueError: poison", NOW, timedelta(0))
+    shown = run("status", "--config", str(path), "--now", NOW.isoformat()).stdout
+    assert "shards: 2 waiting, 1 aside; 0 at work; 0 workers" in shown
+    assert "no worker lives: start `digest worker`" in shown
+    assert "readers 1-3 set aside: ValueError: poison; `digest retry 1` takes it up again" in shown
+    told = json.loads(run("status", "--config", str(path), "--now", NOW.isoformat(), "--json").stdout)
+    assert told["shards"][0]["aside"] == [{"first": 1, "last": 3, "error": "ValueError: poison"}]
+    run("retry", "1", "--config", str(path))
+    assert Shards(store).begin(first, "host/1", NOW) is ShardState.WAITING
+
+
 def test_every_way_of_sending_makes_the_same_messages(url: str, databases: Databases, tmp_path: Path) -> None:
     """One process on SQLite, one worker and two on PostgreSQL: to each reader the same bytes, its date apart."""
     with ExitStack() as stack:
@@ -129,7 +150,9 @@ def sent_by(workers: int, store_url: str, folder: Path) -> dict[str, bytes]:
             mock.patch("digest.working.cut", partial(cut, size=2)),
             App(config, lambda: clock, queue=open_queue(config.store_url)) as app,
         ):
-            asyncio.run(app.send())
+            sent = asyncio.run(app.send())
+            assert sent.drained is not None
+            assert sent.drained.held == ("no worker lives: start `digest worker`" if workers else None)
             running = [subprocess.Popen(command, env=environment) for _ in range(workers)]
             try:
                 deadline = time.monotonic() + 120
