@@ -206,7 +206,8 @@ class DeliveryLedger:
         self._looked_at = now
         held = table.c.status.in_([DeliveryStatus.ACTIVE, DeliveryStatus.SENDING])
         owners = connection.execute(sa.select(table.c.owner).where(*self._scope, held).distinct()).scalars().all()
-        dead = [owner for owner in owners if not _may_live(owner)]
+        is_shared = connection.dialect.name != "sqlite"
+        dead = [owner for owner in owners if not _may_live(owner, is_shared=is_shared)]
         # Our own claims may wait long for their turn; as long as we live they are ours.
         late = sa.and_(table.c.lease_until < now, table.c.owner != self._owner)
         ended = sa.and_(*self._scope, sa.or_(late, table.c.owner.in_(dead)))
@@ -334,13 +335,16 @@ def _identity() -> str:
     return f"{_host()}/{os.getpid()}/{psutil.Process().create_time():.2f}"
 
 
-def _may_live(owner: str) -> bool:
-    """False only for a process of this host that is certainly gone."""
+def _may_live(owner: str, *, is_shared: bool) -> bool:
+    """False only for a process that is certainly gone. `is_shared`: machines of one name may work on the database."""
     import psutil
 
     host, pid, started = owner.split("/")[:3]
-    if host != _host():
+    (name, _, boot), (here, _, this_boot) = host.partition("~"), _host().partition("~")
+    if name != here:
         return True
+    if boot and boot != this_boot:  # this machine before it was started anew; or another of its name
+        return is_shared
     try:
         process = psutil.Process(int(pid))
         is_it = abs(process.create_time() - float(started)) < CLOCK_STEP

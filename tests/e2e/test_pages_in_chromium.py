@@ -337,7 +337,7 @@ def test_no_word_is_too_long_for_a_phone(browser: Any, tmp_path: Path, tag: str)
             page = context.new_page()
             for name, address in every_page(served).items():
                 page.goto(address)
-                assert page.locator("html").get_attribute("lang") == tag
+                assert page.locator("html").get_attribute("lang") == ("en" if name == "status" else tag)
                 if page.evaluate("document.documentElement.scrollWidth") > width:
                     found.append((name, width, "scrolls"))
                 found += [(name, width, text) for text in page.evaluate(BROKEN)]
