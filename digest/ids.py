@@ -23,7 +23,8 @@ _ARXIV_INSIDE = re.compile(
     rf"|huggingface\.co/papers/|alphaxiv\.org/abs/){_ID}(?![\d.]*\d)",
     re.I,
 )
-_DOI = re.compile(r"(?<![\d.])10\.\d{4,9}/[^\s\"'<>?#&|]+", re.I)
+_DOI = re.compile(r"(?<![\d.])10\.\d{4,9}/[^\s\"'<>?#&|]{1,400}+(?![^\s\"'<>?#&|])", re.I)
+"""What goes on for longer is none: the end of one is looked for in quadratic time."""
 _DOI_TAIL = re.compile(r"(?:[.,;:]|/(?:abstract|full|full-text|fulltext|pdf|epdf|html|meta)|\.pdf)+$", re.I)
 
 

@@ -58,6 +58,8 @@ _MOST_RECIPIENTS = 100
 _MOST_PARTS = 100
 _ODD_LENGTH = 64 * 1024
 """Octets that flufl.bounce looks at, several times over: what it knows stands at the beginning."""
+_LINE_LENGTH = 998
+"""Octets of a line that it looks at, as many as one may have: its expressions take quadratic time for a line."""
 
 
 class Sort(StrEnum):
@@ -313,7 +315,8 @@ def detectors() -> Callable[[Message], tuple[Collection[bytes], Collection[bytes
 
 def _as_flufl_knows_it(raw: bytes) -> Sort | None:
     """Its detectors tell what failed for good from what is being tried still; they give addresses, and no reasons."""
-    delayed, failed = detectors()(message_from_bytes(raw[:_ODD_LENGTH]))
+    lines = (line[:_LINE_LENGTH] for line in raw[:_ODD_LENGTH].split(b"\n"))
+    delayed, failed = detectors()(message_from_bytes(b"\n".join(lines)))
     if failed:
         return Sort.BOUNCE
     return Sort.DELAYED if delayed else None
