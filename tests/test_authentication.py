@@ -15,6 +15,9 @@ OURS = "Received: from out.example.net by mx.example.org with ESMTPS; Tue, 9 Jun
 LOCAL = "Received: from mx.example.org by imap.example.org (Dovecot) with LMTP; Tue, 9 Jun 2026 07:00:01 +0000\n"
 THEIRS = "Received: from [192.0.2.7] by out.example.net; Tue, 9 Jun 2026 06:59:59 +0000\n"
 PASS = "Authentication-Results: mx.example.org; dmarc=pass (p=reject dis=none) header.from=example.net\n"
+NEAR = "Received: from x by mx.example.org; Tue, 9 Jun 2026 06:59:58 +0000\n"
+"""Anybody can write one, too."""
+NOTHING = "Authentication-Results: mx.example.org; spf=none\n"
 
 
 def judged(head: str) -> bool:
@@ -57,10 +60,27 @@ def test_our_own_servers_word_counts(head: str) -> None:
         OURS + "Authentication-Results: mx.example.org; dmarc=passable\n",
         OURS + "Authentication-Results: evil.example.net (mx.example.org; dmarc=pass); none\n",
         OURS + "X-Authentication-Results: mx.example.org; dmarc=pass\n",
+        OURS + PASS.replace("\n", " header.from=example.com\n"),
+        OURS + PASS.replace("header.from=example.net", "(header.from=example.net) header.from=example.com"),
+        OURS + PASS.replace("header.from=example.net", "header.from=example.net.example.com"),
+        OURS + PASS.replace("header.from=example.net", "header.from=notexample.net"),
+        OURS + PASS.replace("mx.example.org;", "mx.example.org.example.net;"),
+        OURS + PASS.replace("mx.example.org;", "not.mx.example.org;"),
+        OURS + PASS.replace("mx.example.org;", '"mx.example.org;";'),
+        OURS + PASS.replace(": mx", ": evil.example.net;\n mx").replace("dmarc", "x"),
+        OURS + NOTHING + NEAR + PASS,
+        OURS + NOTHING + "Received: by localhost; x\n" + PASS,
+        NOTHING + OURS + NEAR + PASS,
+        OURS + NOTHING + THEIRS + NEAR + PASS,
+        OURS + "ARC-" + PASS,
+        OURS + "Received: from x (HELO by mx.example.org) by out.example.net; x\n" + PASS,
+        OURS + "Received: from x (by mx.example.org\n" + PASS,
     ],
 )
 def test_what_others_may_have_written_does_not(head: str) -> None:
-    """Below another host's Received, in another's name, inside quotes or comments, or beside a result that differs."""
+    """Below another host's Received or our own server's results; in another's name or for another domain; inside quotes
+    or comments; beside a result that differs.
+    """
     assert not judged(head)
 
 

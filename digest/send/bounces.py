@@ -31,7 +31,6 @@ import re
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from email import message_from_bytes
 from email.errors import HeaderParseError
 from email.header import decode_header, make_header
 from email.message import Message
@@ -40,6 +39,7 @@ from enum import StrEnum
 from itertools import islice
 
 from digest.errors import MailboxError
+from digest.mime import BOUNDED, parsed
 from digest.model import Attempt, BounceKind
 from digest.send.diagnosis import codes_in, judge, telling_code
 from digest.send.outcome import plain
@@ -142,7 +142,7 @@ _COMPLAINTS = frozenset({"abuse", "fraud", "opt-out", "opt-out-list"})
 
 
 def _read(raw: bytes) -> Reading:
-    message = message_from_bytes(raw, _class=_Part)
+    message = parsed(raw, _Part)
     leaves = list(islice((part for part in message.walk() if not part.is_multipart()), _MOST_PARTS))
     texts = {id(part): _text(part) for part in leaves if part.get_content_maintype() == "text"}
     evidence = _evidence(message, texts.values())
@@ -228,7 +228,7 @@ def _of_status(report: str) -> tuple[Sort, _Failure] | None:
 def _recipients(report: str) -> Iterator[Message]:
     """The groups of fields about a recipient; some programs leave out the group about the whole message."""
     for group in re.split(r"(?:\r?\n[ \t]*){2,}", report.strip(), maxsplit=_MOST_RECIPIENTS)[:_MOST_RECIPIENTS]:
-        fields = HeaderParser().parsestr(group.lstrip())
+        fields = HeaderParser(policy=BOUNDED).parsestr(group.lstrip())
         if any(name in fields for name in ("Final-Recipient", "Original-Recipient", "Action", "Status")):
             yield fields
 
@@ -254,7 +254,7 @@ def _failure(fields: Message) -> _Failure:
 
 
 def _of_abuse(report: str, evidence: Evidence) -> Reading:
-    fields = HeaderParser().parsestr(report.lstrip())
+    fields = HeaderParser(policy=BOUNDED).parsestr(report.lstrip())
     kind = str(fields.get("Feedback-Type", "")).partition(";")[0].strip().lower()
     told = plain(f"{kind} report by {fields.get('User-Agent', 'an unnamed program')}")
     if kind not in _COMPLAINTS:
@@ -316,7 +316,7 @@ def detectors() -> Callable[[Message], tuple[Collection[bytes], Collection[bytes
 def _as_flufl_knows_it(raw: bytes) -> Sort | None:
     """Its detectors tell what failed for good from what is being tried still; they give addresses, and no reasons."""
     lines = (line[:_LINE_LENGTH] for line in raw[:_ODD_LENGTH].split(b"\n"))
-    delayed, failed = detectors()(message_from_bytes(b"\n".join(lines)))
+    delayed, failed = detectors()(parsed(b"\n".join(lines)))
     if failed:
         return Sort.BOUNCE
     return Sort.DELAYED if delayed else None

@@ -32,7 +32,7 @@ def is_authentic(message: Message, authserv_id: str, domain: str) -> bool:
     if not authserv_id:
         return False
     found = list(_dmarc(_own_results(message, authserv_id.lower())))
-    return bool(found) and all(result == "pass" and of in ("", domain.lower()) for result, of in found)
+    return bool(found) and all(result == "pass" and of <= {domain.lower()} for result, of in found)
 
 
 def _own_results(message: Message, authserv_id: str) -> Sequence[str]:
@@ -52,20 +52,22 @@ def _own_results(message: Message, authserv_id: str) -> Sequence[str]:
 
 def _is_near(received: str, authserv_id: str) -> bool:
     """Whether a Received was written by the server or a host of the same domain, as far as it says."""
-    by = _BY.search(_bare(received) or "")
+    if (text := _bare(received)) is None:
+        return False
+    by = _BY.search(text)
     host, home = by[1].lower() if by else "", authserv_id.partition(".")[2]
     home = home if "." in home else authserv_id
     is_inside = "." not in host or host.endswith(_INSIDE)
     return is_inside or host in (authserv_id, home) or host.endswith(f".{home}")
 
 
-def _dmarc(groups: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Each result of DMARC, and the domain for which it is; an empty one where it does not say."""
+def _dmarc(groups: Sequence[str]) -> Iterator[tuple[str, set[str]]]:
+    """Each result of DMARC, and the domains for which it says that it is."""
     for results in groups:
         for result in results.split(";"):
             if found := re.match(r"\s*dmarc\s*(?:/\s*\d+\s*)?=\s*([a-z]+)\b", result, re.I):
-                of = re.search(r"\bheader\.from\s*=\s*(?:[^\s@]*@)?([^\s;]+)", result, re.I)
-                yield found[1].lower(), of[1].lower().rstrip(".") if of else ""
+                of = re.findall(r"\bheader\.from\s*=\s*(?:[^\s@]{0,500}@)?([^\s;]+)", result, re.I)
+                yield found[1].lower(), {domain.lower().rstrip(".") for domain in of}
 
 
 def _bare(value: str) -> str | None:

@@ -19,10 +19,10 @@ import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
-from email import message_from_bytes
 from email.message import Message
 from enum import StrEnum
 
+from digest.mime import parsed
 from digest.model import Address, ListId, PaperId
 from digest.render.text import clip, plain
 from digest.subscribe import incoming
@@ -104,7 +104,7 @@ _TOKEN = re.compile(r"\[?(?<![\w.-])((?:0|[1-9][0-9]{0,18})\.(?:[1-9][0-9]{0,10}
 def token_alone(raw: bytes) -> str | None:
     """The token that is all of a message's subject: what List-Unsubscribe has mail programs write, or their servers."""
     try:
-        found = _TOKEN.fullmatch(incoming.field(message_from_bytes(raw), "Subject"))
+        found = _TOKEN.fullmatch(incoming.field(parsed(raw), "Subject"))
     except Exception as error:  # as in `read`
         log.debug("not a message that can be read: %r", error)
         return None
@@ -128,7 +128,7 @@ def read(
 def _read(
     raw: bytes, mailboxes: Collection[Address], own: Collection[Address], lists: Collection[ListId], today: date
 ) -> tuple[Message, Asked] | None:
-    message = message_from_bytes(raw)
+    message = parsed(raw)
     bases = {incoming.without_plus(address)[0] for address in mailboxes}
     if not (found := incoming.sender(message)):
         return None

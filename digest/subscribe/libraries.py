@@ -20,7 +20,7 @@ from digest.model import Paper, PaperId
 from digest.subscribe import values
 from digest.subscribe.importing import Imported, paper_of, read_bibtex, unreadable
 
-_MARKUP = re.compile(r"</?(?:i|b|em|strong|sub|sup|sc|span|p|jats:\w+)\b[^>]*>", re.I)
+_MARKUP = re.compile(r"</?(?:i|b|em|strong|sub|sup|sc|span|p|jats:\w+)\b[^<>]*>", re.I)
 
 
 def read_library(path: Path) -> Imported[Paper]:
