@@ -183,6 +183,9 @@ ROWS: dict[str, Rows] = {
         },
     ),
     "erasures": ({"address_hash": b"\3" * 32, "erased_at": AT},),
+    "runs": ({"list_id": "lab", "done_until": LATER},),
+    "shards": ({"edition_id": 1, "first": 1, "last": 3, "state": "done", "tries": 1, "worker": "host/1"},),
+    "relay_turns": ({"relay": "smtp.example.org", "domain": "", "free_at": 1780902000.5},),
 }
 """What stands in each table, in every schema that has it, as far as it has the columns."""
 

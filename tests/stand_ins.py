@@ -88,7 +88,6 @@ class World:
                 "COLUMNS": "120",
                 "BROWSER": "true",  # takes `--open` for done
                 "SSL_CERT_FILE": str(behind / "ca.pem"),
-                "DIGEST_LIST__SEMANTIC": "false",  # whatever is installed here
                 VARIABLE: json.dumps(child),
                 **self.environment,
             }
@@ -175,7 +174,9 @@ def free_port() -> str:
 def digest(words: list[str], world: Mapping[str, Any]) -> None:
     """`digest WORDS` as it is in this world: at its time, with its hosts."""
     from digest.cli import main
+    from digest.rank import embedding
 
+    vars(embedding)["available"] = lambda: False  # readers of a page have the base install, whatever is here
     _lead_hosts_to(world["hosts"])
     options = _options_of(words)
     for option, value in (("--now", world["now"]), ("--resolver", world["dns"])):

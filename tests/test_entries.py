@@ -16,7 +16,8 @@ INTENT, TAKE_BACK, RELEASE = Intent(HELD), TakeBack(HELD), Release(HELD)
 
 TABLE: list[tuple[Entry, DeliveryStatus, DeliveryStatus | None]] = [
     # entry, the row's status, its status afterwards (None: nothing changes)
-    *((INTENT, status, SENDING if status is ACTIVE else None) for status in DeliveryStatus),
+    # An intent that is written already comes again where the answer to its commit was lost: it is still made.
+    *((INTENT, status, SENDING if status in (ACTIVE, SENDING) else None) for status in DeliveryStatus),
     *((TAKE_BACK, status, ACTIVE if status is SENDING else None) for status in DeliveryStatus),
     *((RELEASE, status, QUEUED if status is ACTIVE else None) for status in DeliveryStatus),
     *(
