@@ -323,3 +323,16 @@ def test_ctrl_c_ends_it_at_once_whatever_hangs(tmp_path: Path) -> None:
 
 def environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith("DIGEST_")}
+
+
+@pytest.mark.parametrize(
+    ("written", "todo"),
+    [("papres = 3", None), ('templates = "own"', "where it is not there, `digest check --fix` makes it")],
+)
+def test_a_mistake_is_told_with_what_can_be_made(tmp_path: Path, written: str, todo: str | None) -> None:
+    """A mistake says itself what to write; `--fix` is named where it helps."""
+    config = write_list(tmp_path)
+    config.write_text(config.read_text().replace("papers = 3", written))
+    answer = check(config, "--json")
+    assert answer.returncode == 2
+    assert [row["todo"] for row in jsons(answer.stdout)] == [todo]

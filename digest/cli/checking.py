@@ -23,7 +23,7 @@ from digest.cli.common import (
     set_up_logging,
     terminal_for,
 )
-from digest.errors import ConfigError
+from digest.errors import ConfigError, Problem
 
 if TYPE_CHECKING:
     from digest.check.findings import Finding
@@ -75,6 +75,12 @@ def _fix(paths: list[Path]) -> list[Finding]:
     return found
 
 
+def _advice(problem: Problem | str) -> str:
+    """Each mistake says itself what to write; this says what can be made."""
+    makes = isinstance(problem, Problem) and problem.key.rpartition(".")[2] in ("templates", "key_file", "secret_file")
+    return "where it is not there, `digest check --fix` makes it" if makes else ""
+
+
 def _lists(paths: list[Path]) -> tuple[list[ListConfig], list[Finding]]:
     """The lists that can be used, and every mistake of those that cannot."""
     from digest.check.findings import failed
@@ -84,8 +90,7 @@ def _lists(paths: list[Path]) -> tuple[list[ListConfig], list[Finding]]:
     try:
         return list(load(paths).lists), []
     except ConfigError as error:
-        advice = "correct it; `digest check --fix` makes missing key files and folders"
-        mistakes = [failed("config", str(problem), advice) for problem in error.problems]
+        mistakes = [failed("config", str(problem), _advice(problem)) for problem in error.problems]
     lists: list[ListConfig] = []
     for path in config_files(paths)[0]:
         try:
