@@ -199,9 +199,9 @@ class _Conversation:
 
     def _idle(self) -> None:
         """Tells of new messages until the client says that it is done, or hangs up."""
+        known = len(self._server.messages)  # before the client hears that it waits: it may have mail sent at once
         self._send("+ idling")
         self._connection.settimeout(0.02)
-        known = len(self._server.messages)
         while not (self._server.behaviour.ends_idle or self._server.stopping().is_set()):
             with contextlib.suppress(TimeoutError):
                 if self._connection.recv(100):
