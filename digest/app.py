@@ -157,7 +157,8 @@ class App:
         """Fetches every source; keeps nothing."""
         now = self._now()
         window = life.window(self.list, self.editions.latest(self.list.id), now)
-        found = await gather(self.config, self.papers, self._fetches, window, now, progress.on_report)
+        answered = {health.summary.source: health.good_at for health in self.sources.health(self.list.id)}
+        found = await gather(self.config, self.papers, self._fetches, window, answered, now, progress.on_report)
         unseen = self.papers.unseen(self.list.id, (a for report in found.reports for a in report.announcements))
         return Pulled(found.reports, life.summarise(found.reports, unseen), found.figures)
 

@@ -5,7 +5,7 @@ Called by `app.py`, which says what is kept of it. Nothing here writes, but for 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from logging import WARNING
@@ -38,12 +38,17 @@ async def gather(
     papers: Papers,
     memory: Memory,
     window: Window,
+    answered: Mapping[str, datetime | None],
     now: datetime,
     on_report: Callable[[SourceReport], object] | None,
 ) -> Gathered:
-    """Ask every source, then every service for figures. A failure is in its report; raises nothing of its own."""
+    """Ask every source, then every service for figures. A failure is in its report; raises nothing of its own.
+
+    `answered`: when each source last answered without an error, by its name.
+    """
     how = config.pulling
-    begins = window.since or now - timedelta(days=window.first_days)
+    windows = [window, *map(window.reaching_back_to, answered.values())]
+    begins = min(each.since or now - timedelta(days=each.first_days) for each in windows)
     async with Fetcher(contact=how.contact or CONTACT, memory=memory, allow_private=how.allow_private) as fetcher:
         reports = await pull(
             config.sources,
@@ -51,6 +56,7 @@ async def gather(
             fetcher,
             now=now,
             known=papers.announced(config.mailing_list.id, begins - REMEMBERED),
+            answered=answered,
             contact=how.contact or "",
             api_keys=how.api_keys,
             on_report=on_report,

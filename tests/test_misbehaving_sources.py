@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -134,6 +135,25 @@ def test_a_failure_that_passes_costs_nothing(tmp_path: Path) -> None:
         answer = run("pull", "--config", str(config), "--now", DAY_ONE)
     assert answer.returncode == 0
     assert re.search(r"journal +1 received: 1 new\n", answer.stdout)
+
+
+def test_a_source_that_was_away_for_days_is_asked_for_them(tmp_path: Path) -> None:
+    """Editions were made without it meanwhile; what it had on those days is in the first edition with it."""
+    shelf = tmp_path / "shelf"
+    shelf.mkdir()
+    for day in range(8, 12):
+        paper = {"id": f"2606.{day:05}", "title": f"Paper of day {day}", "upvotes": 1}
+        (shelf / f"2026-06-{day:02}.json").write_text(json.dumps([{"paper": paper}]))
+    daily = f'\n[[sources]]\nkind = "huggingface"\nname = "daily"\nurl = "{shelf.as_uri()}"\n'
+    config = write_list(tmp_path, sources=["arxiv"], extra=daily)
+    for day, there in ((8, True), (9, False), (10, False), (11, True)):
+        shelf.rename(shelf if there else tmp_path / "away")
+        answer = run("send", "--config", str(config), "--now", f"2026-06-{day:02}T06:00:00+00:00")
+        shelf = shelf if there else (tmp_path / "away").rename(shelf)
+    assert re.search(r"daily +4 received: 4 new", answer.stdout)
+    (status,) = jsons(run("status", "--config", str(config), "--json").stdout)
+    newest, *_ = status["editions"]
+    assert [(s["source"], s["fresh"]) for s in newest["sources"]] == [("arxiv", 0), ("daily", 3)]
 
 
 def test_no_source_leads_home_unasked(tmp_path: Path) -> None:

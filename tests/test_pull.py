@@ -120,6 +120,20 @@ def test_each_day_of_the_window_is_asked_for() -> None:
     assert report.error == "stalled"
 
 
+@pytest.mark.parametrize(
+    ("answered", "first"),
+    [(None, "2026-06-07"), ("2026-06-09", "2026-06-07"), ("2026-06-05", "2026-06-05"), ("2026-03-01", "2026-05-10")],
+)
+def test_a_source_that_was_away_is_asked_for_what_it_missed(answered: str | None, first: str) -> None:
+    """From when it last answered, a month at most; one that answered since, or never, for the window alone."""
+    at = datetime.fromisoformat(f"{answered}T08:00+00:00") if answered else None
+    shelf = Shelf(daily_papers=b"[]")
+    source = Source(SourceKind.HUGGINGFACE, "hf")
+    asyncio.run(pull([source], WINDOW, shelf, now=NOW, answered={"hf": at}))
+    assert shelf.asked[0].endswith(f"daily_papers?date={first}&limit=100")
+    assert len(shelf.asked) == (NOW.date() - date.fromisoformat(first)).days + 1
+
+
 def test_a_folder_is_read_by_date(tmp_path: Path) -> None:
     """Of a folder the files of the window's days are read, oldest first, packed or not; their day is announced."""
     (tmp_path / "2026-06-06.json").write_bytes(daily(6))

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 
 from digest.model.papers import Announcement, AnnounceType, Signal
+
+LONGEST_SILENCE = timedelta(days=31)
+"""How far back a source is asked that has not answered for longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +119,15 @@ class Window:
     cutoff: datetime
     first_days: int = 1
     """How far a first edition looks back in sources that answer by date."""
+
+    def reaching_back_to(self, answered: datetime | None) -> Window:
+        """The same for a source that last answered at that time (None: never): it is asked for what came since then.
+
+        An edition that was made without it has moved `since` on all the same. A month back at most.
+        """
+        if self.since is None or answered is None or answered >= self.since:
+            return self
+        return replace(self, since=min(self.since, max(answered, self.cutoff - LONGEST_SILENCE)))
 
     def dates(self) -> tuple[date, ...]:
         """The UTC dates to ask a dated source for, oldest first.

@@ -54,13 +54,15 @@ async def pull(
     *,
     now: datetime,
     known: Mapping[str, Mapping[PaperId, date | None]] | None = None,
+    answered: Mapping[str, datetime | None] | None = None,
     contact: str = "",
     api_keys: Mapping[SourceKind, str] | None = None,
     on_report: Callable[[SourceReport], object] | None = None,
 ) -> tuple[SourceReport, ...]:
     """Fetch and read all sources; return their reports in the order of `sources`. Raises nothing of its own.
 
-    `now` is the time at which figures are observed, `known` what earlier pulls had from each source, by its name.
+    `now` is the time at which figures are observed, `known` what earlier pulls had from each source, by its name,
+    `answered` when each last answered without an error: one that failed since is asked for what it has not given.
     `on_report` is called with each report as it is finished.
     """
     at_once = asyncio.Semaphore(_AT_ONCE)
@@ -68,9 +70,10 @@ async def pull(
     async def one(source: Source) -> SourceReport:
         async with at_once:
             try:
-                files, notes = await _files(source, window)
+                own = window.reaching_back_to((answered or {}).get(source.name))
+                files, notes = await _files(source, own)
                 api_key = (api_keys or {}).get(source.kind)
-                task = Task(source, window, now, (known or {}).get(source.name, {}), files, contact, api_key)
+                task = Task(source, own, now, (known or {}).get(source.name, {}), files, contact, api_key)
                 conversation = _conversation(task)
             except SourceError as error:
                 parsed = Parsed(error=str(error))
