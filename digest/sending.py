@@ -137,6 +137,7 @@ def send_test(terminal: Terminal, app: App, address: str, to: Collection[str]) -
             f"  test message to {address} {outcome.status} through {ways_out.names(app.config)[0]}: {outcome.reply}"
         )
     else:
-        complain(f"{app.list.id}: test message to {address} {outcome.status}: {outcome.reply}")
+        became = "not sent, by the relay's own trouble" if outcome.relay_trouble else outcome.status
+        complain(f"{app.list.id}: test message to {address} {became}: {outcome.reply}")
     terminal.emit({"list": app.list.id, "test": address, "status": outcome.status, "reply": outcome.reply})
     return DONE if good else PARTLY
