@@ -133,10 +133,10 @@ STATEMENTS = "ALTER TABLE procrastinate_jobs ADD COLUMN taste text DEFAULT '100%
 
 @pytest.fixture
 def library(tmp_path: Path) -> Iterator[Path]:
-    """The folder of the migrations of a procrastinate of our own, with the schema beside it: as it is, to begin with."""
+    """The folder of the migrations of a procrastinate of our own, the schema beside it: as it is, to begin with."""
     folder = tmp_path / "procrastinate" / "sql" / "migrations"
     shutil.copytree(queue._folder().parent, folder.parent)
-    with mock.patch.object(queue, "_folder", lambda: folder):
+    with mock.patch.object(queue, "_folder", return_value=folder):
         yield folder
 
 

@@ -17,7 +17,7 @@ from digest.model import BounceKind, DeliveryStatus, Edition, EditionId, ListId,
 from digest.settings import ListConfig
 from digest.settings.installation import Pulling
 from digest.store import EditionOverview
-from digest.store.figures import Pulse, Unsent
+from digest.store.pulse import Pulse, Unsent
 from digest.troubles import Facts, Failing, State, Told, Trouble, due, found, over_line
 from tests.factories import mailing_list
 

@@ -21,7 +21,9 @@ import procrastinate
 import psycopg
 import sqlalchemy as sa
 from procrastinate import exceptions
+from procrastinate.connector import BaseConnector
 from procrastinate.jobs import Job
+from procrastinate.manager import JobManager
 from procrastinate.retry import BaseRetryStrategy, RetryDecision
 
 from digest.dispatch import RunOne
@@ -59,6 +61,26 @@ class _AtItsTime(BaseRetryStrategy):
 
 def _key(shard: Shard) -> str:
     return f"{shard.edition_id}/{shard.first}"
+
+
+class _Named(JobManager):
+    """Says with each worker what it is called, and since when it runs."""
+
+    def __init__(self, connector: BaseConnector, name: str, since: datetime):
+        super().__init__(connector)
+        self._name, self._since = name, since.isoformat(timespec="microseconds")
+
+    async def register_worker(self) -> int:
+        """The number of the new worker; names of those that are gone go with it."""
+        number = await super().register_worker()
+        await self.connector.execute_query_async(
+            "WITH gone AS (DELETE FROM queue_workers WHERE worker_id NOT IN (SELECT id FROM procrastinate_workers)) "
+            "INSERT INTO queue_workers (worker_id, name, since) VALUES (%(number)s, %(name)s, %(since)s)",
+            number=number,
+            name=self._name,
+            since=self._since,
+        )
+        return number
 
 
 class ProcrastinateQueue:
@@ -115,13 +137,15 @@ class ProcrastinateQueue:
             )
             return frozenset(row[0] for row in cursor.fetchall())
 
-    async def run(self, run_one: RunOne, stop: asyncio.Event) -> None:
+    async def run(self, run_one: RunOne, stop: asyncio.Event, worker: str) -> None:
         """Takes jobs until `stop` is set and the one under way has ended; survives outages of the database."""
+        since = datetime.now(UTC)
         for name in ("procrastinate", "psycopg.pool"):  # they show a traceback for each outage; we say it in a line
             logging.getLogger(name).setLevel(logging.CRITICAL)
         busy = asyncio.Lock()
         while not stop.is_set():
             app = self._app(run_one, stop, busy)
+            app.job_manager = _Named(app.connector, worker, since)
             try:
                 async with app.open_async():
                     await self._work(app, stop, busy)

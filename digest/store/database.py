@@ -184,7 +184,7 @@ def open_database(url: str, *, keep_a_copy: bool = True) -> Database:
 
 
 class Migrated(NamedTuple):
-    """What was done to a database: its name, the schema that it had (0: none) and has, migrations of the queue's own."""
+    """What was done to a database: its name, the schema that it had (0: none) and has, the queue's migrations."""
 
     name: str
     before: int

@@ -1,8 +1,8 @@
 """The queue's own tables beside ours, on PostgreSQL alone: procrastinate's, and which of its migrations they have had.
 
-procrastinate ships its schema, and SQL files that bring an older one up to it, and leaves it to us to know which of them
-a database has had. `queue_migrations` is that record; `queue_workers` says of its workers, which are numbers to it, what
-they are called. Both are made, as its own tables are, by `digest migrate` (`postgres.py`).
+procrastinate ships its schema, and SQL files that bring an older one up to it, and leaves it to us to know which of
+them a database has had. `queue_migrations` is that record; `queue_workers` says of its workers, which are numbers to
+it, what they are called. Both are made, as its own tables are, by `digest migrate` (`postgres.py`).
 
 Source: procrastinate.readthedocs.io, "Migrate the Procrastinate schema": with everything stopped, all files in order.
 """
@@ -19,7 +19,7 @@ from digest.errors import StoreError
 from digest.store.schema import UtcTime
 
 BASELINE = "03.04.00_50_post_add_retry_failed_job_procedure.sql"
-"""The last of those that were in the oldest schema which a digest ever made, by procrastinate 3.8: it kept no record."""
+"""The last of those that were in the oldest schema which a digest ever made: it kept no record."""
 
 tables = sa.MetaData()
 
