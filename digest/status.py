@@ -167,7 +167,7 @@ def status_of(config: ListConfig, snapshot: Snapshot, pulse: Pulse, now: datetim
         candidates=figures.pulls[0].candidates if figures.pulls else None,
         deliveries=added(DeliveryStatus, [edition.counts for edition in figures.editions]),
         bounces=added(BounceKind, [edition.came_back for edition in figures.editions]),
-        waiting=tuple(_waiting(figures, closed, relays)),
+        waiting=tuple(_waiting(figures, closed, relays, "worker" if pulse.work else "run")),
         waits_since=waits,
         letters=figures.letters,
         sources=tuple(source_state(health, figures) for health in figures.health),
@@ -298,15 +298,15 @@ def _errors_in_a_row(health: SourceHealth, figures: ListFigures) -> int:
     return max(errors, 1)
 
 
-def _waiting(figures: ListFigures, closed: str | None, relays: Sequence[RelayDay]) -> list[str]:
-    """What waits, and why."""
+def _waiting(figures: ListFigures, closed: str | None, relays: Sequence[RelayDay], sender: str) -> list[str]:
+    """What waits, and why; `digest SENDER` would send it."""
     lines = []
     full = ", ".join(relay.name for relay in relays if relay.is_full)
     because = (
         (figures.pause and "the list is paused")
         or closed
         or (full and f"{full} has had its messages of the day")
-        or "to be sent by `digest run`, or by `digest send`"
+        or f"to be sent by `digest {sender}`, or by `digest send`"
     )
     counts = added(DeliveryStatus, [edition.counts for edition in figures.editions])
     later, first = figures.hours or (0, None)

@@ -108,9 +108,7 @@ def found(config: ListConfig, facts: Facts) -> dict[str, Trouble | None]:
     told = {what: Trouble(f"{what}: {late.why}", _WRONG[what]) for what, late in now_wrong}
     if facts.pulse.work is not None:
         state |= {what: told.get(what) for what in (Wrong.UNATTENDED, Wrong.ASIDE)}
-    if not any(
-        state.get(cause) for cause in ("sending", "sources", Wrong.UNATTENDED)
-    ):  # else its cause is told already
+    if not any(state.get(cause) for cause in ("sending", "sources", Wrong.UNATTENDED)):  # its cause, which is told
         state[Wrong.OVERDUE] = told.get(Wrong.OVERDUE)
     state["bounces"] = _bounces(facts.editions)
     if facts.free is not None:

@@ -29,6 +29,7 @@ from procrastinate.retry import BaseRetryStrategy, RetryDecision
 from digest.dispatch import RunOne
 from digest.errors import StoreError
 from digest.model import EditionId, ListId, Shard, SubscriberId
+from digest.store.postgres import QUEUE_CONNECTIONS
 
 log = logging.getLogger(__name__)
 
@@ -181,7 +182,9 @@ class ProcrastinateQueue:
 
     def _app(self, run_one: RunOne, stop: asyncio.Event, busy: asyncio.Lock) -> procrastinate.App:
         app = procrastinate.App(
-            connector=procrastinate.PsycopgConnector(conninfo=self._conninfo, min_size=1, max_size=4, timeout=10)
+            connector=procrastinate.PsycopgConnector(
+                conninfo=self._conninfo, min_size=1, max_size=QUEUE_CONNECTIONS, timeout=10
+            )
         )
 
         @app.task(name="shard", queue=QUEUE, retry=_AtItsTime())

@@ -38,6 +38,8 @@ CONNECTION = {
 """Seconds; `tcp_user_timeout` in milliseconds."""
 CONNECTIONS = 5
 """At most, for each process and list: its threads read and write at once."""
+QUEUE_CONNECTIONS = 4
+"""At most, for each worker, beside those."""
 
 
 def open_database(url: sa.URL) -> Database:

@@ -21,14 +21,21 @@ LATELY = timedelta(minutes=2)
 
 shards, editions, deliveries = schema.shards, schema.editions, schema.deliveries
 _heard = sa.table("procrastinate_workers", sa.column("id"), sa.column("last_heartbeat", sa.DateTime(timezone=True)))
+_lives = _heard.c.last_heartbeat > sa.func.clock_timestamp() - SILENT
 _OPEN = (ShardState.WAITING, ShardState.RANKED)
 _unfinished = editions.c.finished_at.is_(None)
 _begun = sa.and_(shards.c.begun_at.is_not(None), shards.c.ended_at.is_(None))
 
 
 def alive(connection: sa.Connection) -> int:
-    """How many workers live; on SQLite there are none."""
-    return len(_alive(connection))
+    """How many workers live; on SQLite there are none. One that has come back after an outage counts once."""
+    if connection.dialect.name != "postgresql":
+        return 0
+    name = sa.func.coalesce(queue.workers.c.name, sa.cast(_heard.c.id, sa.String))  # it is about to say its name
+    query = sa.select(sa.func.count(sa.distinct(name))).select_from(
+        sa.outerjoin(_heard, queue.workers, queue.workers.c.worker_id == _heard.c.id)
+    )
+    return connection.execute(query.where(_lives)).scalar_one()
 
 
 def shared_work(connection: sa.Connection, list_id: ListId, now: datetime) -> SharedWork | None:
@@ -97,13 +104,11 @@ def sent_lately(connection: sa.Connection, now: datetime) -> dict[ListId, int]:
 
 def _alive(connection: sa.Connection) -> Sequence[tuple[str, datetime, timedelta]]:
     """Name, since when, and for how long silent. Who has come back after an outage is there twice, and one worker."""
-    if connection.dialect.name != "postgresql":
-        return ()
     silent = sa.func.clock_timestamp() - sa.func.max(_heard.c.last_heartbeat)
     query = (
         sa.select(queue.workers.c.name, sa.func.min(queue.workers.c.since, type_=schema.UtcTime()), silent)
         .join_from(_heard, queue.workers, queue.workers.c.worker_id == _heard.c.id)
-        .where(_heard.c.last_heartbeat > sa.func.clock_timestamp() - SILENT)
+        .where(_lives)
         .group_by(queue.workers.c.name)
         .order_by(queue.workers.c.name)
     )
