@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import socket
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -257,6 +262,24 @@ def test_the_page_and_the_metrics_show_the_same(world: World) -> None:
     assert found["digest_relay_connections_in_use", "lab", "main"] == 4
     assert found["digest_relay_connections_limit", "lab", "main"] == 8
     assert found["digest_relay_turns_taken_seconds", "lab", "main"] == 0
+
+
+def test_a_worker_says_who_it_is_while_it_lives(world: World) -> None:
+    """`digest worker` is in the status by host and process, and gone when it has been asked to stop."""
+    command = [sys.executable, "-m", "digest", "worker", "--config", str(world.config), "--now", NOW.isoformat()]
+    with subprocess.Popen(command, env=os.environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as running:
+        try:
+            give_up = time.monotonic() + 60
+            while not (workers := world.told()["crew"]["workers"]):
+                assert time.monotonic() < give_up
+                time.sleep(0.2)
+            (worker,) = workers
+            assert worker["worker"] == f"{socket.gethostname()}/{running.pid}"
+            assert abs(datetime.fromisoformat(worker["since"]) - datetime.now(UTC)) < 2 * MINUTES
+        finally:
+            running.terminate()
+        assert running.wait(60) == 0
+    assert world.told()["crew"]["workers"] == []
 
 
 # --- digest check ---------------------------------------------------------------------------------------------------

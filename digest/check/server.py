@@ -39,9 +39,7 @@ def of_database(name: str, facts: ServerFacts) -> Finding:
         f"{facts.allowed:,} allowed, up to {each} for each worker of a list"
     )
     if facts.encoding != "UTF8":
-        return failed(
-            subject, says, "make it anew with ENCODING 'UTF8': names and titles have any letters"
-        )
+        return failed(subject, says, "make it anew with ENCODING 'UTF8': names and titles have any letters")
     if needed > facts.allowed:
         todo = f"raise `max_connections` or the limit of the database or the user to {needed:,}, or run fewer workers"
         return warning(subject, says, todo)

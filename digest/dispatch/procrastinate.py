@@ -88,7 +88,7 @@ class ProcrastinateQueue:
     """The shards' queue in the database at a URL."""
 
     def __init__(self, url: str):
-        self._conninfo = sa.make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+        self._conninfo = _conninfo(sa.make_url(url))
         self._jobs = procrastinate.App(connector=procrastinate.SyncPsycopgConnector()).job_manager
 
     def enqueue(self, connection: sa.Connection, shards: Sequence[Shard]) -> None:
@@ -209,6 +209,12 @@ class ProcrastinateQueue:
                 await app.job_manager.retry_job(job)
 
         return app
+
+
+def _conninfo(url: sa.URL) -> str:
+    """The address as libpq reads it: SQLAlchemy's own form of it is none where a password has a blank."""
+    options = {key: each if isinstance(each, str) else ",".join(each) for key, each in url.query.items()}
+    return psycopg.conninfo.make_conninfo(**url.translate_connect_args(username="user", database="dbname"), **options)
 
 
 async def _unless(stop: asyncio.Event, seconds: float) -> None:
