@@ -216,7 +216,9 @@ def _set_aside(pulse: Pulse) -> Overdue | None:
         f"{each.count:,} {'shard' if each.count == 1 else 'shards'} of edition {each.edition}"
         for each in pulse.work.aside
     )
-    return Overdue(min(each.since for each in pulse.work.aside), f"{told} failed again and again")
+    return Overdue(
+        min(each.since for each in pulse.work.aside), f"{told} failed again and again: `digest status` says why"
+    )
 
 
 def overdue(config: ListConfig, pulse: Pulse, now: datetime) -> Overdue | None:

@@ -226,11 +226,14 @@ def test_what_was_set_aside_is_a_trouble(world: World) -> None:
     world.hear("host-a/1")
     world.set_aside(world.cut[0], MINUTES)
     answer = world.ask("--check", after=MINUTES)
-    assert answer.stdout == "lab: set aside since 2026-06-09 07:01 UTC: 1 shard of edition 1 failed again and again\n"
+    assert (
+        answer.stdout
+        == "lab: set aside since 2026-06-09 07:01 UTC: 1 shard of edition 1 failed again and again: `digest status` says why\n"
+    )
     assert answer.returncode == 1
     told = world.told("--check", after=MINUTES)
     assert (told["overdue"], told["unattended"]) == (None, None)
-    assert told["set_aside"]["why"] == "1 shard of edition 1 failed again and again"
+    assert told["set_aside"]["why"] == "1 shard of edition 1 failed again and again: `digest status` says why"
     pages = world.pages(MINUTES)
     with pages.hall:
         assert json.loads(pages.get("/healthz").text)["status"] == "set aside"
@@ -250,8 +253,8 @@ def test_the_page_and_the_metrics_show_the_same(world: World) -> None:
     with pages.hall, places(world.database, {"main": 8}):
         page = text_of(pages.get("/status").text)
         found = figures(pages.get("/metrics").text)
-    assert re.search(r"host-a/1 2026-06-09 06:00 \d+ s ago waits for work", page)
-    assert re.search(r"host-b/2 2026-06-09 06:00 \d+ s ago 1 4–6 2 min", page)
+    assert re.search(r"host-a/1 waits for work \d+ s ago 2026-06-09 06:00", page)
+    assert re.search(r"host-b/2 1 4–6 2 min \d+ s ago 2026-06-09 06:00", page)
     assert "Shards 1 waiting, 1 ranked, 1 done" in page
     assert "Late the oldest due shard by 2 min, the oldest due delivery by 2 min" in page
     assert "4 of 8 connections in use; its turns are taken for 0.0 s" in page

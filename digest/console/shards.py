@@ -27,9 +27,9 @@ def show_crew(terminal: Terminal, status: ListStatus) -> dict[str, Any] | None:
         terminal.say("  no worker lives: start `digest worker`", style="bold red" if crew.shard_lag else "yellow")
     for worker in crew.workers:
         terminal.say(f"  worker {worker.name}: {_worker_line(worker, status)}")
-    if crew.shard_lag or crew.delivery_lag:
-        shard, delivery = ago(crew.shard_lag), ago(crew.delivery_lag)
-        terminal.say(f"  late: the oldest due shard by {shard}, the oldest due delivery by {delivery}", style="yellow")
+    lags = (("shard", crew.shard_lag), ("delivery", crew.delivery_lag))
+    if late := [f"the oldest due {what} by {ago(lag)}" for what, lag in lags if lag]:
+        terminal.say(f"  late: {', '.join(late)}", style="yellow")
     if sum(crew.shards.values()) > crew.shards.get(ShardState.DONE, 0) or crew.per_second:
         terminal.say(f"  rate: {crew.per_second:,.1f} deliveries a second, over the last {ago(LATELY)}")
         for relay in crew.relays:
