@@ -131,7 +131,8 @@ def test_workers_may_be_away_for_two_minutes() -> None:
         ),
         (
             replace(FINE, pulse=replace(MADE, work=POISONED)),
-            "set aside", "set aside: 2 shards of edition 6, 1 shard of edition 7 failed again and again: `digest status` says why",
+            "set aside",
+            "set aside: 2 shards of edition 6, 1 shard of edition 7 failed again and again: `digest status` says why",
         ),
         (
             replace(FINE, sources=[source("arxiv", "HTTP 503"), source("journal", "no feed")]),
