@@ -14,6 +14,7 @@ from enum import StrEnum
 from typing import TypeVar
 from zoneinfo import ZoneInfo
 
+from digest.crew import Crew, crew_of
 from digest.holding import closed_line
 from digest.members import Ballot, Standing
 from digest.model import BounceKind, DeliveryStatus, MailingList, Pause, Relay, SourceHealth, SourceSummary
@@ -21,7 +22,8 @@ from digest.schedule import SendWindow, read_schedule, read_window
 from digest.send.routes import cap, is_limited
 from digest.settings import ListConfig
 from digest.store.editions import UNSETTLED
-from digest.store.figures import EditionFigures, ListFigures, Pulse, Snapshot, SuppressionKind
+from digest.store.figures import EditionFigures, ListFigures, Snapshot, SuppressionKind
+from digest.store.pulse import Pulse
 from digest.timing import due, is_overdue, overdue_line
 
 Kind = TypeVar("Kind", bound=StrEnum)
@@ -31,11 +33,23 @@ MADE_WITHIN = timedelta(minutes=30)
 STALLED_AFTER = timedelta(hours=2)
 """An edition of which nothing has left for so long, although something is to leave, is overdue: longer than the longest
 pause between two tries."""
+UNATTENDED_AFTER = timedelta(minutes=2)
+"""For so long shards may wait while no worker lives: one is started again, or all are upgraded."""
 WAITING = (*UNSETTLED, DeliveryStatus.UNKNOWN)
 """Deliveries that wait for a server, or for somebody's decision."""
 FAILED = (DeliveryStatus.BOUNCED, DeliveryStatus.EXPIRED)
 EDITIONS_JUDGED = 30
 """Errors in a row are counted in so many editions at most."""
+
+
+class Wrong(StrEnum):
+    """What a list may need a person for, the worst first."""
+
+    OVERDUE = "overdue"
+    UNATTENDED = "unattended"
+    """Shards wait, and no worker lives."""
+    ASIDE = "set aside"
+    """Shards have failed too often: some readers get nothing until somebody decides."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +116,9 @@ class ListStatus:
     pause: Pause | None
     closed: str | None
     """When the hours begin in which messages leave; None: they may leave now."""
-    overdue: Overdue | None
+    wrong: Mapping[Wrong, Overdue]
+    crew: Crew | None
+    """None on SQLite."""
     editions: tuple[EditionFigures, ...]
     """All, newest first."""
     candidates: int | None
@@ -124,6 +140,11 @@ class ListStatus:
     days: tuple[Day, ...]
     """Oldest first, without a gap."""
 
+    @property
+    def overdue(self) -> Overdue | None:
+        """An edition that is late."""
+        return self.wrong.get(Wrong.OVERDUE)
+
 
 def status_of(config: ListConfig, snapshot: Snapshot, pulse: Pulse, now: datetime, days: int) -> ListStatus:
     """The list's state, with what there was on the last `days` days."""
@@ -140,12 +161,13 @@ def status_of(config: ListConfig, snapshot: Snapshot, pulse: Pulse, now: datetim
         next_run=read_schedule(mailing_list.schedule, mailing_list.timezone).after(now),
         pause=figures.pause,
         closed=closed,
-        overdue=overdue(config, pulse, now),
+        wrong=wrong(config, pulse, now),
+        crew=crew_of(config, snapshot, pulse, now, may_send=not (figures.pause or closed)),
         editions=figures.editions,
         candidates=figures.pulls[0].candidates if figures.pulls else None,
         deliveries=added(DeliveryStatus, [edition.counts for edition in figures.editions]),
         bounces=added(BounceKind, [edition.came_back for edition in figures.editions]),
-        waiting=tuple(_waiting(figures, closed, relays)),
+        waiting=tuple(_waiting(figures, closed, relays, "worker" if pulse.work else "run")),
         waits_since=waits,
         letters=figures.letters,
         sources=tuple(source_state(health, figures) for health in figures.health),
@@ -167,6 +189,36 @@ def local_day(mailing_list: MailingList, now: datetime) -> date:
 def first_day(mailing_list: MailingList, now: datetime, days: int) -> date:
     """The first of the last `days` days, today being the last."""
     return local_day(mailing_list, now) - timedelta(days=days - 1)
+
+
+def wrong(config: ListConfig, pulse: Pulse, now: datetime) -> dict[Wrong, Overdue]:
+    """All that a person is needed for, by the database: decided here for every way to ask."""
+    looked = {
+        Wrong.OVERDUE: overdue(config, pulse, now),
+        Wrong.UNATTENDED: _unattended(pulse, now),
+        Wrong.ASIDE: _set_aside(pulse),
+    }
+    return {what: late for what, late in looked.items() if late}
+
+
+def _unattended(pulse: Pulse, now: datetime) -> Overdue | None:
+    work = pulse.work
+    if work is None or work.workers or work.due_since is None or pulse.is_paused:
+        return None
+    late = now - work.due_since >= UNATTENDED_AFTER
+    return Overdue(work.due_since, "shards wait, and no worker lives") if late else None
+
+
+def _set_aside(pulse: Pulse) -> Overdue | None:
+    if pulse.work is None or not pulse.work.aside:
+        return None
+    told = ", ".join(
+        f"{each.count:,} {'shard' if each.count == 1 else 'shards'} of edition {each.edition}"
+        for each in pulse.work.aside
+    )
+    return Overdue(
+        min(each.since for each in pulse.work.aside), f"{told} failed again and again: `digest status` says why"
+    )
 
 
 def overdue(config: ListConfig, pulse: Pulse, now: datetime) -> Overdue | None:
@@ -248,15 +300,15 @@ def _errors_in_a_row(health: SourceHealth, figures: ListFigures) -> int:
     return max(errors, 1)
 
 
-def _waiting(figures: ListFigures, closed: str | None, relays: Sequence[RelayDay]) -> list[str]:
-    """What waits, and why."""
+def _waiting(figures: ListFigures, closed: str | None, relays: Sequence[RelayDay], sender: str) -> list[str]:
+    """What waits, and why; `digest SENDER` would send it."""
     lines = []
     full = ", ".join(relay.name for relay in relays if relay.is_full)
     because = (
         (figures.pause and "the list is paused")
         or closed
         or (full and f"{full} has had its messages of the day")
-        or "to be sent by `digest run`, or by `digest send`"
+        or f"to be sent by `digest {sender}`, or by `digest send`"
     )
     counts = added(DeliveryStatus, [edition.counts for edition in figures.editions])
     later, first = figures.hours or (0, None)

@@ -8,6 +8,8 @@ neither begins nor ends.
 |-------------------|---------------------------------------------------------------------------------|
 | `sending`         | an edition could not be made or sent for QUARTER_HOUR, also as relays refuse us  |
 | `overdue`         | what `status.py` calls overdue, for every way to ask alike                       |
+| `unattended`      | what `status.py` calls so: no worker lives while shards wait                    |
+| `set aside`       | what `status.py` calls so: shards that failed too often                         |
 | `sources`         | every source failed when they were last pulled                                  |
 | `source NAME`     | that source alone has not worked for FAILING                                    |
 | `mailbox`         | it could not be read for an hour                                                |
@@ -26,9 +28,9 @@ from enum import StrEnum
 
 from digest.model import BounceKind, DeliveryStatus, SourceHealth
 from digest.settings import ListConfig
-from digest.status import overdue
+from digest.status import Wrong, wrong
 from digest.store import EditionOverview
-from digest.store.figures import Pulse
+from digest.store.pulse import Pulse
 
 QUARTER_HOUR = timedelta(minutes=15)
 PATIENCE = {"sending": QUARTER_HOUR, "mailbox": timedelta(hours=1), "config": QUARTER_HOUR}
@@ -102,8 +104,12 @@ def found(config: ListConfig, facts: Facts) -> dict[str, Trouble | None]:
         elif facts.now - failing.since >= PATIENCE[name]:
             state[name] = Trouble(f"{_RUNNING[name][0]}: {failing.why}", _RUNNING[name][1])
     state |= _sources(facts)
-    if not (state.get("sending") or state.get("sources")):  # else its cause is told already
-        state["overdue"] = _overdue(config, facts)
+    now_wrong = wrong(config, facts.pulse, facts.now).items()
+    told = {what: Trouble(f"{what}: {late.why}", _WRONG[what]) for what, late in now_wrong}
+    if facts.pulse.work is not None:
+        state |= {what: told.get(what) for what in (Wrong.UNATTENDED, Wrong.ASIDE)}
+    if not any(state.get(cause) for cause in ("sending", "sources", Wrong.UNATTENDED)):  # its cause, which is told
+        state[Wrong.OVERDUE] = told.get(Wrong.OVERDUE)
     state["bounces"] = _bounces(facts.editions)
     if facts.free is not None:
         line = f"the disk is nearly full: {facts.free / 1e6:,.0f} MB are free where the database is"
@@ -132,6 +138,15 @@ _RUNNING = {
 }
 
 
+_WRONG = {
+    Wrong.OVERDUE: (
+        "see whether `digest run` is running; `digest send` makes the edition and sends what is left of it now"
+    ),
+    Wrong.UNATTENDED: "start `digest worker`, on any host: nothing leaves without; `digest status` shows who lives",
+    Wrong.ASIDE: "their readers get nothing: `digest status` has the errors; mend that, then `digest retry EDITION`",
+}
+
+
 def _sources(facts: Facts) -> Iterator[tuple[str, Trouble | None]]:
     failed = [each for each in facts.sources if each.summary.error]
     every = bool(failed) and len(failed) == len(facts.sources)
@@ -149,14 +164,6 @@ def _sources(facts: Facts) -> Iterator[tuple[str, Trouble | None]]:
             f"source {name}",
             Trouble(f"source {name} fails {days}: {each.summary.error}", advice) if lasting else None,
         )
-
-
-def _overdue(config: ListConfig, facts: Facts) -> Trouble | None:
-    late = overdue(config, facts.pulse, facts.now)
-    if late is None:
-        return None
-    advice = "see whether `digest run` is running; `digest send` makes the edition and sends what is left of it now"
-    return Trouble(f"overdue: {late.why}", advice)
 
 
 def _bounces(editions: Sequence[EditionOverview]) -> Trouble | None:
@@ -179,6 +186,8 @@ def _bounces(editions: Sequence[EditionOverview]) -> Trouble | None:
 OVER = {
     "sending": "editions go out again",
     "overdue": "no edition is overdue any more",
+    "unattended": "no shard waits for a worker any more",
+    "set aside": "no shard is set aside any more",
     "sources": "the sources work again",
     "mailbox": "the mailbox can be read again",
     "config": "the config can be read again",

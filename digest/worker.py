@@ -34,7 +34,7 @@ class Worker:
         self._apps = apps
         self._now = now
         self._stop = stop
-        self._name = f"{socket.gethostname()}/{os.getpid()}"
+        self.name = f"{socket.gethostname()}/{os.getpid()}"
         self._editions: dict[EditionId, EditionWork] = {}
 
     async def run(self, shard: Shard) -> datetime | None:
@@ -43,7 +43,7 @@ class Worker:
         if app is None:
             log.warning("%s: this worker has no config of that list: give it the same --config everywhere", shard)
             return self._now() + NOT_OURS
-        return await run_shard(app.shards, self._load, shard, self._name, self._now, self._stop)
+        return await run_shard(app.shards, self._load, shard, self.name, self._now, self._stop)
 
     def _load(self, shard: Shard) -> EditionWork:
         if shard.edition_id not in self._editions:
@@ -66,5 +66,5 @@ async def work_until_stopped(configs: Sequence[ListConfig], now: Callable[[], da
         apps = {config.mailing_list.id: opened.enter_context(App(config, now)) for config in configs}
         worker = Worker(apps, now, stop)
         terminal.say(f"waiting for work on {', '.join(apps)}")
-        await asyncio.gather(*(queue.run(worker.run, stop) for queue in queues.values() if queue))
+        await asyncio.gather(*(queue.run(worker.run, stop, worker.name) for queue in queues.values() if queue))
     terminal.say("stopped")

@@ -98,6 +98,12 @@ MORE: list[tuple[str, int, str, str]] = [
         "`password` of [store] must be text in quotation marks…",
     ),
     (
+        after(13, "[store]", "password_file = 'none'"),
+        15,
+        "store.password_file",
+        "`password_file` of [store] cannot be read: No such file or directory",
+    ),
+    (
         after(13, "[mailbox]", 'address = "lab"'),
         15,
         "mailbox.address",

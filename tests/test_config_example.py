@@ -53,6 +53,7 @@ def folder(tmp_path: Path) -> Path:
         "a new invented key of 32 characters\nan old invented key of 32 characters\n"
     )
     (tmp_path / "smtp-password.txt").write_text("out of the file\n")
+    (tmp_path / "postgres-password.txt").write_text("another\n")
     (tmp_path / "imap-password.txt").write_text("out of another file\n")
     (tmp_path / "status-password.txt").write_text("invented for operators\n")
     (tmp_path / "lab-ca.pem").write_text("")

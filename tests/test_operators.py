@@ -6,7 +6,8 @@ import base64
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, date, datetime
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -14,10 +15,13 @@ from lxml import html
 from prometheus_client.openmetrics import parser as openmetrics
 from prometheus_client.parser import text_string_to_metric_families
 
-from digest.model import DeliveryStatus, ListId, Pause
+from digest.crew import Crew, RelayUse
+from digest.model import DeliveryStatus, ListId, Pause, ShardState
 from digest.settings import load
+from digest.status import ListStatus, status_of
 from digest.store import open_database
 from digest.web.charts import heights
+from digest.web.metrics import exposition
 from digest.web.operators import KEPT, SHARE, Fresh
 from digest.web.serving import Hall
 from tests.asking import Pages, links_in, one_loop
@@ -259,9 +263,28 @@ def test_the_metrics_can_be_read(shared: Served) -> None:
     assert {family.name for family in in_that_form} >= families.keys() - {"digest_info"}
 
 
+def with_a_crew(served: Served) -> list[ListStatus]:
+    """The lists as if they were on PostgreSQL."""
+    relays = (RelayUse("main", 3, 8, 0.5),)
+    crew = Crew((), {ShardState.DONE: 2}, (), timedelta(0), timedelta(seconds=41), 12.5, relays)
+    snapshot, now = next(iter(served.hall.sites.values())).app.figures.read(date(2026, 6, 9), NOW), NOW
+    sites = served.hall.sites.values()
+    states = [status_of(s.app.config, snapshot, s.app.figures.pulse(s.list.id, now), now, 2) for s in sites]
+    return [replace(state, crew=crew) for state in states]
+
+
+def test_a_list_of_one_host_has_no_workers(shared: Served) -> None:
+    """On SQLite the page, the metrics and /healthz say nothing of workers and shards."""
+    told = shared.get("/metrics").text + shared.get("/status").text + shared.get("/healthz").text
+    assert "worker" not in told.lower()
+    assert "shard" not in told.lower()
+
+
 def test_names_are_as_prometheus_wants_them(shared: Served) -> None:
     """`digest_`, small letters, base units at the end, no type in a name: what promtool complains of otherwise."""
-    for family in text_string_to_metric_families(shared.get("/metrics").text):
+    exposed = exposition(with_a_crew(shared), "")[0].decode()
+    assert "# TYPE digest_shard_lag_seconds gauge\n" in exposed
+    for family in text_string_to_metric_families(exposed):
         assert re.fullmatch(r"digest_[a-z]+(_[a-z]+)*", family.name)
         assert not re.search(r"_(gauge|counter|total|count|sum|bucket|minutes|hours|milliseconds)(_|$)", family.name)
         assert family.type == "gauge"
@@ -345,6 +368,8 @@ def test_every_metric_of_the_dashboard_exists(several: Served) -> None:
     expressions += [v["query"]["query"] for v in dashboard["templating"]["list"] if v["type"] == "query"]
     asked = {name for expression in expressions for name in re.findall(r"\bdigest_\w+", expression)}
     there = {family.name for family in text_string_to_metric_families(several.get("/metrics").text)}
+    exposed = exposition(with_a_crew(several), "")[0].decode()
+    there |= {family.name for family in text_string_to_metric_families(exposed)}
     assert len(expressions) > 12
     assert asked - there == set()
     assert there - asked <= {"digest_info", "digest_editions", "digest_edition_finished"}

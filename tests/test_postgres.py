@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 import pytest
@@ -16,7 +18,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
 from digest.errors import StoreError
-from digest.store import Database, migrate_database, open_database, schema
+from digest.store import Database, migrate_database, open_database, queue, schema
 from tests.databases import Databases
 from tests.servers.postgres import PostgresServer, missing
 
@@ -55,7 +57,8 @@ def test_the_tables_are_those_of_the_schema(database: Database) -> None:
 
     with database.read() as connection:
         ours = MigrationContext.configure(connection, opts={"include_object": is_ours})
-        changes = compare_metadata(ours, schema.metadata)
+        all_of_ours: Any = [schema.metadata, queue.tables]  # alembic takes several; its types know of one
+        changes = compare_metadata(ours, all_of_ours)
         partitioned = connection.exec_driver_sql("SELECT partstrat FROM pg_partitioned_table").scalars().all()
     assert [(change[0], change[1].table.name) for change in changes] == [("add_fk", "bounces")]
     assert partitioned == ["r"]
@@ -73,8 +76,8 @@ def test_nothing_is_migrated_by_itself(server: PostgresServer, url: str) -> None
     """An empty database, or an older one, is refused with the command that helps."""
     with pytest.raises(StoreError, match=r"has no tables yet: run `digest migrate` once"):
         open_database(url)
-    assert migrate_database(url)[1:] == (0, schema.SCHEMA_VERSION)
-    assert migrate_database(url)[1:] == (schema.SCHEMA_VERSION, schema.SCHEMA_VERSION)
+    assert migrate_database(url)[1:] == (0, schema.SCHEMA_VERSION, ())
+    assert migrate_database(url)[1:] == (schema.SCHEMA_VERSION, schema.SCHEMA_VERSION, ())
     open_database(url).close()
     server.psql(f"UPDATE alembic_version SET version_num = '{schema.SCHEMA_VERSION - 1:04}'", name_of(url))
     with pytest.raises(StoreError, match=rf"has schema {schema.SCHEMA_VERSION - 1}, .*run `digest migrate` once"):
@@ -101,7 +104,7 @@ def test_two_that_migrate_at_once_make_one_schema(url: str) -> None:
 
     def migrate() -> tuple[int, int]:
         both.wait()
-        return migrate_database(url)[1:]
+        return migrate_database(url)[1:3]
 
     with ThreadPoolExecutor(2) as pool:
         made = sorted(done.result() for done in [pool.submit(migrate) for _ in range(2)])
@@ -115,10 +118,113 @@ def test_no_server_is_one_clear_line() -> None:
     assert "secret" not in str(raised.value)
 
 
-def test_without_the_extra_the_error_names_it() -> None:
-    """Psycopg is no part of the base install."""
-    with mock.patch.dict(sys.modules, {"psycopg": None}), pytest.raises(StoreError, match=r"papers-digest\[postgres\]"):
-        open_database("postgresql://digest@127.0.0.1:1/lab")
+@pytest.mark.parametrize("library", ["psycopg", "procrastinate"])
+def test_without_the_extra_the_error_names_it(library: str) -> None:
+    """Neither the driver nor the queue is a part of the base install, and either may be missing."""
+    for act in (open_database, migrate_database):
+        with mock.patch.dict(sys.modules, {library: None}), pytest.raises(StoreError) as raised:
+            act("postgresql://digest@127.0.0.1:1/lab")
+        assert "needs an extra: pip install 'papers-digest[postgres]'" in str(raised.value)
+
+
+# --- the queue's own tables -----------------------------------------------------------------------------------------
+
+NEXT = "09.00.00_01_pre_add_a_column.sql"
+STATEMENTS = "ALTER TABLE procrastinate_jobs ADD COLUMN taste text DEFAULT '100%';\nSELECT 1;"
+
+
+@pytest.fixture
+def library(tmp_path: Path) -> Iterator[Path]:
+    """The folder of the migrations of a procrastinate of our own, the schema beside it: as it is, to begin with."""
+    folder = tmp_path / "procrastinate" / "sql" / "migrations"
+    shutil.copytree(queue._folder().parent, folder.parent)
+    with mock.patch.object(queue, "_folder", return_value=folder):
+        yield folder
+
+
+def queue_of(server: PostgresServer, url: str) -> list[str]:
+    """All that is procrastinate's in a database, with the names of its constraints but not their order."""
+    return sorted(
+        server.psql(
+            """
+            SELECT format('%s.%s %s %s %s', c.relname, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull,
+                          pg_get_expr(d.adbin, d.adrelid))
+              FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+              LEFT JOIN pg_attrdef d ON d.adrelid = c.oid AND d.adnum = a.attnum
+             WHERE c.relname LIKE '%procrastinate%' AND c.relkind = 'r'
+            UNION ALL SELECT pg_get_indexdef(indexrelid) FROM pg_index WHERE indexrelid::regclass::text LIKE '%procr%'
+            UNION ALL SELECT conname || pg_get_constraintdef(oid) FROM pg_constraint
+                       WHERE conrelid::regclass::text LIKE '%procr%'
+            UNION ALL SELECT pg_get_functiondef(oid) FROM pg_proc WHERE proname LIKE 'procrastinate%'
+            UNION ALL SELECT pg_get_triggerdef(oid) FROM pg_trigger WHERE NOT tgisinternal
+            UNION ALL SELECT typname || '.' || enumlabel FROM pg_enum JOIN pg_type t ON t.oid = enumtypid
+            """,
+            name_of(url),
+        ).split("\n")
+    )
+
+
+def test_an_older_queue_is_brought_up_to_what_the_library_needs(
+    server: PostgresServer, url: str, library: Path, tmp_path: Path
+) -> None:
+    """By the migrations that it has not had, in order; then it is as a new one, and each is on record."""
+    with server.new() as new:
+        migrate_database(new)
+        wanted = queue_of(server, new)
+    names = queue.shipped()
+    first, *later = names
+    (library.parent / "schema.sql").write_text((library / first).read_text())
+    for name in later:
+        (library / name).rename(tmp_path / name)
+    migrate_database(url)
+    assert queue_of(server, url) != wanted
+    for name in later:
+        (tmp_path / name).rename(library / name)
+    with pytest.raises(StoreError, match=rf"its queue lacks {queue.label(later[0])} .*: run `digest migrate` once"):
+        open_database(url)
+    assert list(migrate_database(url).queue) == later
+    assert queue_of(server, url) == wanted
+    assert server.psql("SELECT name FROM queue_migrations ORDER BY 1", name_of(url)).split() == list(names)
+    open_database(url).close()
+
+
+def test_a_queue_that_an_older_library_finds_is_left_alone(url: str, library: Path) -> None:
+    """Some hosts are upgraded and some are not: those say what to upgrade."""
+    (library / NEXT).write_text(STATEMENTS)
+    migrate_database(url)
+    (library / NEXT).unlink()
+    for act in (open_database, migrate_database):
+        with pytest.raises(StoreError, match=r"by a newer procrastinate \(09\.00\.00_01, .*upgrade with"):
+            act(url)
+
+
+def test_a_queue_without_a_record_had_what_there_was_then(server: PostgresServer, url: str, library: Path) -> None:
+    """A database of the first digest on PostgreSQL: it is refused, and migrated from there on."""
+    migrate_database(url)
+    server.psql("DROP TABLE queue_migrations, queue_workers", name_of(url))
+    with pytest.raises(StoreError, match=r"its queue has no record of migrations: run `digest migrate` once"):
+        open_database(url)
+    (library / NEXT).write_text(STATEMENTS)
+    assert migrate_database(url).queue == (NEXT,)
+    assert migrate_database(url).queue == ()
+    open_database(url).close()
+    columns = "SELECT column_default FROM information_schema.columns WHERE column_name = 'taste'"
+    assert "100%" in server.psql(columns, name_of(url))
+
+
+def test_a_migration_that_fails_leaves_nothing_and_is_tried_again(
+    server: PostgresServer, url: str, library: Path
+) -> None:
+    """Those before it stay; the error names it."""
+    migrate_database(url)
+    broken = library / "09.00.00_02_pre_break.sql"
+    (library / NEXT).write_text(STATEMENTS)
+    broken.write_text("CREATE TABLE procrastinate_half (x int);\nSELECT 1 / 0;")
+    with pytest.raises(StoreError, match=rf"{broken.name}.*division by zero"):
+        migrate_database(url)
+    assert server.psql("SELECT to_regclass('procrastinate_half')", name_of(url)) == ""
+    broken.write_text("CREATE TABLE procrastinate_half (x int);")
+    assert migrate_database(url).queue == (broken.name,)
 
 
 def test_a_transaction_that_is_alone_waits_for_the_other(database: Database) -> None:

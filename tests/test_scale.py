@@ -19,9 +19,10 @@ from unittest import mock
 
 import pytest
 import sqlalchemy as sa
+from psycopg.conninfo import conninfo_to_dict
 
 from digest.app import App
-from digest.dispatch.procrastinate import ProcrastinateQueue
+from digest.dispatch.procrastinate import ProcrastinateQueue, _conninfo
 from digest.model import Edition, ListId, OnUnknown, ShardState
 from digest.pull.dedupe import merge
 from digest.settings import load
@@ -97,6 +98,21 @@ def test_schedulers_wake_each_shard_once(url: str, store: Database) -> None:
     wake(ProcrastinateQueue(url), store, LAB, NOW)
     with store.read() as connection:
         assert connection.exec_driver_sql("SELECT scheduled_at FROM procrastinate_jobs").scalars().all() == [None]
+
+
+def test_a_password_may_have_any_characters() -> None:
+    """Those that mean something in an address too; what else the address says of the connection is kept."""
+    password = "in vented,+@/% 'x\\"
+    url = sa.make_url("postgresql://digest@db:5433/lab?sslmode=require").set(password=password)
+    found = conninfo_to_dict(_conninfo(sa.make_url(url.render_as_string(hide_password=False))))
+    assert found == {
+        "user": "digest",
+        "password": password,
+        "host": "db",
+        "port": "5433",
+        "dbname": "lab",
+        "sslmode": "require",
+    }
 
 
 def test_a_list_of_one_host_needs_no_worker(tmp_path: Path) -> None:

@@ -239,6 +239,18 @@ def test_a_password_file_wins_over_the_toml(config: Path) -> None:
     assert password(loaded(config, text)) == " from file "
 
 
+def test_the_databases_password_may_be_in_a_file(config: Path) -> None:
+    """As a relay's may; the file's is in the address, and the environment may name another, as a credential's."""
+    Path("secret").write_text("of-the-file\n")
+    Path("credential").write_text("of-systemd\n")
+    store = "\n[store]\nurl = 'postgresql://digest@db/lab'\npassword = 'of-the-toml'\n"
+    assert loaded(config, BASE + store).store_url == "postgresql://digest:of-the-toml@db/lab"
+    text = f"{BASE}{store}password_file = 'secret'\n"
+    assert loaded(config, text).store_url == "postgresql://digest:of-the-file@db/lab"
+    found = loaded(config, text, DIGEST_STORE__PASSWORD_FILE="credential")
+    assert found.store_url == "postgresql://digest:of-systemd@db/lab"
+
+
 def test_the_environment_wins_over_all(config: Path) -> None:
     """A variable is stronger than both the TOML and the file of a secret; so is a file that a variable names."""
     Path("secret").write_text("from file")

@@ -26,7 +26,8 @@ from digest.model import (
 from digest.settings import ListConfig
 from digest.status import ago, overdue, source_state, status_of
 from digest.store import Pauses, open_database
-from digest.store.figures import EditionFigures, ListFigures, Pull, Pulse, Snapshot, Unsent
+from digest.store.figures import EditionFigures, ListFigures, Pull, Snapshot
+from digest.store.pulse import Pulse, Unsent
 from tests.configs import BASE, loaded
 from tests.ledgers import fill
 from tests.lists import write_list

@@ -13,11 +13,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from digest.model import BounceKind, DeliveryStatus, Edition, EditionId, ListId, SourceHealth, SourceSummary
+from digest.model import (
+    Aside,
+    BounceKind,
+    DeliveryStatus,
+    Edition,
+    EditionId,
+    ListId,
+    ShardState,
+    SharedWork,
+    SourceHealth,
+    SourceSummary,
+    Worker,
+)
 from digest.settings import ListConfig
 from digest.settings.installation import Pulling
 from digest.store import EditionOverview
-from digest.store.figures import Pulse, Unsent
+from digest.store.pulse import Pulse, Unsent
 from digest.troubles import Facts, Failing, State, Told, Trouble, due, found, over_line
 from tests.factories import mailing_list
 
@@ -39,6 +51,12 @@ LIST = ListConfig(
 MADE = Pulse((MONDAY.date(), MONDAY), (), MONDAY, is_paused=False, has_readers=True, relay_days={})
 MISSED = replace(MADE, newest=((MONDAY - 3 * DAY).date(), MONDAY - 3 * DAY), done_until=MONDAY - 3 * DAY)
 HELD = replace(MADE, unsent=(Unsent(7, MONDAY.date(), MONDAY, is_frozen=True, due_at=None, last_sent_at=None),))
+
+
+ALONE = SharedWork((), {ShardState.WAITING: 3}, MONDAY, ())
+POISONED = SharedWork(
+    (Worker("host-a/1", MONDAY, timedelta(seconds=3), ()),), {}, None, (Aside(6, 2, MONDAY), Aside(7, 1, MONDAY + HOUR))
+)
 
 
 def edition(at: datetime = MONDAY, **changes: Any) -> EditionOverview:
@@ -77,6 +95,25 @@ def test_where_all_is_well_nothing_is_told() -> None:
     assert {"overdue", "sources", "source arxiv", "disk", "bounces"} <= found(LIST, FINE).keys()
 
 
+def test_what_nobody_works_on_is_told_once() -> None:
+    """With the cause an edition is late too: that is not told beside it. Where there are no workers, nothing is."""
+    late = replace(FINE, now=MONDAY + 3 * HOUR, pulse=replace(HELD, work=ALONE))
+    assert lines(late) == {"unattended": "unattended: shards wait, and no worker lives"}
+    assert not {"unattended", "set aside"} & found(LIST, FINE).keys()
+    attended = replace(ALONE, workers=POISONED.workers)
+    assert found(LIST, replace(FINE, pulse=replace(MADE, work=attended)))["unattended"] is None
+    assert over_line("unattended") == "no shard waits for a worker any more"
+    assert over_line("set aside") == "no shard is set aside any more"
+
+
+def test_workers_may_be_away_for_two_minutes() -> None:
+    """As while all are upgraded; and a list that is paused needs none."""
+    pulse = replace(MADE, work=ALONE)
+    assert lines(replace(FINE, now=MONDAY + timedelta(seconds=119), pulse=pulse)) == {}
+    assert "unattended" in lines(replace(FINE, now=MONDAY + timedelta(seconds=120), pulse=pulse))
+    assert lines(replace(FINE, pulse=replace(pulse, is_paused=True))) == {}
+
+
 @pytest.mark.parametrize(
     ("facts", "name", "line"),
     [
@@ -87,6 +124,15 @@ def test_where_all_is_well_nothing_is_told() -> None:
         (
             replace(FINE, now=MONDAY + 3 * HOUR, pulse=HELD),
             "overdue", "overdue: edition 7 of 2026-06-08 is not sent: messages wait, and nothing happens",
+        ),
+        (
+            replace(FINE, pulse=replace(MADE, work=ALONE)),
+            "unattended", "unattended: shards wait, and no worker lives",
+        ),
+        (
+            replace(FINE, pulse=replace(MADE, work=POISONED)),
+            "set aside",
+            "set aside: 2 shards of edition 6, 1 shard of edition 7 failed again and again: `digest status` says why",
         ),
         (
             replace(FINE, sources=[source("arxiv", "HTTP 503"), source("journal", "no feed")]),

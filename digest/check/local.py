@@ -13,6 +13,7 @@ from pathlib import Path
 from zoneinfo import TZPATH, ZoneInfo
 
 from digest.check.findings import Finding, failed, ok, warning
+from digest.check.server import server
 from digest.check.speaking import Told
 from digest.model import (
     Address,
@@ -32,9 +33,7 @@ from digest.model import (
 from digest.settings import ListConfig
 from digest.settings.files import is_public
 from digest.settings.named import Holds, named_files
-from digest.store import open_database
 from digest.store.inspection import Inspection, file_of, inspect, is_file
-from digest.store.schema import SCHEMA_VERSION
 
 LITTLE, TOO_LITTLE = 1_000_000_000, 50_000_000
 """Free bytes under which a disk is told of, and under which nothing should be begun."""
@@ -80,9 +79,7 @@ def database(config: ListConfig) -> list[Finding]:
     """Looks at the store, and at the room on its disk, if it is a file, and on the Maildir's. Raises StoreError."""
     if is_file(config.store_url):
         return [of_database(inspect(config.store_url)), *disks(config)]
-    database = open_database(config.store_url)  # its tables are not made or changed by that
-    database.close()
-    return [ok(f"database {database.name}", f"schema {SCHEMA_VERSION}"), *disks(config)]
+    return [*server(config.store_url), *disks(config)]
 
 
 def of_database(found: Inspection) -> Finding:  # noqa: PLR0911 - one for each state

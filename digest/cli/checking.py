@@ -46,8 +46,9 @@ def check(
 ) -> None:
     """Look at everything that an email depends on.
 
-    Config, templates, every source, relays, mailbox, DNS (SPF, DKIM, DMARC, MX, PTR), links, database, disk, clock: a
-    line each, ok or what to do. Sends nothing. Exits with 1 if anything has failed; warnings are none.
+    Config, templates, every source, relays, mailbox, DNS (SPF, DKIM, DMARC, MX, PTR), links, database, disk, clock, and
+    on PostgreSQL the queue: a line each, ok or what to do. Sends nothing. Exits with 1 if anything has failed; warnings
+    are none.
     """
     from digest.check.findings import Level, worst
 

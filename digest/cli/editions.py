@@ -221,7 +221,7 @@ def status(
     plot: Annotated[bool, typer.Option("--plot", help="Show instead what there was over time.")] = False,
     days: Annotated[int, typer.Option(min=2, max=3660, help="How many days --plot looks back.")] = 56,
     check: Annotated[
-        bool, typer.Option("--check", help="Only say whether a list is overdue; exit code 1 if one is.")
+        bool, typer.Option("--check", help="Only say whether a list needs somebody; exit code 1 if one does.")
     ] = False,
     now: NowOption = None,
     json: JsonOption = False,
@@ -230,7 +230,9 @@ def status(
     """Show editions, what waits and why, how sources do.
 
     A list is overdue if no edition was made half an hour after its time, or if one is not sent and nothing has left for
-    two hours; not while it is paused, out of its hours, or at the limit of its relays.
+    two hours; not while it is paused, out of its hours, or at the limit of its relays. On PostgreSQL it may also be
+    unattended, when shards have waited for two minutes and no worker lives; or have some set aside, that failed too
+    often.
     """
     from digest.console import status as shown
 

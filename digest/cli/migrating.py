@@ -9,7 +9,7 @@ from digest.cli.common import ConfigOption, JsonOption, VerboseOption, cli, do_a
 
 @cli.command(epilog="Example: digest migrate --config lists/")
 def migrate(config: ConfigOption = None, json: JsonOption = False, verbose: VerboseOption = 0) -> None:
-    """Make or update the tables of a PostgreSQL database.
+    """Make or update the tables of a PostgreSQL database, and those of its queue.
 
     Stop every other digest first. A file of SQLite needs no command: it is brought up to date when it is opened.
     """
@@ -18,10 +18,12 @@ def migrate(config: ConfigOption = None, json: JsonOption = False, verbose: Verb
     terminal = terminal_for(json)
 
     def bring_up(url: str) -> int:
-        name, before, now = migrate_database(url)
+        name, before, now, queue = migrate_database(url)
         done = "is up to date" if before == now else f"brought from schema {before} to {now}" if before else "made"
         terminal.say(f"{name}: schema {now} {done}")
-        terminal.emit({"database": name, "before": before, "schema": now})
+        for each in queue:
+            terminal.say(f"{name}: applied {each} to the queue")
+        terminal.emit({"database": name, "before": before, "schema": now, "queue": list(queue)})
         return 0
 
     urls = dict.fromkeys(each.store_url for each in loaded(config, verbose).lists)

@@ -1,4 +1,4 @@
-"""What `digest status` says of the work that hosts share: shards, who does them, and what was set aside."""
+"""What `digest status` says of the work that hosts share: workers, shards, what is late, and what was set aside."""
 
 from __future__ import annotations
 
@@ -8,9 +8,79 @@ from typing import Any
 from digest.app import App
 from digest.console.terminal import Terminal
 from digest.console.words import plural
-from digest.model import ShardsOverview, ShardState
-from digest.status import ago
+from digest.crew import Crew
+from digest.model import ShardsOverview, ShardState, Worker
+from digest.status import ListStatus, ago
 from digest.store import EditionOverview
+from digest.store.workers import LATELY
+
+
+def show_crew(terminal: Terminal, status: ListStatus) -> dict[str, Any] | None:
+    """A line for each worker, what is late, how much gets done, and of each relay what is in use; the same as data.
+
+    None, and no line, for a list on SQLite.
+    """
+    crew = status.crew
+    if crew is None:
+        return None
+    if not crew.workers:
+        terminal.say("  no worker lives: start `digest worker`", style="bold red" if crew.shard_lag else "yellow")
+    for worker in crew.workers:
+        terminal.say(f"  worker {worker.name}: {_worker_line(worker, status)}")
+    lags = (("shard", crew.shard_lag), ("delivery", crew.delivery_lag))
+    if late := [f"the oldest due {what} by {ago(lag)}" for what, lag in lags if lag]:
+        terminal.say(f"  late: {', '.join(late)}", style="yellow")
+    if sum(crew.shards.values()) > crew.shards.get(ShardState.DONE, 0) or crew.per_second:
+        terminal.say(f"  rate: {crew.per_second:,.1f} deliveries a second, over the last {ago(LATELY)}")
+        for relay in crew.relays:
+            turns = "" if relay.ahead is None else f"; its turns are taken for {relay.ahead:.1f} s"
+            used = f"{relay.connections:,} of {relay.allowed:,} connections in use"
+            terminal.say(f"  relay {relay.name}: {used}{turns}")
+    return _crew_json(crew)
+
+
+def _worker_line(worker: Worker, status: ListStatus) -> str:
+    line = f"since {worker.since:%Y-%m-%d %H:%M} UTC, heard of {ago(worker.silent)} ago"
+    for held in worker.in_hand:
+        of = "" if held.list_id == status.id else f"{held.list_id}, "
+        line += f"; {of}edition {held.edition}, readers {held.first}-{held.last}, for {ago(status.now - held.begun_at)}"
+    return line if worker.in_hand else f"{line}; waits for work"
+
+
+def _crew_json(crew: Crew) -> dict[str, Any]:
+    return {
+        "workers": [
+            {
+                "worker": worker.name,
+                "since": worker.since.isoformat(),
+                "silent_seconds": round(worker.silent.total_seconds(), 1),
+                "in_hand": [
+                    {
+                        "list": held.list_id,
+                        "edition": held.edition,
+                        "first": held.first,
+                        "last": held.last,
+                        "begun_at": held.begun_at.isoformat(),
+                    }
+                    for held in worker.in_hand
+                ],
+            }
+            for worker in crew.workers
+        ],
+        "shards": {str(state): crew.shards.get(state, 0) for state in ShardState},
+        "shard_lag_seconds": round(crew.shard_lag.total_seconds(), 1),
+        "delivery_lag_seconds": round(crew.delivery_lag.total_seconds(), 1),
+        "deliveries_per_second": round(crew.per_second, 2),
+        "relays": [
+            {
+                "relay": relay.name,
+                "connections_in_use": relay.connections,
+                "connections": relay.allowed,
+                "turns_taken_seconds": None if relay.ahead is None else round(relay.ahead, 3),
+            }
+            for relay in crew.relays
+        ],
+    }
 
 
 def show_shards(terminal: Terminal, app: App, overviews: Sequence[EditionOverview]) -> list[dict[str, Any]]:
@@ -21,10 +91,7 @@ def show_shards(terminal: Terminal, app: App, overviews: Sequence[EditionOvervie
         if shards is None:
             continue
         number, workers = overview.edition.number, app.shards.workers()
-        waits = shards.oldest is not None and shards.oldest <= app.now()
-        terminal.say(f"  edition {number}: {_line(shards)}; {plural(workers, 'worker')}{_lag(shards, app)}")
-        if waits and not workers:
-            terminal.say(f"  edition {number}: no worker lives: start `digest worker`", style="bold red")
+        terminal.say(f"  edition {number}: {_line(shards)}; {plural(workers, 'worker')}")
         for shard, error in shards.errors:
             told = f"{error}; `digest retry {number}` takes it up again"
             terminal.say(f"  edition {number}: readers {shard.first}-{shard.last} set aside: {told}", style="red")
@@ -44,9 +111,3 @@ def show_shards(terminal: Terminal, app: App, overviews: Sequence[EditionOvervie
 def _line(shards: ShardsOverview) -> str:
     counts = ", ".join(f"{shards.counts[state]:,} {state}" for state in ShardState if shards.counts.get(state))
     return f"shards: {counts}; {len(shards.at_work):,} at work"
-
-
-def _lag(shards: ShardsOverview, app: App) -> str:
-    if shards.oldest is None or shards.oldest > app.now():
-        return ""
-    return f"; the first has waited for {ago(app.now() - shards.oldest)}"

@@ -17,12 +17,12 @@ from rich.text import Text
 from digest.app import App
 from digest.console.editions import came_back_line, counts_line, edition_name, overview_json, pause_json
 from digest.console.plot import ASCII, BLOCKS, axis, bars, columns, gathered
-from digest.console.shards import show_shards
+from digest.console.shards import show_crew, show_shards
 from digest.console.sources import health_lines, summary_json
 from digest.console.terminal import Terminal
 from digest.holding import paused_line
 from digest.model import DeliveryStatus, SourceHealth
-from digest.status import FAILED, WAITING, Day, ListStatus, ago, first_day, overdue, status_of
+from digest.status import FAILED, WAITING, Day, ListStatus, Overdue, Wrong, ago, first_day, status_of, wrong
 from digest.store import EditionOverview
 
 if TYPE_CHECKING:
@@ -58,28 +58,32 @@ def show(terminal: Terminal, app: App, editions: int, days: int, *, plot: bool) 
     terminal.say(f"{app.list.name} ({app.list.id})", style="bold")
     _show_state(terminal, status)
     shards = show_shards(terminal, app, overviews)
+    crew = show_crew(terminal, status)
     if plot:
         _show_plot(terminal, status)
     elif terminal.is_interactive:
         _show_tables(terminal, status, overviews, health)
     else:
         _show_lines(terminal, overviews, health)
-    terminal.emit(_json(status, overviews, health, with_days=plot) | {"shards": shards})
+    told = _json(status, overviews, health, with_days=plot) | {"shards": shards}
+    terminal.emit(told | ({"crew": crew} if crew else {}))
     return DONE if all(o.adds_up or not o.finished_at for o in overviews) else PARTLY
 
 
 def check(terminal: Terminal, app: App) -> int:
     """Says in a line whether the list does what it should."""
     now = app.now()
-    late = overdue(app.config, app.figures.pulse(app.list.id, now), now)
-    terminal.say(f"{app.list.id}: {f'overdue since {_utc(late.since)}: {late.why}' if late else 'fine'}")
-    terminal.emit({"list": app.list.id, "overdue": _overdue_json(late.since, late.why) if late else None})
-    return PARTLY if late else DONE
+    pulse = app.figures.pulse(app.list.id, now)
+    found = wrong(app.config, pulse, now)
+    told = "; ".join(f"{what} since {_utc(late.since)}: {late.why}" for what, late in found.items())
+    terminal.say(f"{app.list.id}: {told or 'fine'}")
+    terminal.emit({"list": app.list.id, **_wrong_json(found, has_workers=pulse.work is not None)})
+    return PARTLY if found else DONE
 
 
 def _show_state(terminal: Terminal, status: ListStatus) -> None:
-    if status.overdue:
-        terminal.say(f"  overdue since {_utc(status.overdue.since)}: {status.overdue.why}", style=ALARM)
+    for what, late in status.wrong.items():
+        terminal.say(f"  {what} since {_utc(late.since)}: {late.why}", style=ALARM)
     if status.pause:
         terminal.say(f"  {paused_line(status.id, status.pause)}", style=CARE)
     if not status.editions:
@@ -285,7 +289,6 @@ def _json(
     status: ListStatus, overviews: Sequence[EditionOverview], health: Sequence[SourceHealth], *, with_days: bool
 ) -> dict[str, Any]:
     in_a_row = {source.name: source.errors_in_a_row for source in status.sources}
-    late = status.overdue
     found: dict[str, Any] = {
         "list": status.id,
         "editions": [overview_json(overview) for overview in overviews],
@@ -301,7 +304,7 @@ def _json(
         "next_run": f"{status.next_run:%A %Y-%m-%d %H:%M %Z}" if status.next_run else None,
         "next_run_at": status.next_run.isoformat() if status.next_run else None,
         "paused": pause_json(status.pause),
-        "overdue": _overdue_json(late.since, late.why) if late else None,
+        **_wrong_json(status.wrong, has_workers=status.crew is not None),
         "waiting": list(status.waiting),
         "waits_since": status.waits_since.isoformat() if status.waits_since else None,
         "letters": status.letters,
@@ -318,8 +321,14 @@ def _json(
     return found | ({"days": [_day_json(day) for day in status.days]} if with_days else {})
 
 
-def _overdue_json(since: datetime, why: str) -> dict[str, str]:
-    return {"since": since.isoformat(), "why": why}
+def _wrong_json(found: Mapping[Wrong, Overdue], *, has_workers: bool) -> dict[str, dict[str, str] | None]:
+    """What is wrong and what is not; only where there are workers can all of it be."""
+    return {
+        what.replace(" ", "_"): {"since": found[what].since.isoformat(), "why": found[what].why}
+        if what in found
+        else None
+        for what in (Wrong if has_workers else (Wrong.OVERDUE,))
+    }
 
 
 def _day_json(day: Day) -> dict[str, Any]:

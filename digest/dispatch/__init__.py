@@ -30,6 +30,9 @@ class Queue(Protocol):
         """One job for each that has none, in the connection's own transaction. They are due now."""
         ...
 
-    async def run(self, run_one: RunOne, stop: asyncio.Event) -> None:
-        """Takes jobs until `stop` is set and the one under way has ended; survives outages of the database."""
+    async def run(self, run_one: RunOne, stop: asyncio.Event, worker: str) -> None:
+        """Takes jobs until `stop` is set and the one under way has ended; survives outages of the database.
+
+        `worker` is what this process is called, for people.
+        """
         ...

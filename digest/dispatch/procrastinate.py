@@ -21,12 +21,15 @@ import procrastinate
 import psycopg
 import sqlalchemy as sa
 from procrastinate import exceptions
+from procrastinate.connector import BaseConnector
 from procrastinate.jobs import Job
+from procrastinate.manager import JobManager
 from procrastinate.retry import BaseRetryStrategy, RetryDecision
 
 from digest.dispatch import RunOne
 from digest.errors import StoreError
 from digest.model import EditionId, ListId, Shard, SubscriberId
+from digest.store.postgres import QUEUE_CONNECTIONS
 
 log = logging.getLogger(__name__)
 
@@ -61,11 +64,31 @@ def _key(shard: Shard) -> str:
     return f"{shard.edition_id}/{shard.first}"
 
 
+class _Named(JobManager):
+    """Says with each worker what it is called, and since when it runs."""
+
+    def __init__(self, connector: BaseConnector, name: str, since: datetime):
+        super().__init__(connector)
+        self._name, self._since = name, since.isoformat(timespec="microseconds")
+
+    async def register_worker(self) -> int:
+        """The number of the new worker; names of those that are gone go with it."""
+        number = await super().register_worker()
+        await self.connector.execute_query_async(
+            "WITH gone AS (DELETE FROM queue_workers WHERE worker_id NOT IN (SELECT id FROM procrastinate_workers)) "
+            "INSERT INTO queue_workers (worker_id, name, since) VALUES (%(number)s, %(name)s, %(since)s)",
+            number=number,
+            name=self._name,
+            since=self._since,
+        )
+        return number
+
+
 class ProcrastinateQueue:
     """The shards' queue in the database at a URL."""
 
     def __init__(self, url: str):
-        self._conninfo = sa.make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+        self._conninfo = _conninfo(sa.make_url(url))
         self._jobs = procrastinate.App(connector=procrastinate.SyncPsycopgConnector()).job_manager
 
     def enqueue(self, connection: sa.Connection, shards: Sequence[Shard]) -> None:
@@ -115,13 +138,15 @@ class ProcrastinateQueue:
             )
             return frozenset(row[0] for row in cursor.fetchall())
 
-    async def run(self, run_one: RunOne, stop: asyncio.Event) -> None:
+    async def run(self, run_one: RunOne, stop: asyncio.Event, worker: str) -> None:
         """Takes jobs until `stop` is set and the one under way has ended; survives outages of the database."""
+        since = datetime.now(UTC)
         for name in ("procrastinate", "psycopg.pool"):  # they show a traceback for each outage; we say it in a line
             logging.getLogger(name).setLevel(logging.CRITICAL)
         busy = asyncio.Lock()
         while not stop.is_set():
             app = self._app(run_one, stop, busy)
+            app.job_manager = _Named(app.connector, worker, since)
             try:
                 async with app.open_async():
                     await self._work(app, stop, busy)
@@ -157,7 +182,9 @@ class ProcrastinateQueue:
 
     def _app(self, run_one: RunOne, stop: asyncio.Event, busy: asyncio.Lock) -> procrastinate.App:
         app = procrastinate.App(
-            connector=procrastinate.PsycopgConnector(conninfo=self._conninfo, min_size=1, max_size=4, timeout=10)
+            connector=procrastinate.PsycopgConnector(
+                conninfo=self._conninfo, min_size=1, max_size=QUEUE_CONNECTIONS, timeout=10
+            )
         )
 
         @app.task(name="shard", queue=QUEUE, retry=_AtItsTime())
@@ -182,6 +209,12 @@ class ProcrastinateQueue:
                 await app.job_manager.retry_job(job)
 
         return app
+
+
+def _conninfo(url: sa.URL) -> str:
+    """The address as libpq reads it: SQLAlchemy's own form of it is none where a password has a blank."""
+    options = {key: each if isinstance(each, str) else ",".join(each) for key, each in url.query.items()}
+    return psycopg.conninfo.make_conninfo(**url.translate_connect_args(username="user", database="dbname"), **options)
 
 
 async def _unless(stop: asyncio.Event, seconds: float) -> None:

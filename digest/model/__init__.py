@@ -77,12 +77,13 @@ from digest.model.pulling import (
     Window,
 )
 from digest.model.retention import Retention
-from digest.model.shards import Shard, ShardsOverview, ShardState
+from digest.model.shards import Aside, InHand, Shard, ShardsOverview, ShardState, SharedWork, Worker
 
 __all__ = [
     "Address",
     "AnnounceType",
     "Announcement",
+    "Aside",
     "Attempt",
     "Bounce",
     "BounceKind",
@@ -98,6 +99,7 @@ __all__ = [
     "Envelope",
     "FollowUp",
     "Frequency",
+    "InHand",
     "Inbox",
     "Link",
     "LinkKind",
@@ -128,6 +130,7 @@ __all__ = [
     "Shard",
     "ShardState",
     "ShardsOverview",
+    "SharedWork",
     "Sighting",
     "Signal",
     "SignalSource",
@@ -146,4 +149,5 @@ __all__ = [
     "WarmUp",
     "WhenEmpty",
     "Window",
+    "Worker",
 ]

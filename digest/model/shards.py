@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from digest.model.editions import EditionId
@@ -33,6 +33,49 @@ class ShardState(StrEnum):
     DONE = "done"
     ASIDE = "aside"
     """It has failed again and again: it waits for a person."""
+
+
+@dataclass(frozen=True, slots=True)
+class InHand:
+    """What a worker has begun and has not ended: readers of an edition, by the edition's number."""
+
+    list_id: ListId
+    edition: int
+    first: SubscriberId
+    last: SubscriberId
+    begun_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """A worker that lives, which is that the database has heard of it lately."""
+
+    name: str
+    """Its host and its process: "host-a/4711"."""
+    since: datetime
+    silent: timedelta
+    """For how long it has not said that it lives."""
+    in_hand: tuple[InHand, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Aside:
+    """Shards of an edition that have been set aside, since the first of them was."""
+
+    edition: int
+    count: int
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class SharedWork:
+    """The work on one list that hosts share: its unfinished editions' shards, and the workers of its database."""
+
+    workers: tuple[Worker, ...]
+    shards: dict[ShardState, int]
+    due_since: datetime | None
+    """Since when the shard that waits longest is due; of those that no worker who lives has in hand."""
+    aside: tuple[Aside, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,6 +46,7 @@ _KEYS = (
     ("list", "secret_file", Holds.LINK_SECRET),
     ("smtp", "password_file", Holds.PASSWORD),
     ("mailbox", "password_file", Holds.PASSWORD),
+    ("store", "password_file", Holds.PASSWORD),
     ("list", "templates", Holds.TEMPLATES),
 )
 _IN_CLEAR = (("smtp", "password"), ("mailbox", "password"), ("list", "secret"), ("store", "password"))

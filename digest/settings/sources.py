@@ -101,6 +101,7 @@ def _password(text: str) -> str:
 _SECRETS: tuple[tuple[str, str, Callable[[str], str]], ...] = (
     ("smtp", "password", _password),
     ("mailbox", "password", _password),
+    ("store", "password", _password),
     ("web", "status_password", _password),
     ("list", "secret", checks.signing_keys),
 )

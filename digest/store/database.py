@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.pool import ConnectionPoolEntry
@@ -183,8 +183,17 @@ def open_database(url: str, *, keep_a_copy: bool = True) -> Database:
     return database
 
 
-def migrate_database(url: str) -> tuple[str, int, int]:
-    """Brings the database at a URL up to date: its name, the schema that it had (0: none) and has."""
+class Migrated(NamedTuple):
+    """What was done to a database: its name, the schema that it had (0: none) and has, the queue's migrations."""
+
+    name: str
+    before: int
+    schema: int
+    queue: tuple[str, ...] = ()
+
+
+def migrate_database(url: str) -> Migrated:
+    """Brings the database at a URL up to date."""
     parsed = sa.make_url(url)
     if parsed.get_backend_name() == POSTGRESQL:
         from digest.store import postgres
@@ -196,7 +205,7 @@ def migrate_database(url: str) -> tuple[str, int, int]:
             before = int(file.execute("PRAGMA user_version").fetchone()[0])
     database = open_database(url)
     database.close()
-    return database.name, before, SCHEMA_VERSION
+    return Migrated(database.name, before, SCHEMA_VERSION)
 
 
 def _make_private(path: Path) -> None:

@@ -61,7 +61,7 @@ class Decisions:
             if changed:
                 edition = schema.editions.c.id == self._edition.id
                 connection.execute(sa.update(schema.editions).where(edition).values(finished_at=None))
-            shards.reopen(connection, self._edition.id)  # those that were set aside may have no deliveries yet
+            shards.reopen(connection, self._edition.id, now)  # those that were set aside may have no deliveries yet
         return changed
 
     def _change(

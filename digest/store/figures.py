@@ -3,15 +3,15 @@
 `Figures.read` counts all lists of a database at once, and is cheap however long the ledger is: of a finished edition it
 is known how many recipients it had, and only deliveries that were not sent are looked at, by the index on `status`.
 What is left of an edition is `sent`, as every delivery has one status. While one edition alone is under way, that
-index says all of it; of several at once, each delivery that waits is looked up. `Figures.pulse` looks at no more than
-it takes to tell whether something is overdue. `digest/status.py` decides what it means.
+index says all of it; of several at once, each delivery that waits is looked up. `pulse.py` and `workers.py` are beside.
+`digest/status.py` decides what it means.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from enum import StrEnum
 
 import sqlalchemy as sa
@@ -31,13 +31,11 @@ from digest.store.codec import decode
 from digest.store.database import Database
 from digest.store.editions import UNSETTLED
 from digest.store.members import NOT_ERASED, suppressed
-from digest.store.subscribers import is_reachable
+from digest.store.pulse import Pulse, pulse, relay_days
+from digest.store.relay_turns import InUse, in_use
+from digest.store.workers import sent_lately
 
 FAILED = (DeliveryStatus.BOUNCED, DeliveryStatus.EXPIRED, DeliveryStatus.UNKNOWN, DeliveryStatus.CANCELLED)
-TO_BE_SENT = (DeliveryStatus.QUEUED, DeliveryStatus.ACTIVE, DeliveryStatus.SENDING)
-"""Deliveries that nobody's refusal keeps waiting."""
-NEWEST_SENT = 1000
-"""Among so many of the deliveries sent last it is looked for an edition's newest."""
 
 Counts = Mapping[DeliveryStatus, int]
 editions, deliveries, people = schema.editions, schema.deliveries, schema.subscribers
@@ -108,35 +106,9 @@ class Snapshot:
     suppressions: Mapping[SuppressionKind, int]
     relay_days: Mapping[tuple[str, date], int]
     """Messages of relays with a limit on the days since yesterday (UTC), which are today's everywhere."""
-
-
-@dataclass(frozen=True, slots=True)
-class Unsent:
-    """An edition of which something is still to be sent, refusals apart."""
-
-    number: int
-    due_on: date
-    cutoff: datetime
-    is_frozen: bool
-    due_at: datetime | None
-    """Since when the first of them is due; None: since the edition was made."""
-    last_sent_at: datetime | None
-    """When its newest message left, as far as that is known without looking at all."""
-
-
-@dataclass(frozen=True, slots=True)
-class Pulse:
-    """What tells whether a list does what it should."""
-
-    newest: tuple[date, datetime] | None
-    """Day and cutoff of the newest edition."""
-    unsent: tuple[Unsent, ...]
-    """Oldest first."""
-    done_until: datetime | None
-    """Up to when its runs have been dealt with, also those that had nothing new."""
-    is_paused: bool
-    has_readers: bool
-    relay_days: Mapping[tuple[str, date], int]
+    sent_lately: Mapping[ListId, int] = field(default_factory=dict)
+    """What workers have sent, as `workers.py` has it."""
+    in_use: InUse = field(default_factory=InUse)
 
 
 class Figures:
@@ -172,29 +144,15 @@ class Figures:
                     for list_id in known
                 },
                 suppressions=_suppressions(connection),
-                relay_days=_relay_days(connection, now.date()),
+                relay_days=relay_days(connection, now.date()),
+                sent_lately=sent_lately(connection, now),
+                in_use=in_use(connection),
             )
 
     def pulse(self, list_id: ListId, now: datetime) -> Pulse:
         """The little that tells whether the list does what it should."""
         with self._database.read() as connection:
-            newest = connection.execute(
-                sa.select(editions.c.due_on, editions.c.cutoff)
-                .where(editions.c.list_id == list_id)
-                .order_by(editions.c.number.desc())
-                .limit(1)
-            ).one_or_none()
-            done_until = sa.select(schema.runs.c.done_until).where(schema.runs.c.list_id == list_id)
-            pause = sa.select(schema.pauses.c.since).where(schema.pauses.c.list_id == list_id)
-            readers = sa.select(people.c.id).where(people.c.list_id == list_id, is_reachable()).limit(1)
-            return Pulse(
-                newest=(newest.due_on, newest.cutoff) if newest else None,
-                unsent=_unsent(connection, list_id, now),
-                done_until=connection.execute(done_until).scalar_one_or_none(),
-                is_paused=connection.execute(pause).first() is not None,
-                has_readers=connection.execute(readers).first() is not None,
-                relay_days=_relay_days(connection, now.date()),
-            )
+            return pulse(connection, list_id, now)
 
 
 def _editions(connection: sa.Connection) -> dict[ListId, tuple[EditionFigures, ...]]:
@@ -369,38 +327,3 @@ def _suppressions(connection: sa.Connection) -> dict[SuppressionKind, int]:
     rows = connection.execute(sa.select(kind.label("kind"), sa.func.count()).group_by("kind"))
     found = {SuppressionKind(name): count for name, count in rows}
     return {kind: found[kind] for kind in SuppressionKind if kind in found}
-
-
-def _relay_days(connection: sa.Connection, today: date) -> dict[tuple[str, date], int]:
-    table = schema.relay_days
-    rows = connection.execute(sa.select(table).where(table.c.day >= today - timedelta(days=1)))
-    return {(row.relay, row.day): row.messages for row in rows}
-
-
-def _unsent(connection: sa.Connection, list_id: ListId, now: datetime) -> tuple[Unsent, ...]:
-    found = []
-    unfinished = sa.select(editions).where(editions.c.list_id == list_id, editions.c.finished_at.is_(None))
-    for row in connection.execute(unfinished.order_by(editions.c.number)).all():
-        due_at = deliveries.c.next_attempt_at
-        left = (
-            sa.select(due_at)
-            .where(deliveries.c.status.in_(TO_BE_SENT), deliveries.c.edition_id == row.id)
-            .where(sa.or_(due_at.is_(None), due_at <= now))
-            .order_by(due_at.nulls_first())
-            .limit(1)
-        )
-        is_frozen = row.recipients_frozen_at is not None
-        first = connection.execute(left).first()
-        if is_frozen and first is None:
-            continue
-        newest = (
-            sa.select(deliveries.c.edition_id, deliveries.c.settled_at)
-            .where(deliveries.c.status == DeliveryStatus.SENT, deliveries.c.next_attempt_at.is_(None))
-            .order_by(deliveries.c.id.desc())
-            .limit(NEWEST_SENT)
-            .subquery()
-        )
-        last = sa.select(sa.func.max(newest.c.settled_at)).where(newest.c.edition_id == row.id)
-        sent_at = connection.execute(last).scalar()
-        found.append(Unsent(row.number, row.due_on, row.cutoff, is_frozen, first[0] if first else None, sent_at))
-    return tuple(found)

@@ -2,7 +2,8 @@
 
 What is different from SQLite, and all of it is here:
 
-- `digest migrate` makes and changes the tables: programs of many hosts must not do so by themselves.
+- `digest migrate` makes and changes the tables, those of the queue too (`queue.py`): programs of many hosts must not do
+  so by themselves.
 - A `write()` that is not `alone` runs beside others. One that is waits for a lock of the whole database
   (`pg_advisory_xact_lock`), as every transaction of SQLite does.
 - `deliveries` are partitioned by edition, half of each page left free: a delivery changes some three times in place
@@ -16,14 +17,12 @@ Sources: postgresql.org/docs/current: ddl-partitioning, explicit-locking, storag
 
 from __future__ import annotations
 
-from typing import Any
-
 import sqlalchemy as sa
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from digest.errors import StoreError
-from digest.store import schema
-from digest.store.database import BUSY_SECONDS, Database, alembic, not_newer
+from digest.store import queue, schema
+from digest.store.database import BUSY_SECONDS, Database, Migrated, alembic, not_newer
 from digest.store.schema import APPLICATION_ID, SCHEMA_VERSION
 
 INSTALL = "pip install 'papers-digest[postgres]'"
@@ -39,6 +38,8 @@ CONNECTION = {
 """Seconds; `tcp_user_timeout` in milliseconds."""
 CONNECTIONS = 5
 """At most, for each process and list: its threads read and write at once."""
+QUEUE_CONNECTIONS = 4
+"""At most, for each worker, beside those."""
 
 
 def open_database(url: sa.URL) -> Database:
@@ -47,14 +48,18 @@ def open_database(url: sa.URL) -> Database:
     try:
         with database.read() as connection:
             _refuse_older(_version_of(connection, database.name), database.name)
+            queue.refuse_other(connection, database.name)
     except BaseException:
         database.close()
         raise
     return database
 
 
-def migrate(url: sa.URL) -> tuple[str, int, int]:
-    """Makes the tables, or brings them up to date, in one transaction: where, the schema before (0: none) and now."""
+def migrate(url: sa.URL) -> Migrated:
+    """Makes the tables, or brings them up to date: ours in one transaction, the queue's in one for each migration.
+
+    What ends in between is taken up by the next that does so.
+    """
     from alembic import command
 
     database = _connected(url)
@@ -66,10 +71,20 @@ def migrate(url: sa.URL) -> tuple[str, int, int]:
                 command.stamp(alembic(connection), "head")
             elif version < SCHEMA_VERSION:
                 command.upgrade(alembic(connection), "head")
-            _install_queue(connection)
+            queue.install(connection)
+        applied: list[str] = []
+        while name := _migrate_queue(database):
+            applied.append(name)
+        with database.read() as connection:
+            queue.refuse_other(connection, database.name)
     finally:
         database.close()
-    return database.name, version, SCHEMA_VERSION
+    return Migrated(database.name, version, SCHEMA_VERSION, tuple(applied))
+
+
+def _migrate_queue(database: Database) -> str | None:
+    with database.write() as connection:
+        return queue.apply_next(connection)
 
 
 def add_partition(connection: sa.Connection, edition_id: int) -> None:
@@ -88,6 +103,9 @@ def partition(edition_id: int) -> str:
 
 def _connected(url: sa.URL) -> Database:
     address = f"{url.host or 'localhost'}:{url.port or 5432}/{url.database or ''}"
+    needs_extra = f"{address}: a postgresql:// database needs an extra: {INSTALL}"
+    if not queue.is_installed():
+        raise StoreError(needs_extra)
     try:
         engine = sa.create_engine(
             url.set(drivername="postgresql+psycopg"),
@@ -99,7 +117,7 @@ def _connected(url: sa.URL) -> Database:
             hide_parameters=True,  # an error's text would show addresses, and the key that signs
         )
     except ModuleNotFoundError as error:
-        raise StoreError(f"{address}: a postgresql:// database needs an extra: {INSTALL}") from error
+        raise StoreError(needs_extra) from error
     sa.event.listen(engine, "begin", _begin)
     return Database(engine, address, _advice)
 
@@ -150,15 +168,6 @@ def _create(connection: sa.Connection) -> None:
         connection.execute(CreateTable(table))
         for index in sorted(table.indexes, key=lambda each: str(each.name)):
             connection.execute(CreateIndex(index))
-
-
-def _install_queue(connection: sa.Connection) -> None:
-    """The queue's own tables, which are procrastinate's."""
-    if not sa.inspect(connection).has_table("procrastinate_jobs"):
-        from procrastinate.schema import SchemaManager
-
-        driver: Any = connection.connection.driver_connection
-        driver.execute(SchemaManager.get_schema())  # past SQLAlchemy: many statements at once
 
 
 def _partition(deliveries: sa.Table) -> None:

@@ -9,13 +9,14 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 
 import sqlalchemy as sa
 
 from digest.store import schema
 from digest.store.database import Database
-from digest.store.shards import alive
 from digest.store.statements import insert
+from digest.store.workers import alive
 
 table = schema.relay_turns
 _PLACES = 0x44475000
@@ -43,6 +44,37 @@ class RelayTurns:
             return max(float(connection.execute(turn).scalar_one()), 0.0)
 
 
+@dataclass(frozen=True, slots=True)
+class InUse:
+    """How much of their relays the workers of a database use together."""
+
+    locks: Mapping[int, int] = field(default_factory=dict)
+    ahead: Mapping[str, float] = field(default_factory=dict)
+    """How many seconds ahead the turns of each relay with a rate are taken."""
+
+    def places(self, relay: str) -> int:
+        """How many of the relay's connections somebody has a place for."""
+        return self.locks.get(_key(relay), 0)
+
+
+def in_use(connection: sa.Connection) -> InUse:
+    """What of relays is in use; nothing on SQLite."""
+    if connection.dialect.name != "postgresql":
+        return InUse()
+    held = connection.exec_driver_sql(
+        "SELECT classid::bigint, count(*) FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 2 AND granted "
+        "AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) GROUP BY classid"
+    )
+    locks = {key: count for key, count in held}  # noqa: C416 - rows are no pairs to mypy
+    ahead = table.c.free_at - sa.func.extract("epoch", sa.func.clock_timestamp())
+    taken = connection.execute(sa.select(table.c.relay, ahead).where(table.c.domain == ""))
+    return InUse(locks, {relay: max(float(seconds), 0.0) for relay, seconds in taken})
+
+
+def _key(relay: str) -> int:
+    return (_PLACES ^ zlib.crc32(relay.encode())) & 0x7FFFFFFF
+
+
 @contextmanager
 def places(database: Database, connections: Mapping[str, int]) -> Iterator[dict[str, int]]:
     """A fair share of the connections that each relay allows, as many of these as are free, until the block ends."""
@@ -50,7 +82,7 @@ def places(database: Database, connections: Mapping[str, int]) -> Iterator[dict[
         workers = max(alive(session), 1)
         taken: dict[str, int] = {}
         for relay, total in connections.items():
-            share, key = -(-total // workers), (_PLACES ^ zlib.crc32(relay.encode())) & 0x7FFFFFFF
+            share, key = -(-total // workers), _key(relay)
             taken[relay] = 0
             for place in range(total):
                 if taken[relay] == share:

@@ -16,6 +16,7 @@ from digest.store import schema
 from digest.store.database import Database
 from digest.store.editions import UNSETTLED, Editions
 from digest.store.statements import insert
+from digest.store.workers import alive
 
 _OPEN = (ShardState.WAITING, ShardState.RANKED)
 TRIES = 5
@@ -167,20 +168,10 @@ class Shards:
         return ShardsOverview(present, tuple(sorted(at_work)), tuple(errors), min(waiting, default=None))
 
 
-def alive(connection: sa.Connection) -> int:
-    """How many workers have said lately that they live (procrastinate's own table); on SQLite there are none."""
-    if connection.dialect.name != "postgresql":
-        return 0
-    workers = sa.table("procrastinate_workers", sa.column("last_heartbeat"))
-    since = sa.func.now() - sa.text("interval '30 seconds'")
-    query = sa.select(sa.func.count()).select_from(workers).where(workers.c.last_heartbeat > since)
-    return connection.execute(query).scalar_one()
-
-
-def reopen(connection: sa.Connection, edition_id: EditionId) -> None:
-    """All shards of an edition are to be looked at again, also those that were set aside."""
+def reopen(connection: sa.Connection, edition_id: EditionId, now: datetime) -> None:
+    """All shards of an edition are due now, also those that were set aside."""
     state = sa.case((table.c.ranked_at.is_(None), ShardState.WAITING), else_=ShardState.RANKED)
-    again = {"state": state, "due_at": None, "tries": 0, "error": ""}
+    again = {"state": state, "due_at": now, "tries": 0, "error": ""}
     connection.execute(sa.update(table).where(table.c.edition_id == edition_id).values(again))
 
 

@@ -16,8 +16,9 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
 from digest import __version__
+from digest.crew import Crew
 from digest.members import Ballot, Standing
-from digest.model import BounceKind, DeliveryStatus
+from digest.model import BounceKind, DeliveryStatus, ShardState
 from digest.status import ListStatus
 from digest.store.figures import SuppressionKind
 
@@ -57,6 +58,8 @@ def families(statuses: Sequence[ListStatus]) -> Iterator[Metric]:
     yield from _of_deliveries(statuses)
     yield from _of_sources(statuses)
     yield from _of_people(statuses)
+    if any(status.crew for status in statuses):
+        yield from _of_crews([(status.id, status.crew) for status in statuses if status.crew])
 
 
 def _of_editions(lists: Sequence[ListStatus]) -> Iterator[Metric]:
@@ -159,4 +162,42 @@ def _of_people(lists: Sequence[ListStatus]) -> Iterator[Metric]:
     yield _gauge(
         "digest_suppressions", "Addresses that are sent nothing, in the database of the list.", ("list", "kind"),
         [((s.id, kind), s.suppressions.get(kind, 0)) for s in lists for kind in SuppressionKind],
+    )  # fmt: skip
+
+
+def _of_crews(crews: Sequence[tuple[str, Crew]]) -> Iterator[Metric]:
+    """Of lists on PostgreSQL alone."""
+    one = ("list",)
+    yield _gauge(
+        "digest_workers", "Workers that live, of the database of the list.", one,
+        [((name,), len(crew.workers)) for name, crew in crews],
+    )  # fmt: skip
+    yield _gauge(
+        "digest_shards", "Shards of editions that are not finished.", ("list", "state"),
+        [((name, state), crew.shards.get(state, 0)) for name, crew in crews for state in ShardState],
+    )  # fmt: skip
+    yield _gauge(
+        "digest_shard_lag_seconds", "How late the oldest due shard is that no worker has in hand; 0: none is due.", one,
+        [((name,), crew.shard_lag.total_seconds()) for name, crew in crews],
+    )  # fmt: skip
+    yield _gauge(
+        "digest_delivery_lag_seconds", "How late the oldest due delivery is that no relay was given; 0: none is.", one,
+        [((name,), crew.delivery_lag.total_seconds()) for name, crew in crews],
+    )  # fmt: skip
+    yield _gauge(
+        "digest_deliveries_per_second", "Deliveries that workers have sent, over the last two minutes.", one,
+        [((name,), crew.per_second) for name, crew in crews],
+    )  # fmt: skip
+    relays = [((name, relay.name), relay) for name, crew in crews for relay in crew.relays]
+    yield _gauge(
+        "digest_relay_connections_in_use", "Connections to a relay that workers have, of all lists.", ("list", "relay"),
+        [(labels, relay.connections) for labels, relay in relays],
+    )  # fmt: skip
+    yield _gauge(
+        "digest_relay_connections_limit", "How many the list allows.", ("list", "relay"),
+        [(labels, relay.allowed) for labels, relay in relays],
+    )  # fmt: skip
+    yield _gauge(
+        "digest_relay_turns_taken_seconds", "For how long a relay's turns are taken, by its rate.", ("list", "relay"),
+        [(labels, relay.ahead) for labels, relay in relays if relay.ahead is not None],
     )  # fmt: skip

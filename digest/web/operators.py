@@ -3,7 +3,7 @@
 Counts and times alone; no address, no subject, no reply of a server. /status and /metrics are there where `[web]` has a
 `status_password` (HTTP Basic with any name, or a Bearer token, RFC 6750) or says `status_public`, else they answer as
 any address where nothing is. Where a request comes from opens nothing: behind a proxy all come from this machine.
-/healthz is everybody's, and says no more than which lists are overdue.
+/healthz is everybody's, and says no more than which lists are in trouble, and the worst of it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
 from typing import Generic, TypeVar
 
@@ -23,7 +23,7 @@ from starlette.responses import Response
 
 from digest.errors import DigestError
 from digest.model import DeliveryStatus, Pages
-from digest.status import ListStatus, Overdue, ago, first_day, overdue, status_of
+from digest.status import ListStatus, Wrong, ago, first_day, status_of, wrong
 from digest.web.charts import charts
 from digest.web.gate import Gate, NoSuchPageError, TooOftenError, html
 from digest.web.limits import SlidingWindow
@@ -110,7 +110,10 @@ class Operators:
             if not isinstance(error, DigestError):
                 log.exception("the state of the lists could not be read")
             return _json({"status": "unreadable"}, 503)
-        return _json({"status": "overdue", "lists": sorted(late)}, 503) if late else _json({"status": "ok"}, 200)
+        if not late:
+            return _json({"status": "ok"}, 200)
+        worst = next(what for what in Wrong if any(what in found for found in late.values()))
+        return _json({"status": worst, "lists": sorted(late)}, 503)
 
     def _refused(self, request: Request) -> Response | None:
         """Why the pages are not shown; None: they are. Raises NoSuchPageError where there are none."""
@@ -138,10 +141,10 @@ class Operators:
             found.append(status_of(app.config, snapshots[url], app.figures.pulse(app.list.id, now), now, DAYS))
         return tuple(found)
 
-    def _look(self) -> dict[str, Overdue]:
+    def _look(self) -> dict[str, Collection[Wrong]]:
         now = self._now()
         late = {
-            site.list.id: overdue(site.app.config, site.app.figures.pulse(site.list.id, now), now)
+            site.list.id: wrong(site.app.config, site.app.figures.pulse(site.list.id, now), now).keys()
             for site in self._sites.values()
         }
         return {list_id: each for list_id, each in late.items() if each}

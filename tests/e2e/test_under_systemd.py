@@ -1,4 +1,4 @@
-"""docs/deploy/systemd.md and its units under a real systemd: they are sound, they send, and they end well."""
+"""The units of docs/deploy under a real systemd, installed as its pages say: they are sound, send, and end well."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.servers import machine
+from tests.servers import machine, postgres
+from tests.servers.postgres import PostgresServer
 from tests.servers.smtp import CollectingServer
 
 pytestmark = pytest.mark.system
@@ -43,7 +44,7 @@ PASSWORD = "correct horse battery"
 UNTIL = """
 until_true() {
     for _ in $(seq 600); do ! "$@" || return 0; sleep 0.1; done
-    echo "never: $*"; journalctl -u digest; exit 1
+    echo "never: $*"; journalctl -u 'digest*'; exit 1
 }
 is() { test "$(systemctl show digest -p ActiveState --value)" = "$1"; }
 """
@@ -55,7 +56,14 @@ def blocks() -> tuple[list[str], str]:
     return install.splitlines(), ask.rstrip()
 
 
-def prepared(folder: Path, port: int) -> str:
+def worker_blocks() -> tuple[list[str], str]:
+    """What the page of many hosts says to type: on the host of a worker, and on that of `digest run`."""
+    text = (DEPLOY / "workers.md").read_text().partition("\n## Under systemd\n")[2]
+    worker, run, *_ = re.findall(r"^```sh\n(.*?)^```", text, re.M | re.S)
+    return worker.splitlines(), run
+
+
+def prepared(folder: Path, port: int, extra: str = "") -> str:
     """Lays out what is to be installed, and returns the page's commands that do it, up to starting something."""
     now = datetime.now(UTC)
     ages = {"Walks of Old": timedelta(days=3), "Walks of Late": timedelta(hours=1)}
@@ -63,7 +71,7 @@ def prepared(folder: Path, port: int) -> str:
         ITEM.format(title=title, n=n, at=format_datetime(now - age)) for n, (title, age) in enumerate(ages.items())
     ]
     (folder / "feed.xml").write_text(f'<rss version="2.0"><channel><title>J</title>{"".join(items)}</channel></rss>')
-    (folder / "config.toml").write_text(CONFIG.format(port=port))
+    (folder / "config.toml").write_text(CONFIG.format(port=port) + extra)
     (folder / "smtp-password").write_text(PASSWORD + "\n")
     for unit in DEPLOY.glob("digest*"):
         shutil.copy(unit, folder)
@@ -82,13 +90,16 @@ def _needed() -> None:
 def test_the_units_are_sound_and_locked_up(tmp_path: Path) -> None:
     """Systemd finds nothing wrong with any of the units, and the exposure is as low as the page says."""
     script = prepared(tmp_path, 25)
-    script += "systemd-analyze verify digest.service digest-send.service digest-send.timer >found 2>&1\n"
-    script += "for unit in digest digest-send; do systemd-analyze security $unit.service | tail -n 1; done >exposure\n"
+    script += "install -m 644 digest-worker@.service /etc/systemd/system/\n"
+    units = "digest.service digest-send.service digest-send.timer digest-worker@.service"
+    script += f"systemd-analyze verify {units} >found 2>&1\n"
+    script += "for unit in digest digest-send digest-worker@1; do\n"
+    script += "    systemd-analyze security $unit.service | tail -n 1\ndone >exposure\n"
     log = machine.run(tmp_path, script)
     assert log.endswith("script ended\n"), log
     assert (tmp_path / "found").read_text() == ""
     exposures = re.findall(r"level for \S+: ([\d.]+)", (tmp_path / "exposure").read_text())
-    assert len(exposures) == 2
+    assert len(exposures) == 3
     assert max(map(float, exposures)) < 1.5
     assert "less than 1.5 (of 10)" in (DEPLOY / "systemd.md").read_text()
 
@@ -158,3 +169,53 @@ def test_a_wrong_config_is_told_and_not_tried_again(tmp_path: Path) -> None:
     assert log.endswith("script ended\n"), log
     assert sorted((tmp_path / "ending").read_text().split()) == ["ExecMainStatus=2", "NRestarts=0"]
     assert "min_relevance" in (tmp_path / "journal").read_text()
+
+
+READERS = 20
+
+
+@pytest.mark.skipif(bool(postgres.missing()), reason=postgres.missing() or "")
+def test_a_worker_that_is_killed_is_started_again_and_finishes(tmp_path: Path) -> None:
+    """`kill -9` in the middle of an edition: every reader has it, one message perhaps twice; then it stops tidily."""
+    killed = tmp_path / "killed"
+
+    def watch(stage: str) -> None:
+        if stage == "accepted" and len(server.messages) == READERS // 2 and not killed.exists():
+            (tmp_path / "halfway").touch()
+            for _ in range(600):
+                if killed.exists():
+                    return
+                threading.Event().wait(0.1)
+
+    with (
+        PostgresServer(fsync="off") as database,
+        database.new() as url,
+        CollectingServer(credentials=("digest", PASSWORD), watch=watch) as server,
+    ):
+        people = "".join(f'[[subscribers]]\nemail = "r{n}@example.org"\n' for n in range(1, READERS))
+        extra = f'on_unknown = "resend"\nconnections = 1\n[store]\nurl = "{url}"\n{people}'
+        script = prepared(tmp_path, server.port, extra)
+        (tmp_path / "postgres-password").write_text("invented, as the server trusts everybody\n")
+        worker, run = worker_blocks()
+        script += run.replace("systemctl enable --now digest.service\n", "")
+        script += "install -d -m 700 -o digest -g digest /var/lib/digest\n"
+        asking = blocks()[1].replace(" \\\n    DIGEST_STORE__URL=sqlite:////var/lib/digest/digest.db", "")
+        script += f"! {asking.replace('digest status', 'digest send')}\n"  # it makes the edition, and has no password
+        script += "\n".join(worker) + "\n"
+        script += "systemctl start digest.service\n"
+        script += "until_true test -e halfway\n"
+        script += "systemctl stop digest-worker@2\n"
+        script += "systemctl kill --signal=KILL digest-worker@1\n"
+        script += "touch killed\n"
+        script += "restarted() { test $(systemctl show digest-worker@1 -p NRestarts --value) -ge 1; }\n"
+        script += "until_true restarted\n"
+        script += f"sent() {{ {asking} --json | grep -q '\"sent\": {READERS}[,}}]'; }}\n"
+        script += "until_true sent\n"
+        script += "systemctl stop digest-worker@1 digest\n"
+        script += "systemctl show digest-worker@1 -p Result -p ExecMainStatus >ending\n"
+        log = machine.run(tmp_path, script, patience=300)  # what a dead worker had is given to others after 40 s
+    assert log.endswith("script ended\n"), log
+    got = [address for message in server.messages for address in message.recipients]
+    assert len(set(got)) == READERS
+    assert len(got) <= READERS + 1
+    assert (tmp_path / "ending").read_text().split() == ["Result=success", "ExecMainStatus=0"]

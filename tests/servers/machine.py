@@ -44,7 +44,7 @@ def missing() -> str | None:
     return None if os.geteuid() == 0 else "systemd-nspawn starts as root only"
 
 
-def run(folder: Path, script: str) -> str:
+def run(folder: Path, script: str, patience: int = PATIENCE) -> str:
     """Starts the machine, runs `script` as root, in /trial, which is `folder`; what it said, with "script ended" last.
 
     `sh -eu` runs it: the first command that fails ends it. systemd finds units in the folder `system`.
@@ -72,7 +72,7 @@ def run(folder: Path, script: str) -> str:
     command += [f"--bind={folder}:/trial", "--console=pipe", f"--machine=trial{os.getpid()}"]
     command += [f"--bind={system}:/etc/systemd/system"]
     done = subprocess.run(
-        command, check=False, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PATIENCE
+        command, check=False, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=patience
     )
     log = folder / "log"
     return log.read_text() if log.exists() else f"{done.returncode}: {done.stdout}{done.stderr}"
