@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from digest.members import Ballot, Subscription
-from digest.model import BounceKind, Coverage, DeliveryStatus, EditionId, ListId, Pick, Profile, SourceSummary
+from digest.model import BounceKind, Coverage, DeliveryStatus, EditionId, ListId, Profile, SourceSummary
 from digest.store import Database, Sources, schema
 from digest.store.codec import encode
 from digest.store.postgres import add_partition
@@ -34,7 +34,7 @@ def fill(
 ) -> None:
     """Working days up to `last`, the last edition with `open_counts` of its deliveries not settled."""
     dice = random.Random(seed)
-    profile, chosen = encode(Profile()), encode(selection(*range(picks)).picks, tuple[Pick, ...])
+    profile, chosen = encode(Profile()), encode(selection(*range(picks)).picks)
     with database.write() as connection:
         people = [_person(list_id, n, profile, last, days) for n in range(readers)]
         for some in _groups(people):
@@ -100,7 +100,7 @@ def _edition(
             number=number,
             due_on=day,
             cutoff=_at(day),
-            sources=encode(tuple(sources), tuple[SourceSummary, ...]),
+            sources=encode(tuple(sources)),
             recipients=size,
             recipients_frozen_at=_at(day) + timedelta(minutes=1),
             finished_at=None if is_open else _at(day) + timedelta(minutes=dice.randint(4, 90)),

@@ -6,7 +6,7 @@ fragments and values, no template and no list. Called by `edition.py`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import astuple, dataclass
 from functools import lru_cache
 from itertools import chain
@@ -140,18 +140,18 @@ class HtmlBody:
         self._bylines: dict[tuple[PaperId, frozenset[str]], bytes] = {}
         self._day = lru_cache(maxsize=4096)(self._made_day)
 
-    def body(self, told: Told, vote: str, around: Sequence[bytes], room: int) -> list[bytes]:
-        """The body's pieces. Their text, and that of the page `around` them, have at most `room` bytes together."""
+    def body(self, told: Told, vote: str, room: int) -> list[bytes]:
+        """The body's pieces, whose text has at most `room` bytes."""
         news, trending, week, missed = beside = self._beside(told)
-        picks = self._picks(told.sections, vote, [*around, *beside], room)
+        picks = self._picks(told.sections, vote, room - sum(map(size, beside)))
         return [trending, *picks, news, week, missed] if self._by_topic else [*picks, news, trending, week, missed]
 
     def _heading(self, title: str) -> bytes:
         return self._parts.heading.fill({"title": html_wires.made([title])[0]})
 
-    def _picks(self, ordered: Sequence[Section], vote: str, others: Sequence[bytes], room: int) -> list[bytes]:
+    def _picks(self, ordered: Sequence[Section], vote: str, room: int) -> list[bytes]:
         headings = [self._heading(section.title) for section in ordered]
-        others = [*others, *headings]
+        room -= sum(map(size, headings))
         picks = [pick for section in ordered for pick in section.picks]
         if not picks:
             return [headings[0], self._quiet]
@@ -164,23 +164,27 @@ class HtmlBody:
             for number, (pick, _), reason in zip(_numbers(len(picks)), picks, reasons, strict=True)
         ]
 
-        def filled(wanted: Size) -> list[bytes]:
-            cards = self._stock.html(ids, wanted)
-            return [card.fill(value) for card, value in zip(cards, values, strict=True)]
+        cards = {Size.FULL: self._stock.html(ids, Size.FULL)}
+        made = {Size.FULL: [card.pieces(value) for card, value in zip(cards[Size.FULL], values, strict=True)]}
+
+        def taken(wanted: Size, of_value: Callable[[bytes], int] = size) -> list[int]:
+            return [card.size(pieces, of_value) for card, pieces in zip(cards[wanted], made[wanted], strict=True)]
 
         sizes = [Size.FULL] * len(picks)
-        made = {Size.FULL: filled(Size.FULL)}
-        if not fits([*others, *made[Size.FULL]], room):
-            made |= {smaller: filled(smaller) for smaller in (Size.SHORT, Size.LINE)}
-            costs = [[size(card) for card in cards] for cards in made.values()]
-            taken = sum(map(size, [*others, *self._parts.more.wires]))
-            sizes = fit([*zip(*costs, [0] * len(picks), strict=True)], room - NAMES_ROOM - taken)
+        if sum(taken(Size.FULL, len)) > room and sum(taken(Size.FULL)) > room:
+            for smaller in (Size.SHORT, Size.LINE):
+                cards[smaller] = self._stock.html(ids, smaller)
+                made[smaller] = [card.pieces(value) for card, value in zip(cards[smaller], values, strict=True)]
+            costs = zip(*map(taken, cards), [0] * len(picks), strict=True)
+            sizes = fit([*costs], room - NAMES_ROOM - sum(map(size, self._parts.more.wires)))
         body: list[bytes] = []
         first = 0
         for heading, section in zip(headings, ordered, strict=True):
             body.append(heading)
             last = first + len(section.picks)
-            body += [made[sizes[i]][i] for i in range(first, last) if sizes[i] is not Size.LEFT_OUT]
+            for i in range(first, last):
+                if sizes[i] is not Size.LEFT_OUT:
+                    body += made[sizes[i]][i]
             first = last
         missing = [self._stock.card(ids[i]).title for i, shown in enumerate(sizes) if shown is Size.LEFT_OUT]
         if missing:
@@ -288,7 +292,7 @@ class TextBody:
         for card, number, reason in zip(cards, numbers, reasons, strict=True):
             read = _numbered(card.labels, len(addresses) + 1, card.read_column)
             addresses += card.addresses
-            papers.append(card.fragment.fill({"number": number, "why": reason, "read": read}))
+            papers += card.fragment.pieces({"number": number, "why": reason, "read": read})
         return papers
 
     def _news(self, follow_ups: Sequence[FollowUp]) -> list[bytes]:

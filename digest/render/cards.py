@@ -221,8 +221,11 @@ def card_of(language: Language, candidate: Candidate, *, pictures: bool = False)
 
 def followed_by(pick: Pick, authors: Callable[[PaperId], Sequence[str]]) -> frozenset[str]:
     """Which authors of a picked paper were a reason to pick it. `authors` gives a paper's."""
-    named = " ".join([n for reason in pick.reasons if reason.kind is ReasonKind.AUTHOR for n in reason.remark.names])
-    return frozenset([author for author in authors(pick.paper_id) if author and author in named]) if named else NOBODY
+    reasons = [remark for kind, remark, _ in pick.reasons if kind is _AUTHOR]
+    if not reasons:
+        return NOBODY
+    named = " ".join([name for remark in reasons for name in remark.names])
+    return frozenset([author for author in authors(pick.paper_id) if author and author in named])
 
 
 def why(language: Language, pick: Pick) -> str:
@@ -230,13 +233,17 @@ def why(language: Language, pick: Pick) -> str:
 
     That it is an exploration is said although it is no part of the score.
     """
-    least = REASON_SHARE * sum([r.weight for r in pick.reasons if r.weight > 0])
-    reasons: dict[str, None] = {}
-    for reason in pick.reasons:
-        if reason.weight >= least > 0 or reason.kind is ReasonKind.EXPLORATION:
-            reasons[_reason(language, reason.remark, reason.kind is ReasonKind.TREND)] = None
-    reasons.pop("", None)
-    return " · ".join([*reasons][:REASONS]) or language.gettext("close to what you follow")
+    least = REASON_SHARE * sum([weight for _, _, weight in pick.reasons if weight > 0])
+    return _line(
+        language,
+        tuple(
+            [
+                (remark, kind is _FIGURE)
+                for kind, remark, weight in pick.reasons
+                if weight >= least > 0 or kind is _EXPLORATION
+            ]
+        ),
+    )
 
 
 def told(language: Language, news: FollowUp) -> str:
@@ -254,11 +261,22 @@ def told(language: Language, news: FollowUp) -> str:
 
 
 @lru_cache(maxsize=1 << 14)
+def _line(language: Language, told: tuple[tuple[Remark, bool], ...]) -> str:
+    """Few of a list's topics meet its few papers: the same remarks come again and again, and so do whole lines."""
+    reasons = dict.fromkeys([_reason(language, of, is_figure) for of, is_figure in told])
+    reasons.pop("", None)
+    return " · ".join([*reasons][:REASONS]) or language.gettext("close to what you follow")
+
+
+@lru_cache(maxsize=1 << 14)
 def _reason(language: Language, of: Remark, is_figure: bool) -> str:
-    """Few of a list's topics meet its few papers: the same remarks come again and again."""
     text = clip(remark(language, of), 120)
     # A figure and what it counts stay on one line.
     return text.replace(" ", "\N{NO-BREAK SPACE}") if is_figure else text
+
+
+# By names of their own: to look a member up takes longer than to compare with it.
+_AUTHOR, _FIGURE, _EXPLORATION = ReasonKind.AUTHOR, ReasonKind.TREND, ReasonKind.EXPLORATION
 
 
 def fit(costs: Sequence[Sequence[int]], room: int) -> list[Size]:

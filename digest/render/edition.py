@@ -261,7 +261,8 @@ class _InLanguage:
         text[self._text_body : self._text_body + 1] = self._text.body(told)
         around = dict(zip(words, html_wires.made([*words.values()]), strict=True))
         html = self._html_shell.pieces({**around, "body": b""})
-        html[self._html_body : self._html_body + 1] = self._html.body(told, links.vote, html, CLIP - 1)
+        room = CLIP - 1 - self._html_shell.size(html)
+        html[self._html_body : self._html_body + 1] = self._html.body(told, links.vote, room)
         return words, text, html
 
     def _words(self, recipient: Subscriber, selection: Selection, links: ReaderLinks) -> dict[str, str]:

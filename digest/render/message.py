@@ -74,6 +74,7 @@ def wire_address(address: str) -> str:
     return f"{local}@{a_labels(domain)}"
 
 
+@lru_cache(maxsize=4096)
 def a_labels(domain: str) -> str:
     """The domain in ASCII. Labels are encoded as they stand: Python's `idna` codec would turn `ß` into `ss`."""
     labels = unicodedata.normalize("NFC", domain.strip(".").lower()).split(".")
@@ -134,7 +135,7 @@ class Letterhead:
             [
                 self._from,
                 _field("To", _mailbox_words(to)),
-                _field("Subject", _unstructured(clip(plain(subject), SUBJECT_LENGTH))),
+                _subject(subject),
                 _date(date, self._zone),
                 f"Message-ID: {re.sub(r'[^!-~]', '', message_id)}\r\n",
                 self._list_id,
@@ -167,24 +168,25 @@ def assemble(
 ) -> bytes:
     """A multipart/alternative of two bodies in quoted-printable, each ending in CRLF; `sign`'s fields come first.
 
-    The bodies come in pieces, so that what is long is copied once.
+    The bodies come in pieces, so that what is long is copied once; twice if it is signed.
 
     The boundary holds `=_`, which quoted-printable cannot.
     """
     boundary = f"=_{_hashed(message_id)}".encode()
     head += b'Content-Type: multipart/alternative;\r\n boundary="%b"\r\n' % boundary
-    body = b"".join(
-        [
-            b"--%b\r\nContent-Type: text/plain; charset=utf-8\r\n" % boundary,
-            b"Content-Transfer-Encoding: quoted-printable\r\n\r\n",
-            *text,
-            b"\r\n--%b\r\nContent-Type: text/html; charset=utf-8\r\n" % boundary,
-            b"Content-Transfer-Encoding: quoted-printable\r\n\r\n",
-            *html,
-            b"\r\n--%b--\r\n" % boundary,
-        ]
-    )
-    return b"".join([sign(head, body) if sign else b"", head, b"\r\n", body])
+    body = [
+        b"--%b\r\nContent-Type: text/plain; charset=utf-8\r\n" % boundary,
+        b"Content-Transfer-Encoding: quoted-printable\r\n\r\n",
+        *text,
+        b"\r\n--%b\r\nContent-Type: text/html; charset=utf-8\r\n" % boundary,
+        b"Content-Transfer-Encoding: quoted-printable\r\n\r\n",
+        *html,
+        b"\r\n--%b--\r\n" % boundary,
+    ]
+    if sign:
+        body = [b"".join(body)]
+        head = sign(head, body[0]) + head
+    return b"".join([head, b"\r\n", *body])
 
 
 def _address(address: str, *schemes: str) -> str:
@@ -231,7 +233,13 @@ def mailbox_field(name: str, box: Mailbox) -> bytes:
 
 def subject_field(subject: str) -> bytes:
     """A Subject in wire form. The email package loses spaces between encoded words where it folds (gh-92081)."""
-    return _field("Subject", _unstructured(clip(plain(subject), SUBJECT_LENGTH))).encode()
+    return _subject(subject).encode()
+
+
+@lru_cache(maxsize=1024)
+def _subject(subject: str) -> str:
+    """It names the best paper: few lead the emails of all readers."""
+    return _field("Subject", _unstructured(clip(plain(subject), SUBJECT_LENGTH)))
 
 
 def _unstructured(text: str) -> list[str]:

@@ -1,123 +1,183 @@
 """Frozen values to JSON text and back, the same text for the same value every time.
 
-Called by the store alone. Fields at their default are left out, so a field added later reads as its default.
+Called by the store alone. Fields at their default are left out, so a field added later reads as its default. msgspec
+reads dataclasses by itself; what an edition has by the million, picks with their reasons, goes through structs that
+are what a pick is in the text: both ways it is one call for all picks of a delivery.
 """
 
-import json
+from collections.abc import Callable, Iterable
+from dataclasses import fields, is_dataclass
 from datetime import date
-from functools import cache
-from typing import Any, TypeVar
+from functools import cache, lru_cache
+from typing import Any, TypeVar, cast
 
-from cattrs.preconf.json import JsonConverter, make_converter
+from msgspec import Raw, Struct
+from msgspec.json import Decoder, Encoder
 
-from digest.model import FollowUp, NearMiss, Pick, Reason, ReasonKind, Remark, Says, Selection, TopicWeek
+from digest.model import FollowUp, NearMiss, PaperId, Pick, Reason, ReasonKind, Remark, Says, Selection, TopicWeek
 
 T = TypeVar("T")
-_EMPTY: tuple[Any, ...] = ("", (), (), None)
-_KINDS = {str(kind): kind for kind in ReasonKind}
-_SAYS = {str(says): says for says in Says}
+REMARKS = 1 << 14
+"""How many remarks are remembered: few of a list's topics meet its few papers."""
 
 
-@cache
-def _converter() -> JsonConverter:
-    made = make_converter(omit_if_default=True)
-    # By hand: a delivery has fifteen picks with some thirty reasons, and every one is read when it is sent.
-    made.register_unstructure_hook(Remark, _from_remark)
-    made.register_structure_hook(Remark, _to_remark)
-    made.register_unstructure_hook(Reason, _from_reason)
-    made.register_structure_hook(Reason, _to_reason)
-    made.register_unstructure_hook(Pick, _from_pick)
-    made.register_structure_hook(Pick, _to_pick)
-    made.register_structure_hook_func(lambda declared: declared == tuple[Pick, ...], _to_picks)
-    made.register_structure_hook(Selection, _to_selection)
-    return made
+# Not looked through for garbage, as none of them is part of a cycle: that would cost more than to make them.
+class _Reason(Struct, gc=False):
+    kind: ReasonKind
+    text: Raw
+    """A reason's remark goes by the name that it had when it was a text."""
+    weight: float
 
 
-def _from_pick(pick: Pick) -> dict[str, Any]:
-    fields: dict[str, Any] = {
-        "paper_id": pick.paper_id,
-        "score": pick.score,
-        "relevance": pick.relevance,
-        "trend": pick.trend,
-    }
-    if pick.reasons:
-        fields["reasons"] = [_from_reason(reason) for reason in pick.reasons]
-    return fields
+class _Pick(Struct, gc=False, kw_only=True, omit_defaults=True):
+    paper_id: PaperId
+    reasons: tuple[_Reason, ...] = ()
+    relevance: float
+    score: float
+    trend: float
 
 
-def _to_pick(fields: Any, _: Any = None) -> Pick:
-    return Pick(
-        fields["paper_id"],
-        fields["score"],
-        fields["relevance"],
-        fields["trend"],
-        tuple([_to_reason(reason) for reason in fields.get("reasons", ())]),
-    )
+class _NearMiss(Struct, gc=False):
+    missing: Raw
+    pick: _Pick
 
 
-def _to_picks(listed: Any, _: Any = None) -> tuple[Pick, ...]:
-    return tuple([_to_pick(fields) for fields in listed])
+class _Selection(Struct, gc=False, omit_defaults=True):
+    follow_ups: tuple[FollowUp, ...] = ()
+    near_misses: tuple[_NearMiss, ...] = ()
+    picks: tuple[_Pick, ...] = ()
+    trending: tuple[_Pick, ...] = ()
+    week: tuple[TopicWeek, ...] = ()
 
 
-def _to_selection(fields: Any, _: Any) -> Selection:
-    missed, followed, week = (fields.get(name, ()) for name in ("near_misses", "follow_ups", "week"))
-    return Selection(
-        _to_picks(fields.get("picks", ())),
-        tuple([NearMiss(_to_pick(miss["pick"]), _to_remark(miss["missing"])) for miss in missed]),
-        _to_picks(fields.get("trending", ())),
-        _converter().structure(followed, tuple[FollowUp, ...]) if followed else (),
-        tuple([TopicWeek(topic["name"], tuple(topic["papers"])) for topic in week]),
-    )
+class _Named(Struct, gc=False):
+    """Of a pick, what paper it is."""
+
+    paper_id: PaperId
 
 
-def _from_reason(reason: Reason) -> dict[str, Any]:
-    # A reason's remark goes by the name that it had when it was a text.
-    return {"kind": reason.kind, "text": _from_remark(reason.remark), "weight": reason.weight}
-
-
-def _to_reason(fields: Any, _: Any = None) -> Reason:
-    return Reason(_KINDS[fields["kind"]], _to_remark(fields["text"]), fields["weight"])
-
-
-def _from_remark(remark: Remark) -> list[Any]:
-    """A remark as a list, without what is empty at its end: there are dozens of them in each delivery."""
-    parts = [remark.says, remark.names, remark.figures, remark.day.isoformat() if remark.day else None]
-    while not parts[-1]:
-        parts.pop()
-    return parts
-
-
-def _to_remark(parts: Any, _: Any = None) -> Remark:
-    """What `_from_remark` gave; or a text, as it was frozen before there were remarks."""
-    if isinstance(parts, str):
-        return Remark(Says.WRITTEN, (parts,))
-    if len(parts) == 2:  # as most are
-        return Remark(_SAYS[parts[0]], tuple(parts[1]))
-    says, names, figures, day = tuple(parts) + _EMPTY[len(parts) :]
-    return Remark(_SAYS[says], tuple(names), tuple(figures), date.fromisoformat(day) if day else None)
-
-
-def encode(value: Any, declared: Any = None) -> str:
-    """The value as compact JSON; `declared` is its type where the value alone does not tell (a tuple's items)."""
-    return _compact(_converter().unstructure(value, unstructure_as=declared))
-
-
-def _compact(plain: Any) -> str:
-    return json.dumps(plain, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+def encode(value: Any) -> str:
+    """The value as compact JSON."""
+    return _written(_plain(value))
 
 
 def decode(text: str, declared: type[T]) -> T:
-    """What `encode` wrote, as a value of the declared type."""
-    return _converter().structure(json.loads(text), declared)
+    """What `encode` wrote, as a value of the declared type. Raises msgspec.ValidationError if it is none."""
+    form, value_of = _FORMS.get(declared, (declared, _itself))
+    return cast(T, value_of(_decoder(form).decode(text)))
+
+
+def paper_ids(picks: str) -> list[PaperId]:
+    """The papers of frozen picks; whatever else is in them is not read."""
+    return [pick.paper_id for pick in _decoder(tuple[_Named, ...]).decode(picks)]
 
 
 def without_abstract(text: str) -> str:
     """A frozen paper, or a candidate, as it is without the abstract."""
-    fields = json.loads(text)
+    fields = _decoder(dict[str, Any]).decode(text)
     fields.get("paper", fields).pop("abstract", None)
-    return _compact(fields)
+    return _written(fields)
 
 
 def without_reasons(text: str) -> str:
     """Frozen picks as they are without their reasons: which papers, and their figures."""
-    return _compact([{name: value for name, value in pick.items() if name != "reasons"} for pick in json.loads(text)])
+    picks = _decoder(list[dict[str, Any]]).decode(text)
+    return _written([{name: value for name, value in pick.items() if name != "reasons"} for pick in picks])
+
+
+_ENCODER = Encoder(order="deterministic")
+
+
+def _written(plain: Any) -> str:
+    return _ENCODER.encode(plain).decode()
+
+
+@cache
+def _decoder(form: Any) -> Decoder[Any]:
+    return Decoder(form)
+
+
+def _plain(value: Any) -> Any:
+    """The value as it looks in the text."""
+    if isinstance(value, Pick):
+        return _pick_form(value)
+    if isinstance(value, Selection):
+        return _selection_form(value)
+    if isinstance(value, tuple):
+        return tuple([_plain(item) for item in value])
+    if isinstance(value, date):
+        return value.isoformat()
+    kind: Any = type(value)
+    defaults = _defaults(kind)
+    if defaults is None:
+        return value
+    kept = ((name, getattr(value, name), default) for name, default in defaults)
+    return {name: _plain(held) for name, held, default in kept if held != default}
+
+
+@cache
+def _defaults(kind: type) -> tuple[tuple[str, Any], ...] | None:
+    """The fields of a dataclass with their defaults, none of which is made by a factory; None for anything else."""
+    return tuple((field.name, field.default) for field in fields(kind)) if is_dataclass(kind) else None
+
+
+def _remark_form(remark: Remark) -> Any:
+    """A remark is a list, without what is empty at its end: there are dozens of them in each delivery."""
+    return remark if remark.day else remark[:3] if remark.figures else remark[:2] if remark.names else remark[:1]
+
+
+def _pick_form(pick: Pick) -> _Pick:
+    return _Pick(
+        paper_id=pick.paper_id,
+        reasons=tuple([_Reason(kind, _remark_form(remark), weight) for kind, remark, weight in pick.reasons]),
+        relevance=pick.relevance,
+        score=pick.score,
+        trend=pick.trend,
+    )
+
+
+def _selection_form(selection: Selection) -> _Selection:
+    return _Selection(
+        _plain(selection.follow_ups),
+        tuple([_NearMiss(_remark_form(miss.missing), _pick_form(miss.pick)) for miss in selection.near_misses]),
+        tuple(map(_pick_form, selection.picks)),
+        tuple(map(_pick_form, selection.trending)),
+        selection.week,
+    )
+
+
+def _itself(form: Any) -> Any:
+    return form
+
+
+@lru_cache(maxsize=REMARKS)
+def _remark(form: bytes) -> Remark:
+    """A text is as it was frozen before there were remarks."""
+    read = _decoder(Remark | str).decode(form)
+    return Remark(Says.WRITTEN, (read,)) if isinstance(read, str) else read
+
+
+def _pick(form: _Pick) -> Pick:
+    reasons = tuple([Reason(reason.kind, _remark(bytes(reason.text)), reason.weight) for reason in form.reasons])
+    return Pick(form.paper_id, form.score, form.relevance, form.trend, reasons)
+
+
+def _picks(forms: Iterable[_Pick]) -> tuple[Pick, ...]:
+    return tuple([_pick(form) for form in forms])
+
+
+def _selection(form: _Selection) -> Selection:
+    return Selection(
+        _picks(form.picks),
+        tuple([NearMiss(_pick(miss.pick), _remark(bytes(miss.missing))) for miss in form.near_misses]),
+        _picks(form.trending),
+        form.follow_ups,
+        form.week,
+    )
+
+
+_FORMS: dict[Any, tuple[Any, Callable[[Any], Any]]] = {
+    tuple[Pick, ...]: (tuple[_Pick, ...], _picks),
+    Selection: (_Selection, _selection),
+}
+"""What looks otherwise in the text than in the model: as what it is read, and what makes a value of that."""

@@ -13,7 +13,6 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from digest.ids import keys_of, same
 from digest.model import (
     Address,
     Candidate,
@@ -36,10 +35,10 @@ from digest.model import (
 from digest.roundup import Material
 from digest.store import papers as paper_store
 from digest.store import schema
+from digest.store.already_sent import already_sent, wanted_ids
 from digest.store.codec import decode, encode
 from digest.store.database import Database
 from digest.store.overviews import EditionOverview, overview_of
-from digest.store.papers import in_groups
 from digest.store.pauses import RESTORE
 from digest.store.rounds import (
     OWN,
@@ -58,8 +57,6 @@ table = schema.editions
 
 UNSETTLED = (DeliveryStatus.QUEUED, DeliveryStatus.ACTIVE, DeliveryStatus.SENDING, DeliveryStatus.DEFERRED)
 """Deliveries that somebody still has to do something about; an edition with one of these is not finished."""
-NEVER_ARRIVED = (DeliveryStatus.BOUNCED, DeliveryStatus.EXPIRED, DeliveryStatus.CANCELLED)
-"""Deliveries whose papers nobody has seen: a later edition may bring them again."""
 
 
 class Editions:
@@ -251,43 +248,9 @@ class Editions:
         any version and under any id: a paper that came by its DOI does not come again by its arXiv id. And of their
         near-duplicates, under the ids that these have in `duplicates`.
         """
-        deliveries, editions, papers = schema.deliveries, schema.editions, schema.edition_papers
-        others = editions.c.number < until.number if in_the_past else editions.c.id != until.id
-        sent: dict[SubscriberId, dict[PaperId, date]] = {}
         with self._database.read() as connection:
-            wanted = _known_as(connection, candidates)
-            for paper_id in {paper.id for c in candidates for paper in duplicates.get(c.paper.id, ())}:
-                wanted.setdefault(paper_id, set()).add(paper_id)
-            # Only editions that share a paper with this one can have brought it.
-            sharing: dict[int, date] = {}
-            to_everybody: dict[PaperId, date] = {}
-            for some_ids in in_groups(sorted(wanted)):
-                found = connection.execute(
-                    sa.select(editions.c.id, editions.c.due_on, papers.c.paper_id, _stands_in().label("stands_in"))
-                    .join(papers, editions.c.id == papers.c.edition_id)
-                    .where(editions.c.list_id == until.list_id, others, papers.c.paper_id.in_(some_ids))
-                )
-                for row in found:
-                    sharing[row.id] = row.due_on
-                    if row.stands_in:
-                        to_everybody |= dict.fromkeys(wanted[PaperId(row.paper_id)], row.due_on)
-            if to_everybody:
-                sent = {subscriber.id: dict(to_everybody) for subscriber in subscribers}
-            for some in in_groups([s.id for s in subscribers]):
-                rows = connection.execute(
-                    sa.select(deliveries.c.subscriber_id, deliveries.c.edition_id, deliveries.c.picks)
-                    .where(
-                        deliveries.c.subscriber_id.in_(some),
-                        deliveries.c.edition_id.in_(sorted(sharing)),
-                        deliveries.c.status.not_in(NEVER_ARRIVED),
-                    )
-                    .order_by(deliveries.c.edition_id)
-                )
-                for subscriber_id, edition_id, picks in rows:
-                    for pick in decode(picks, tuple[Pick, ...]):
-                        brought = dict.fromkeys(wanted.get(pick.paper_id, ()), sharing[edition_id])
-                        sent.setdefault(SubscriberId(subscriber_id), {}).update(brought)
-        return {subscriber_id: brought for subscriber_id, brought in sent.items() if brought}
+            wanted = wanted_ids(connection, candidates, duplicates)
+            return already_sent(connection, [s.id for s in subscribers], wanted, until, in_the_past=in_the_past)
 
     def enqueue(
         self,
@@ -381,7 +344,7 @@ def rows_of(
                 "reply": nothing_for if empty else "",
                 "settled_at": now if empty else None,
                 "message_id": message_id,
-                "picks": encode(selection.picks, tuple[Pick, ...]),
+                "picks": encode(selection.picks),
                 "beside": encode(replace(selection, picks=())),
                 "queued_at": later or now,
                 "next_attempt_at": later,
@@ -424,32 +387,6 @@ def _without_delivery(edition: Edition, apart: Collection[Frequency], after: int
         .where(sa.or_(people.c.paused_until.is_(None), people.c.paused_until <= edition.due_on))
         .order_by(people.c.id)
     )
-
-
-def _known_as(connection: sa.Connection, candidates: Sequence[Candidate]) -> dict[PaperId, set[PaperId]]:
-    """Every id under which an edition may have had one of the candidates, with the candidates that it means."""
-    table = schema.paper_keys
-    keys = {c.paper.id: keys_of(c.paper) for c in candidates}
-    met: dict[PaperId, set[str]] = {}
-    for some in in_groups(sorted(frozenset[str]().union(*keys.values()))):
-        shared = sa.select(table.c.paper_id).where(table.c.key.in_(some))
-        for row in connection.execute(sa.select(table).where(table.c.paper_id.in_(shared))):
-            met.setdefault(PaperId(row.paper_id), set()).add(row.key)
-    holders: dict[str, list[PaperId]] = {}
-    for paper_id, its_keys in keys.items():
-        for key in its_keys:
-            holders.setdefault(key, []).append(paper_id)
-    known_as = {paper_id: {paper_id} for paper_id in keys}
-    for earlier, met_keys in met.items():
-        alike = {paper_id for key in met_keys for paper_id in holders.get(key, ())}
-        known_as.setdefault(earlier, set()).update(p for p in alike if same(keys[p], met_keys))
-    return known_as
-
-
-def _stands_in() -> sa.ColumnElement[bool]:
-    """Whether an edition is one of `take_for_sent`."""
-    marked = schema.editions.c.sources.contains(encode(SourceSummary(RESTORE, 0, 0)), autoescape=True)
-    return sa.and_(schema.editions.c.recipients == 0, marked)
 
 
 def _closed(connection: sa.Connection, edition: Edition, *, held: bool = False) -> bool:

@@ -7,9 +7,9 @@ from datetime import date
 
 import sqlalchemy as sa
 
-from digest.model import Edition, ListId, PaperId, Pick, SubscriberId
+from digest.model import Edition, ListId, PaperId, SubscriberId
 from digest.store import schema
-from digest.store.codec import decode
+from digest.store.codec import paper_ids
 from digest.store.database import Database
 from digest.store.papers import in_groups
 from digest.store.rounds import edition_of
@@ -38,8 +38,7 @@ class Past:
                 query = sa.select(table.c.subscriber_id, table.c.picks)
                 query = query.where(table.c.edition_id == edition.id, table.c.subscriber_id.in_(some))
                 for row in connection.execute(query):
-                    picks = decode(row.picks, tuple[Pick, ...])
-                    found[SubscriberId(row.subscriber_id)] = tuple(pick.paper_id for pick in picks)
+                    found[SubscriberId(row.subscriber_id)] = tuple(paper_ids(row.picks))
         return found
 
     def recipients(self, edition: Edition) -> int:

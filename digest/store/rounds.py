@@ -74,7 +74,7 @@ def insert_edition(
             since=draft.since,
             cutoff=draft.cutoff,
             frequency=draft.frequency or OWN,
-            sources=encode(tuple(summaries), tuple[SourceSummary, ...]),
+            sources=encode(tuple(summaries)),
         )
         .returning(table.c.id)
     )
