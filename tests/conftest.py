@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +19,11 @@ __all__ = ["THOROUGH", "database", "databases", "examples"]
 
 THOROUGH = bool(os.environ.get("DIGEST_NO_SKIP"))
 """As in `.ci/run`: what is tried at random is tried as often as is promised, else a fifth of that."""
+
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell has its background jobs ignore Ctrl-C, and so would all programs that tests start: forever, in silence.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def examples(number: int) -> int:
