@@ -151,6 +151,7 @@ def _become(request: dict[str, Any]) -> None:
     os.environ.update(request["environ"])
     time.tzset()
     tempfile.tempdir = None
+    sys.modules["__main__"].__package__ = None  # as of the installed script: `Usage: digest`
     signal.signal(signal.SIGINT, signal.default_int_handler)
     for number in request["ignored"]:
         signal.signal(number, signal.SIG_IGN)
@@ -161,7 +162,6 @@ def main() -> None:
     from digest import cli
     from tests import stand_ins
 
-    stand_ins.base_install()
     typer.main.get_command = functools.cache(typer.main.get_command)  # it builds all commands anew for each that is run
     for name in PRELOADED:
         importlib.import_module(name)

@@ -173,17 +173,20 @@ def free_port() -> str:
 # --- In the page's own processes ------------------------------------------------------------------------------------
 
 
-def base_install() -> None:
-    """Readers of a page have no extra `semantic`, whatever is here. Before anything imports what it tells of."""
+def _base_install() -> None:
+    """Readers of a page have no extra `semantic`, whatever is here."""
     from digest.rank import embedding
 
-    vars(embedding)["available"] = lambda: False
+    known = embedding.available
+    for module in [module for module in sys.modules.values() if getattr(module, "available", None) is known]:
+        vars(module)["available"] = lambda: False
 
 
 def digest(words: list[str], world: Mapping[str, Any]) -> None:
     """`digest WORDS` as it is in this world: at its time, with its hosts."""
     from digest.cli import main
 
+    _base_install()
     _lead_hosts_to(world["hosts"])
     options = _options_of(words)
     for option, value in (("--now", world["now"]), ("--resolver", world["dns"])):
