@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import subprocess
 import sys
 import time
@@ -81,7 +82,12 @@ def frozen(folder: Path) -> Iterator[Frozen]:
 
 def workers(of: psutil.Process) -> list[psutil.Process]:
     """The processes of a pool."""
-    return [child for child in of.children() if "spawn_main" in " ".join(child.cmdline())]
+    found = []
+    for child in of.children():
+        with contextlib.suppress(psutil.Error):  # it ends just now
+            if "spawn_main" in " ".join(child.cmdline()):
+                found.append(child)
+    return found
 
 
 def test_any_number_of_processes_makes_the_same_deliveries(tmp_path: Path) -> None:
