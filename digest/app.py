@@ -9,12 +9,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
-import secrets
-from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Collection, Coroutine
 from datetime import date, datetime, timedelta
-from email.utils import parseaddr
-from functools import cached_property, partial
+from functools import partial
 from logging import WARNING
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -22,55 +19,38 @@ from typing import Any, Self, TypeVar
 from digest import edition as life
 from digest import processes
 from digest.dispatch import Queue
-from digest.edition import Draft
 from digest.errors import SendError
 from digest.holding import Hold
 from digest.logs import Event, tell
-from digest.meaning import CachedEmbed, EmbeddingStopped
+from digest.making import Making
+from digest.meaning import EmbeddingStopped
 from digest.membership import Membership
 from digest.model import (
     Address,
-    Announcement,
-    Candidate,
-    Claim,
-    DeliveryId,
     DeliveryStatus,
     Edition,
     EditionId,
-    Envelope,
-    Frequency,
     OnUnknown,
-    Outcome,
-    Paper,
-    PaperId,
-    Pick,
-    Profile,
     Shard,
-    Signal,
-    SourceSummary,
-    Subscriber,
-    SubscriberId,
     WhenEmpty,
 )
-from digest.pull.dedupe import merge
 from digest.pulling import gather
-from digest.rank import Ranker
-from digest.rank.embedding import Embed, Embedder, available
+from digest.rank.embedding import Embed
 from digest.render import EditionRenderer
 from digest.results import (
     QUIET,
     Progress,
-    Proof,
     Pulled,
     Sent,
     nobody_gets_a_paper,
     why_nothing_is_due,
 )
-from digest.roundup import NOTHING, coarser
-from digest.sampling import Borrowed, Sampler
+from digest.roundup import coarser
 from digest.send.drain import drain
 from digest.send.letters import Posted, post
 from digest.send.outbox import DrainReport
+from digest.send.rate import Turns
+from digest.send.routes import Route
 from digest.settings import ListConfig
 from digest.store import (
     Archive,
@@ -94,10 +74,8 @@ from digest.store import (
 )
 from digest.store.outbox import LEASE, RENEWED_LEASE
 from digest.store.relay_turns import RelayTurns, places
-from digest.subscribe.links import list_links
-from digest.subscribe.tokens import Tokens
 from digest.timing import Due, look_again
-from digest.ways_out import routes, signer
+from digest.ways_out import routes
 from digest.working import ListEdition, enqueue_shards, wake
 
 T = TypeVar("T")
@@ -116,7 +94,6 @@ class App:
         Where there is one, they keep in it what is only work saved: sentence vectors.
         """
         self.config = config
-        self.semantic = available() if config.semantic is None else config.semantic
         self.list = config.mailing_list
         self.now = self._now = now
         in_memory = not keep and not database_exists(config.store_url)
@@ -130,16 +107,14 @@ class App:
         self.sources = Sources(self._database)
         self.figures = Figures(self._database)
         self._fetches = Fetches(self._database, now, keep=keep)
-        self._vectors = Vectors(self._database, now)
-        self._secrets = Secrets(self._database, now, keep=keep)
+        vectors, secrets = Vectors(self._database, now), Secrets(self._database, now, keep=keep)
+        self.making = Making(config, now, self.papers, self.editions, vectors, secrets)
+        self.semantic = self.making.semantic
         self.subscribers = Subscribers(self._database)
         self.membership = Membership(config, self._database, now)
         self.pauses = Pauses(self._database, self.list.id)
         self.runs = Runs(self._database, self.list.id)
         self.hold = Hold(self.list, self.pauses, now)
-        self._sign = signer(config)
-        self._links = list_links(self.list, lambda: self._tokens, config.mailbox)
-        self._library: dict[PaperId, Paper] = {p.id: p for s in config.subscribers for p in s.library}
 
     def __enter__(self) -> Self:
         return self
@@ -168,75 +143,6 @@ class App:
         self.sources.record(self.list.id, pulled.health, self._now())
         self.papers.record(self.list.id, pulled.all_reports, self._now())
         return pulled
-
-    async def proofs(self, only: Collection[str] = (), progress: Progress = QUIET) -> tuple[Proof, ...]:
-        """Today's editions, each with the readers who get it: as frozen, else as it would be made now. Nothing is kept.
-
-        The list's own comes first, with nobody where nobody is subscribed; then the round-ups of the readers' choice.
-        """
-        people = self.membership.people(only)
-        apart = coarser(self.list.frequency)
-        often: dict[Frequency | None, list[Subscriber]] = {None: [s for s in people if s.frequency not in apart]}
-        often |= {frequency: [s for s in people if s.frequency is frequency] for frequency in apart}
-        day = life.due_on(self.list, self._now())
-        pulled: Pulled | None = None
-        proofs = []
-        for frequency, readers in often.items():
-            if not readers and (people or frequency):
-                continue
-            if frozen := self.editions.on(self.list.id, day, frequency):
-                candidates, sources = self.editions.candidates(frozen), self.editions.sources(frozen)
-                made = Draft(frozen, candidates, sources, parts=self.editions.parts(frozen))
-            else:
-                if not (pulled or self.editions.on(self.list.id, day)):
-                    pulled = await self.fetch(progress)
-                made = self._drafted(pulled or Pulled((), ()), day, frequency)
-            proofs.append(self._proof(made, frozen is not None, readers, progress))
-        return tuple(proofs)
-
-    def _proof(self, made: Draft, is_frozen: bool, people: Sequence[Subscriber], progress: Progress) -> Proof:
-        by_id = {candidate.paper.id: candidate for candidate in made.candidates}
-        duplicates = life.duplicates_for(self.papers, made.candidates, made.edition.cutoff, self._library)
-        sent = self.editions.already_sent(people, made.candidates, duplicates, made.edition)
-        ranker = self._ranker(made.candidates, people, made.edition.cutoff, progress)
-        profiles = [person.profile for person in people]
-        news = life.news_for(self.papers, self.list.id, made.parts, profiles, made.announcements)
-        chosen = life.select_for(self.list, made.edition, ranker, by_id, people, sent, duplicates, news)
-        selections = tuple(chosen)
-        if is_frozen:
-            kept = {d.address: d for d in self.editions.deliveries(made.edition)}
-            selections = tuple(
-                (who, kept[who.address].selection if who.address in kept else selection)
-                for who, selection in selections
-            )
-        named = frozenset[PaperId]().union(*(life.named_papers(s.profile) for s in people))
-        unknown = named - self.papers.known(named).keys() - by_id.keys() - self._library.keys()
-        renderer = self._rendering(made.edition, by_id, made.summaries)
-        return Proof(made.edition, is_frozen, by_id, made.summaries, selections, renderer, self.semantic, unknown)
-
-    def rankings(
-        self, proof: Proof, top: int, progress: Progress = QUIET
-    ) -> tuple[tuple[Subscriber, tuple[Pick, ...]], ...]:
-        """Beside each selection of a proof the ranking that it was made from."""
-        people = [subscriber for subscriber, _ in proof.selections]
-        ranker = self._ranker(tuple(proof.candidates.values()), people, proof.edition.cutoff, progress)
-        rankings = ranker.rank([s.profile for s in people], top)
-        return tuple(zip(people, rankings, strict=True))
-
-    async def test(self, address: Address, to: Collection[str], progress: Progress = QUIET) -> Outcome:
-        """Sends one subscriber's edition to another address through the first real way out; records nothing."""
-        proofs = await self.proofs(to, progress)
-        for proof, subscriber, selection in [(p, *selected) for p in proofs for selected in p.selections]:
-            # Nobody's id: whoever gets the test must not unsubscribe her, or vote for her, with its links.
-            nobody = SubscriberId(0)
-            addressed = replace(subscriber, id=nobody, address=address)
-            message = proof.compose(addressed, selection, self.list, salt=secrets.token_hex(8))
-            transport = routes(self.config, self._database, self._now)[0].new_transport()
-            try:
-                return await transport.submit(self._envelope(address), message, _no_intent)
-            finally:
-                await transport.close()
-        raise SendError(f"{self.config.path}: there is no subscriber whose edition could be sent")
 
     async def send(
         self,
@@ -327,7 +233,7 @@ class App:
             waiting = wake(self._queue, self._database, self.list.id, self._now())
             alone = waiting and not self.shards.workers()
             return DrainReport({}, held="no worker lives: start `digest worker`" if alone else None)
-        embed = self._embed(progress, stop.is_set)
+        embed = self.making.embed(progress, stop.is_set)
         for edition in self.editions.unfinished(self.list.id):
             if progress.on_edition:
                 progress.on_edition(edition)
@@ -337,7 +243,7 @@ class App:
 
     async def _enqueue(self, edition: Edition, embed: Embed | None, stop: asyncio.Event, *, at_once: bool) -> None:
         """Queues everybody's delivery; for a large list, in several processes."""
-        common = (self.list, edition, self.papers, self.editions, self._library, embed, self._now(), stop.is_set)
+        common = (self.list, edition, self.papers, self.editions, self.making.library, embed, self._now(), stop.is_set)
         if (
             (count := processes.usable()) > 1
             and database_exists(self.config.store_url)
@@ -357,13 +263,13 @@ class App:
             self._finish()
             return DrainReport({})
         # Made before the first claim: a broken template is found before anything is sent.
-        renderers = {e.id: self._renderer(e) for e in self.editions.unfinished(self.list.id)}
+        renderers = {e.id: self.making.renderer(e) for e in self.editions.unfinished(self.list.id)}
         gc.freeze()  # a fifth of composing went into looking for garbage among what an edition holds
         try:
             report = await drain(
                 ledger,
-                routes(self.config, self._database, self._now),
-                lambda claim: self._compose(claim, renderers),
+                self.routes(),
+                lambda claim: self.making.compose(claim, renderers),
                 now=self._now,
                 stop=stop,
                 hold=self.hold.wait,
@@ -395,8 +301,8 @@ class App:
 
         def new_runner() -> life.ShardRunner:
             named = life.named_by_recipients(self.list, self.editions, edition)
-            embed = self._embed(QUIET)
-            return life.ShardRunner(self.list, edition, self.papers, self.editions, self._library, named, embed)
+            embed = self.making.embed(QUIET)
+            return life.ShardRunner(self.list, edition, self.papers, self.editions, self.making.library, named, embed)
 
         return ListEdition(
             self.list,
@@ -404,28 +310,23 @@ class App:
             self.editions,
             new_runner,
             lambda shard: self._ledger(within=shard, lease=RENEWED_LEASE),
-            lambda: routes(self.config, self._database, self._now, RelayTurns(self._database)),
+            lambda: self.routes(RelayTurns(self._database)),
             partial(places, self._database),
-            lambda claim: self._compose(claim, renderers),
+            lambda claim: self.making.compose(claim, renderers),
             self.hold,
             self._now,
         )
 
+    def routes(self, turns: Turns | None = None) -> tuple[Route, ...]:
+        """The list's ways out, with nothing open yet. `turns`: their rates are shared with other hosts."""
+        return routes(self.config, self._database, self._now, turns)
+
     async def post(self) -> Posted:
         """Sends the letters to single people that are due, whatever the list's pause or hours."""
-        posted = await post(self.membership.letters, routes(self.config, self._database, self._now), self._now)
+        posted = await post(self.membership.letters, self.routes(), self._now)
         if posted.counts:
             tell(Event.LETTERS_SENT, list=self.list.id, counts=dict(posted.counts))
         return posted
-
-    def sampler(self, edition: Edition, candidates: Sequence[Candidate]) -> Sampler:
-        """What a frozen edition would have brought others; nothing is kept. Takes seconds."""
-        memory = Borrowed(self._vectors)
-        embed = CachedEmbed(Embedder().embed, memory) if self.semantic else None
-        made = Sampler(self.list, edition, candidates, self.papers, embed)
-        made.picks(Profile(self.config.topics))  # what is asked first is slow: it is asked now
-        memory.return_it()
-        return made
 
     def _ledger(
         self, only: Collection[Address] = (), within: Shard | None = None, lease: timedelta = LEASE
@@ -438,7 +339,7 @@ class App:
 
     def _freeze(self, pulled: Pulled, day: date, *, closing: bool) -> tuple[Edition | None, str | None]:
         """The day's edition of what was pulled, or why there is none. `closing`: it has waited long enough."""
-        made = self._drafted(pulled, day)
+        made = self.making.draft(pulled, day)
         failed = pulled.reports and all(report.error and not report.announcements for report in pulled.reports)
         if failed and not (closing and made.candidates):
             kept = "no edition was made, the next run tries again"
@@ -446,7 +347,7 @@ class App:
         now, apart = made.edition.cutoff, coarser(self.list.frequency)
         if not made.candidates and self.list.when_empty is WhenEmpty.SKIP:
             self.papers.record(self.list.id, pulled.all_reports, now)
-            self.editions.round_up(self.list.id, day, now, self._merge, apart)
+            self.editions.round_up(self.list.id, day, now, self.making.merge, apart)
             since = made.edition.since
             after = f" since {since:%Y-%m-%d %H:%M} UTC" if since else ""
             return None, f'no new paper{after}, and when_empty = "skip"'
@@ -456,7 +357,7 @@ class App:
                 day,
                 now,
                 pulled.all_reports,
-                self._merge,
+                self.making.merge,
                 made.summaries,
                 apart,
                 even_empty=self.list.when_empty is WhenEmpty.SEND,
@@ -471,71 +372,6 @@ class App:
             f"edition {edition.number} of {edition.due_on} is complete: sent to {sent} of {overview.recipients}; "
             "the next edition is tomorrow's"
         )
-
-    def _drafted(self, pulled: Pulled, day: date, frequency: Frequency | None = None) -> Draft:
-        latest = self.editions.latest(self.list.id)
-        rounding = self.editions.material(self.list.id, day, frequency) if frequency else NOTHING
-        return life.draft(
-            self.list,
-            self.papers,
-            latest,
-            pulled.reports,
-            pulled.figures,
-            self._merge,
-            day,
-            self._now(),
-            frequency,
-            rounding,
-        )
-
-    def _merge(self, announcements: Sequence[Announcement], signals: Sequence[Signal]) -> Sequence[Candidate]:
-        return life.merge_wanted(merge, self.config.sources)(announcements, signals)
-
-    def _ranker(
-        self, candidates: Sequence[Candidate], people: Sequence[Subscriber], cutoff: datetime, progress: Progress
-    ) -> Ranker:
-        profiles = [s.profile for s in people]
-        embed = self._embed(progress)
-        return life.rank_for(self.list, self.papers, candidates, profiles, cutoff, self._library, embed)
-
-    def _embed(self, progress: Progress, stopped: Callable[[], bool] = lambda: False) -> Embed | None:
-        """How texts become vectors, each once; None where words alone count. Costs nothing until the first text."""
-        return CachedEmbed(Embedder().embed, self._vectors, progress.on_embedded, stopped) if self.semantic else None
-
-    def _renderer(self, edition: Edition) -> EditionRenderer:
-        candidates = {c.paper.id: c for c in self.editions.candidates(edition)}
-        sources = self.editions.sources(edition)
-        return self._rendering(edition, candidates, sources)
-
-    def _rendering(
-        self, edition: Edition, candidates: Mapping[PaperId, Candidate], sources: Sequence[SourceSummary]
-    ) -> EditionRenderer:
-        in_use = dict.fromkeys(subscriber.language for subscriber in self.config.subscribers)
-        return EditionRenderer(self.list, edition, candidates, sources, self._links, self._sign, in_use)
-
-    def _compose(self, claim: Claim, renderers: dict[EditionId, EditionRenderer]) -> tuple[Envelope, bytes]:
-        edition_id = claim.delivery.edition_id
-        if edition_id not in renderers:  # an edition that was finished, and has a held delivery reopened
-            renderers[edition_id] = self._renderer(self.editions.get(edition_id))
-        message = renderers[edition_id].compose(claim.subscriber, claim.delivery)
-        return self._envelope(claim.delivery.address, claim.delivery.id), message
-
-    def _envelope(self, recipient: Address, delivery_id: DeliveryId | None = None) -> Envelope:
-        """A delivery's bounces carry its tag (VERP); a test, which is no delivery, has the plain address."""
-        sender = self.list.bounces or parseaddr(self.list.from_)[1]
-        if self.list.bounces and delivery_id is not None:
-            local, _, domain = sender.rpartition("@")
-            sender = f"{local}+{self._tokens.bounce_tag(delivery_id)}@{domain}"
-        return Envelope(sender, recipient)
-
-    @cached_property
-    def _tokens(self) -> Tokens:
-        """The list's signatures; their key is made by the first command that needs one and keeps something."""
-        return Tokens(self._secrets.signing_keys(self.config.keys), self.list.id)
-
-
-async def _no_intent() -> None:
-    """What is recorded before a test leaves."""
 
 
 async def _unless_stopped(work: Coroutine[Any, Any, T], stop: asyncio.Event) -> T | None:

@@ -1,7 +1,7 @@
 """Texts to sentence vectors, each text once: a memory is asked first, only what is new goes through the network.
 
-`app.py` gives it the store as its memory, `cli.py` (the batch form of `digest rank`) a dictionary. Whether a vector is
-new or remembered makes no difference to its bits: all have been float16.
+`making.py` gives it the store as its memory, `cli.py` (the batch form of `digest rank`) a dictionary. Whether a vector
+is new or remembered makes no difference to its bits: all have been float16.
 """
 
 from __future__ import annotations

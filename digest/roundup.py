@@ -3,7 +3,7 @@
 A list's own editions are made of what its sources announced. A round-up is made of what those editions were made of,
 for the readers who want the list only so often: on the list's first run of a week (ISO 8601) or a month, from all
 since the run that began the last one. So it needs no marks of its own, and what was pulled is used once. Called by
-`store/rounds.py`, inside the transaction that freezes an edition, and by `app.py` for previews.
+`store/rounds.py`, inside the transaction that freezes an edition, and by `making.py` for previews.
 """
 
 from __future__ import annotations

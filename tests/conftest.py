@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 import os
+import signal
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+import typer.main
+from xdist.scheduler import LoadScopeScheduling
 
-from tests.databases import database, databases
+from tests.databases import copy_the_first, database, databases
 
 if TYPE_CHECKING:
     from tests.asking import Pages
@@ -20,9 +24,50 @@ THOROUGH = bool(os.environ.get("DIGEST_NO_SKIP"))
 """As in `.ci/run`: what is tried at random is tried as often as is promised, else a fifth of that."""
 
 
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell has its background jobs ignore Ctrl-C, and so would all programs that tests start: forever, in silence.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+typer.main.get_command = functools.cache(typer.main.get_command)  # it builds all commands anew for each that is run
+copy_the_first()
+
+
 def examples(number: int) -> int:
     """How many examples a slow property is tried with, of `number` in `.ci/run`."""
     return number if THOROUGH else number // 5
+
+
+LONG = (
+    *("e2e/", "test_docs", "test_github_actions", "test_scale", "test_kills", "test_crash", "test_races"),
+    *("test_backups", "test_tending", "test_mailroom", "test_simulation", "test_pruning", "test_store_faults"),
+)
+"""What takes longest: it is begun first, so that no process is left with it at the end."""
+APART = "tests/test_docs.py::test_what_a_page_shows_happens["
+"""Tests that have nothing in common but their file."""
+
+
+class ByFile(LoadScopeScheduling):  # type: ignore[misc]  # xdist says nothing of its types
+    """Gives each file to one process, since its tests share what takes long to make."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return nodeid if nodeid.startswith(APART) else nodeid.partition("::")[0]
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> ByFile:
+    """In place of `--dist loadfile`."""
+    return ByFile(config, log)
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Three for two cores: much of the time a test waits, for a server or for a process that it has started."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return cores + cores // 2
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What is long comes first; else nothing is moved."""
+    items.sort(key=lambda item: not item.nodeid.removeprefix("tests/").startswith(LONG))
 
 
 @pytest.hookimpl(wrapper=True)

@@ -7,9 +7,43 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from digest.store import Database, migrate_database, open_database
+from digest.store import database as store
 from tests.servers.postgres import PostgresServer, missing
+
+
+def copy_the_first() -> None:
+    """Has this process make one new database of SQLite by the migrations; the others are what those have made of it.
+
+    Alembic takes longer than most tests. Processes that tests start, and files of older schemas, are migrated as ever.
+    """
+    migrate = store._migrate
+    made: list[str] = []
+
+    def migrated(database: Database, name: str, *, keep_a_copy: bool) -> None:
+        with database.rebuild() as connection:
+            is_new = not connection.exec_driver_sql("SELECT count(*) FROM sqlite_master").scalar_one()
+            for statement in made if is_new else ():
+                connection.exec_driver_sql(statement)
+        migrate(database, name, keep_a_copy=keep_a_copy)
+        if is_new and not made:
+            with database.read() as connection:
+                made.extend(_script(connection))
+
+    store._migrate = migrated
+
+
+def _script(connection: sa.Connection) -> Iterator[str]:
+    """What makes a database like this one, which has no rows but the migrations' own."""
+    for (statement,) in connection.exec_driver_sql("SELECT sql FROM sqlite_master WHERE sql NOT NULL").all():
+        yield statement
+    (version,) = connection.exec_driver_sql("SELECT version_num FROM alembic_version").one()
+    yield f"INSERT INTO alembic_version VALUES ('{version}')"
+    for pragma in ("application_id", "user_version"):
+        yield f"PRAGMA {pragma} = {connection.exec_driver_sql(f'PRAGMA {pragma}').scalar_one()}"
+
 
 BOTH = [
     "sqlite",

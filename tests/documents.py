@@ -15,6 +15,7 @@ What the world is to a page, its servers and its clock, is `tests/stand_ins.py`.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -134,10 +135,9 @@ class Shell:
 
     def __exit__(self, *_: object) -> None:
         for process in self._started:
-            try:
+            with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)  # what a page left running in the background
-            except ProcessLookupError:
-                continue
+            process.wait()  # else the next test is blamed for it
 
     def run(self, where: str, command: Command) -> None:
         """Types the command. Raises AssertionError where it fails, or prints something else than is shown."""

@@ -1,7 +1,7 @@
 """What stands in for the world while a page of the docs is run: its clock, its sources, its servers.
 
 The commands of a page are typed as a reader would type them, with the names of hosts that are not there.
-`python -m tests.stand_ins digest …` is the `digest` of such a page: the program itself, to which other hosts answer.
+The `digest` of such a page (`tests/shims.py`) is the program itself, to which other hosts answer.
 Host names that a page has servers for lead to these, on loopback, by certificates that the page trusts; no other does.
 """
 
@@ -67,12 +67,14 @@ class World:
         for name, text in self.files.items():
             (folder / name).write_text(text)
             (folder / name).chmod(0o600)
-        for name in ("digest", "pip"):
-            shim = behind / "bin" / name
-            shim.parent.mkdir(exist_ok=True)
-            shim.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m tests.stand_ins {name} "$@"\n')
-            shim.chmod(0o755)
+        from tests import shims
         from tests.servers.dns import DnsServer
+
+        (behind / "bin").mkdir()
+        shims.write(behind / "bin" / "digest")
+        pip = behind / "bin" / "pip"
+        pip.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m tests.stand_ins "$@"\n')
+        pip.chmod(0o755)
 
         with contextlib.ExitStack() as stack:
             hosts = _servers(stack, behind, self)
@@ -171,12 +173,20 @@ def free_port() -> str:
 # --- In the page's own processes ------------------------------------------------------------------------------------
 
 
+def _base_install() -> None:
+    """Readers of a page have no extra `semantic`, whatever is here."""
+    from digest.rank import embedding
+
+    known = embedding.available
+    for module in [module for module in sys.modules.values() if getattr(module, "available", None) is known]:
+        vars(module)["available"] = lambda: False
+
+
 def digest(words: list[str], world: Mapping[str, Any]) -> None:
     """`digest WORDS` as it is in this world: at its time, with its hosts."""
     from digest.cli import main
-    from digest.rank import embedding
 
-    vars(embedding)["available"] = lambda: False  # readers of a page have the base install, whatever is here
+    _base_install()
     _lead_hosts_to(world["hosts"])
     options = _options_of(words)
     for option, value in (("--now", world["now"]), ("--resolver", world["dns"])):
@@ -245,7 +255,4 @@ def pip(words: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    if sys.argv[1] == "pip":
-        pip(sys.argv[2:])
-    else:
-        digest(sys.argv[2:], json.loads(os.environ[VARIABLE]))
+    pip(sys.argv[1:])

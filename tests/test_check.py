@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 import socket
@@ -303,19 +302,18 @@ def test_ctrl_c_ends_it_at_once_whatever_hangs(tmp_path: Path) -> None:
         config = write_list(tmp_path, port=relay.getsockname()[1])
         command = [sys.executable, "-m", "digest", "check", "--config", str(config)]
         command += ["--resolver", f"127.0.0.1:{silent.getsockname()[1]}"]
-        process = subprocess.Popen(
+        with subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment()
-        )
-        try:
-            relay.settimeout(60)
-            connection, _ = relay.accept()
-            silent.settimeout(60)
-            silent.recv(500)
-            with connection:
-                process.send_signal(signal.SIGINT)
-                out, err = process.communicate(timeout=10)
-        finally:
-            with contextlib.suppress(ProcessLookupError):
+        ) as process:
+            try:
+                relay.settimeout(60)
+                connection, _ = relay.accept()
+                silent.settimeout(60)
+                silent.recv(500)
+                with connection:
+                    process.send_signal(signal.SIGINT)
+                    out, err = process.communicate(timeout=10)
+            finally:
                 process.kill()
     assert process.returncode in (1, 130)
     assert "Traceback" not in out + err

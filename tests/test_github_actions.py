@@ -23,6 +23,7 @@ import pytest
 import yaml
 
 from digest.schedule import read_schedule
+from tests import shims
 from tests.lists import write_list
 from tests.servers.smtp import CollectingServer, answers_554_banner
 
@@ -83,7 +84,8 @@ class Repository:
         for name in ("home", "temp", "bin"):
             (runner / name).mkdir(parents=True)
         work = runner / "work"
-        self.stand_in(runner / "bin" / "digest", f'exec "{sys.executable}" -m digest "$@" --now {now}')
+        shims.write(runner / "digest")
+        self.stand_in(runner / "bin" / "digest", f'exec "{runner}/digest" "$@" --now {now}')
         self.stand_in(runner / "bin" / "date", f'test "$*" = "-u +%F" && echo {now[:10]}')
         self.stand_in(runner / "bin" / "python", f'exec "{sys.executable}" "$@"')
         self.stand_in(runner / "bin" / "sleep", "")

@@ -12,7 +12,8 @@ import pytest
 import digest
 from digest.errors import SourceError
 from digest.model import Remembered
-from digest.pull.http import Fetcher, Response, StatusError, shown
+from digest.pull.addresses import shown
+from digest.pull.http import Fetcher, Response, StatusError
 from digest.pull.manners import Manners
 from tests.servers.http import (
     BOMB,

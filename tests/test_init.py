@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import os
 import re
+import select
 import signal
 import subprocess
 import sys
@@ -163,6 +165,7 @@ def test_a_flag_is_no_question_and_ctrl_c_leaves_nothing(tmp_path: Path) -> None
 def converse(folder: Path, arguments: Sequence[str], talk: Sequence[tuple[str, str]]) -> str:
     """`digest …` on a terminal: what is waited for, and what is typed then. Returns all that was shown."""
     import pty
+    import termios
 
     terminal, its = pty.openpty()
     environment = {k: v for k, v in os.environ.items() if not k.startswith("DIGEST_")} | {"COLUMNS": "200"}
@@ -172,26 +175,37 @@ def converse(folder: Path, arguments: Sequence[str], talk: Sequence[tuple[str, s
     )
     os.close(its)
     shown, seen = "", 0
+    decoder = codecs.getincrementaldecoder("utf-8")()
     deadline = time.monotonic() + 60
+
+    def read() -> bytes:
+        ready, _, _ = select.select([terminal], [], [], max(0, deadline - time.monotonic()))
+        assert ready, f"it says no more, and does not end: {shown}"
+        return os.read(terminal, 4096)
+
+    def echoes() -> bool:
+        return bool(termios.tcgetattr(terminal)[3] & termios.ECHO)
+
     try:
         for wanted, typed in talk:
             while wanted not in shown[seen:]:
-                assert time.monotonic() < deadline, shown
-                shown += os.read(terminal, 4096).decode()
+                shown += decoder.decode(read())
             seen = shown.index(wanted, seen) + len(wanted)
-            time.sleep(0.1)  # until the prompt reads: what is typed before would be shown
+            while "password" in wanted and echoes():  # a password that is typed before would be shown, and not read
+                assert time.monotonic() < deadline, shown
+                time.sleep(0.01)
             if typed == CTRL_C:
                 child.send_signal(signal.SIGINT)
             else:
                 os.write(terminal, f"{typed}\n".encode())
         while True:
             try:
-                data = os.read(terminal, 4096)
+                data = read()
             except OSError:  # the other side has closed
                 break
             if not data:
                 break
-            shown += data.decode()
+            shown += decoder.decode(data)
     finally:
         os.close(terminal)
         child.wait(timeout=60)

@@ -8,12 +8,15 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
 from digest.errors import StoreError
 from digest.model import DeliveryStatus, ListId, SourceSummary
 from digest.store import Archive, Editions, Papers, Subscribers, copies, open_database, schema
+from digest.store.database import alembic
 from tests import schemas
 from tests.test_backups import content
 
@@ -73,6 +76,18 @@ def test_every_row_of_an_earlier_schema_is_there_afterwards(tmp_path: Path, vers
     assert [a.paper.title for a in Papers(database).pending(LAB)[0]] == ["Invented paper number 2"]
     assert Archive(database, LAB).days() == (edition.due_on,)
     database.close()
+
+
+def test_a_copy_of_the_first_database_is_what_the_migrations_make(tmp_path: Path) -> None:
+    """Of new databases only a test process's first is made by the migrations (`tests/databases.py`): none differs."""
+    for name in ("first", "second"):
+        open_database(f"sqlite:///{tmp_path}/{name}.db").close()
+    made = tmp_path / "made.db"
+    engine = sa.create_engine(f"sqlite:///{made}")
+    with engine.begin() as connection:
+        command.upgrade(alembic(connection), "head")
+    engine.dispose()
+    assert content(tmp_path / "first.db") == content(tmp_path / "second.db") == content(made)
 
 
 def test_before_it_is_migrated_a_database_is_copied(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

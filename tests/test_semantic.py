@@ -26,13 +26,13 @@ def network(monkeypatch: pytest.MonkeyPatch) -> CountingEmbed:
     class Embedder:
         embed = staticmethod(counting)
 
-    monkeypatch.setattr("digest.app.Embedder", Embedder)
+    monkeypatch.setattr("digest.making.Embedder", Embedder)
     monkeypatch.setattr("digest.rank.embedding.Embedder", Embedder)
     return counting
 
 
 def installed(monkeypatch: pytest.MonkeyPatch, there: bool) -> None:
-    for module in ("digest.app", "digest.console.words", "digest.rank.embedding"):
+    for module in ("digest.making", "digest.console.words", "digest.rank.embedding"):
         monkeypatch.setattr(f"{module}.available", lambda: there)
 
 

@@ -78,6 +78,7 @@ def rank(
     With --papers and --profiles it ranks any documents, without a config: one JSON object a line in, one a line out.
     """
     from digest.console import complain_of_sources, ranked_by, show_ranking
+    from digest.proofing import proofs_of, rankings_of
     from digest.results import Progress
 
     set_up_logging(verbose)
@@ -89,8 +90,8 @@ def rank(
         heading(terminal, app)
         with terminal.embedding() as embedding:
             progress = Progress(on_embedded=embedding.embedded)
-            proofs = asyncio.run(app.proofs(to or (), progress))
-            ranked = [(proof, app.rankings(proof, top, progress)) for proof in proofs]
+            proofs = asyncio.run(proofs_of(app, to or (), progress))
+            ranked = [(proof, rankings_of(app, proof, top, progress)) for proof in proofs]
         failed = complain_of_sources(app.list.id, proofs[0].summaries)
         for proof, rankings in ranked:
             for (subscriber, selection), (_, ranking) in zip(proof.selections, rankings, strict=True):
@@ -150,6 +151,7 @@ def preview(
     """
     from digest.console import complain_of_sources, ranked_by
     from digest.preview import write_preview
+    from digest.proofing import proofs_of
     from digest.results import Progress
 
     terminal = terminal_for(json)
@@ -157,7 +159,7 @@ def preview(
     def work(app: App) -> int:
         heading(terminal, app)
         with terminal.embedding() as embedding:
-            proofs = asyncio.run(app.proofs(to or (), Progress(on_embedded=embedding.embedded)))
+            proofs = asyncio.run(proofs_of(app, to or (), Progress(on_embedded=embedding.embedded)))
         failed = complain_of_sources(app.list.id, proofs[0].summaries)
         pages = [page for proof in proofs for page in write_preview(proof, app.list, out, terminal)]
         terminal.say(f"  {ranked_by(app.semantic)}")

@@ -20,9 +20,10 @@ from urllib.parse import urlsplit
 
 from digest.errors import SourceError
 from digest.model import PaperId, Source, SourceKind, SourceReport, Window
+from digest.pull.addresses import shown
 from digest.pull.conversation import Ask, Conversation, Task, bug
 from digest.pull.files import dated_files
-from digest.pull.http import Response, shown
+from digest.pull.http import Response
 from digest.pull.parsed import Parsed, joined
 
 __all__ = ["Gets", "hold", "pull", "report_of"]

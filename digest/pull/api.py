@@ -14,9 +14,10 @@ from typing import Any
 from digest.errors import SourceError
 from digest.ids import arxiv_links, doi_link, find_arxiv_id, find_doi, paper_id
 from digest.model import Announcement, AnnounceType, Link, LinkKind, Paper, Rejection, Signal, Source
+from digest.pull.addresses import shown
 from digest.pull.clean import readable
 from digest.pull.conversation import Ask, Conversation, Task, ask
-from digest.pull.http import Response, shown
+from digest.pull.http import Response
 from digest.pull.parsed import Parsed, in_utc, joined, read_date, web_address
 from digest.pull.withdrawn import is_withdrawn
 

@@ -19,10 +19,11 @@ from typing import Any
 from digest.errors import SourceError
 from digest.ids import arxiv_id, arxiv_links, doi_link, find_arxiv_id, find_doi, paper_id
 from digest.model import Announcement, AnnounceType, Paper, Rejection, Source
+from digest.pull.addresses import shown
 from digest.pull.arxiv_api import Found, by_ids, by_submission
 from digest.pull.clean import readable, split_authors
 from digest.pull.conversation import Ask, Conversation, Task, ask, ask_each
-from digest.pull.http import Response, shown
+from digest.pull.http import Response
 from digest.pull.parsed import Parsed, read_date
 from digest.pull.reconcile import lost_ids, missing_announcements, reconcile
 from digest.pull.syndication import read_feed

@@ -18,9 +18,10 @@ from urllib.parse import urlencode
 from digest.errors import SourceError
 from digest.ids import arxiv_links, doi_link, find_arxiv_id, find_doi, paper_id
 from digest.model import Paper
+from digest.pull.addresses import shown
 from digest.pull.clean import readable
 from digest.pull.conversation import Ask, bug
-from digest.pull.http import Response, StatusError, shown
+from digest.pull.http import Response, StatusError
 from digest.pull.parsed import in_utc, read_date
 from digest.pull.syndication import read_feed
 from digest.pull.withdrawn import is_withdrawn

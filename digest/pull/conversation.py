@@ -17,7 +17,8 @@ from typing import TypeAlias
 
 from digest.errors import SourceError
 from digest.model import PaperId, Source, Window
-from digest.pull.http import Response, StatusError, shown
+from digest.pull.addresses import shown
+from digest.pull.http import Response, StatusError
 from digest.pull.parsed import Parsed, joined
 
 

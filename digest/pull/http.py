@@ -14,7 +14,6 @@ import contextlib
 import errno
 import os
 import random
-import re
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
@@ -23,11 +22,12 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Protocol
-from urllib.parse import unquote, urljoin, urlsplit, urlunsplit
+from urllib.parse import urljoin, urlsplit
 
 import digest
 from digest.errors import SourceError
 from digest.model import Remembered
+from digest.pull.addresses import host_of, scheme_of, shown
 from digest.pull.manners import PATIENCE, Manners
 from digest.pull.unpack import ENCODINGS, TooLongError, UnpackError, gunzip, unpacker
 
@@ -45,7 +45,6 @@ MANNERS = Manners()
 """One for the whole process: lists that are pulled at once are one visitor to a host."""
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
-_SECRET = re.compile(r"((?:^|&)[^=&]*(?:token|key|secret|passw|auth|sig)[^=&]*=)[^&]*", re.I)
 
 
 class Memory(Protocol):
@@ -167,7 +166,7 @@ class Fetcher:
 
         With `body`, which is JSON, it is posted. `headers` go to the address's own host only, not where it redirects.
         """
-        scheme = _scheme(url)
+        scheme = scheme_of(url)
         if scheme == "file":
             from digest.pull.files import read_file
 
@@ -204,12 +203,12 @@ class Fetcher:
         """Follow redirects by hand: a server must not send us to a file or to another kind of address."""
         place = request.url
         for _ in range(MAX_REDIRECTS + 1):
-            async with self._manners.turn(_host(place)), budget.counted(), _faults_named(place, self._seconds):
+            async with self._manners.turn(host_of(place)), budget.counted(), _faults_named(place, self._seconds):
                 answer = await self._ask(place, request)
             if isinstance(answer, Response):
                 return answer
             target = urljoin(place, answer.target)
-            if _scheme(target) not in ("http", "https"):
+            if scheme_of(target) not in ("http", "https"):
                 raise SourceError(f"{shown(request.url)} redirects to {shown(target)}: refused")
             place = target
         raise SourceError(f"{shown(request.url)} redirects more than {MAX_REDIRECTS} times")
@@ -217,7 +216,7 @@ class Fetcher:
     async def _ask(self, place: str, request: _Request) -> Response | _Redirect:
         """Ask one host once."""
         remembered = await self._recall(place) if request.may_be_remembered else None
-        headers = dict(request.headers) if _host(place) == _host(request.url) else {}
+        headers = dict(request.headers) if host_of(place) == host_of(request.url) else {}
         if remembered and remembered.etag:
             headers["If-None-Match"] = remembered.etag
         if remembered and remembered.last_modified:
@@ -274,7 +273,7 @@ class Fetcher:
             if status == HTTPStatus.TOO_MANY_REQUESTS or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
                 wait = _retry_after(answer.headers.get("retry-after", ""))
                 if wait:
-                    self._manners.hold_off(_host(url), wait)
+                    self._manners.hold_off(host_of(url), wait)
                 raise _Retry(error, wait or None)
             raise error
         try:
@@ -302,13 +301,6 @@ class Fetcher:
 
     def _too_long(self, url: str) -> SourceError:
         return SourceError(f"{shown(url)} is longer than {self._max_bytes / 1e6:g} MB unpacked: refused")
-
-
-def _host(url: str) -> str:
-    try:
-        return urlsplit(url).hostname or ""
-    except ValueError:
-        return ""
 
 
 @contextlib.asynccontextmanager
@@ -393,22 +385,3 @@ def _phrase(status: int) -> str:
         return HTTPStatus(status).phrase
     except ValueError:
         return "(no status that HTTP knows)"
-
-
-def _scheme(url: str) -> str:
-    try:
-        return urlsplit(url).scheme.lower()
-    except ValueError:
-        return ""
-
-
-def shown(url: str) -> str:
-    """Return an address as it may stand in a message: without password, and without the values of secret parameters."""
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return url[:200]
-    if parts.scheme == "file":
-        return unquote(parts.path)
-    netloc = parts.netloc.rpartition("@")[2]
-    return urlunsplit((parts.scheme, netloc, parts.path, _SECRET.sub(r"\1…", parts.query), ""))[:300]

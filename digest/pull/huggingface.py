@@ -36,9 +36,10 @@ from digest.model import (
     Source,
     Window,
 )
+from digest.pull.addresses import shown
 from digest.pull.clean import readable
 from digest.pull.conversation import Ask, Conversation, Task, ask, bug
-from digest.pull.http import Response, StatusError, shown
+from digest.pull.http import Response, StatusError
 from digest.pull.parsed import Parsed, in_utc, joined, read_date, web_address
 
 DAILY = "https://huggingface.co/api/daily_papers"

@@ -15,8 +15,9 @@ from lxml import etree
 from digest.errors import SourceError
 from digest.model import Announcement
 from digest.pull import api
+from digest.pull.addresses import shown
 from digest.pull.conversation import Ask, Conversation, Task, ask, ask_each
-from digest.pull.http import Response, shown
+from digest.pull.http import Response
 from digest.pull.parsed import Parsed, joined
 
 UTILITIES = "https://eutils.ncbi.nlm.nih.gov/entrez/eutils"

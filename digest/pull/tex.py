@@ -17,57 +17,22 @@ from typing import Any
 
 from pylatexenc import latex2text, latexwalker, macrospec
 
+from digest.pull.macros import (
+    ACCENTS,
+    ARGUMENT,
+    DOUBLE_STRUCK,
+    LETTERS,
+    NOTHING,
+    OPERATORS,
+    PROSE,
+    SHAPES,
+    SPACE,
+    SUB,
+    SUPER,
+    SYMBOLS,
+)
+
 logging.getLogger("pylatexenc").setLevel(logging.CRITICAL)  # what it cannot parse is our business, not the log's
-
-_SUPER = dict(zip("0123456789+-=()", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁼⁽⁾", strict=True)) | dict(
-    zip("abcdefghijklmnoprstuvwxyz", "ᵃᵇᶜᵈᵉᶠᵍʰⁱʲᵏˡᵐⁿᵒᵖʳˢᵗᵘᵛʷˣʸᶻ", strict=True)
-)
-_SUPER |= {"−": "⁻", "*": "*", "∗": "*", "⋆": "*", "′": "′", "∘": "°", "°": "°", "†": "†", "T": "ᵀ", "⊤": "ᵀ", "%": "%"}
-_SUB = dict(zip("0123456789+-=()", "₀₁₂₃₄₅₆₇₈₉₊₋₌₍₎", strict=True)) | {"−": "₋"}
-_SUB |= dict(zip("aehijklmnoprstuvx", "ₐₑₕᵢⱼₖₗₘₙₒₚᵣₛₜᵤᵥₓ", strict=True))
-
-
-def _words(text: str) -> frozenset[str]:
-    return frozenset(text.split())
-
-
-_ARGUMENT = _words(
-    "text textrm textit textbf textsf textsl textsc texttt textnormal textmd textup emph mbox hbox fbox url path "
-    "mathrm mathbf mathit mathsf mathtt mathcal mathscr mathfrak mathnormal mathbb boldsymbol bm pmb boldmath "
-    "operatorname ensuremath underline uline overline widehat widetilde mathop mathbin mathrel mathord mathds"
-)
-"""Macros of one argument that are turned into that argument."""
-_NOTHING = _words(
-    "left right big Big bigg Bigg bigl bigr Bigl Bigr biggl biggr Biggl Biggr displaystyle textstyle scriptstyle "
-    "limits nolimits it em bf rm sc tt sf sl itshape bfseries ttfamily scshape sffamily rmfamily small large Large "
-    "footnotesize normalsize tiny xspace noindent protect relax nonumber ! / -"
-)
-"""Macros that change how something looks and leave no text."""
-_PROSE = _words("textbf textit texttt textsf textsl textsc textrm textnormal textmd textup emph underline uline")
-"""Of them, those around running text, in which an unknown macro stays without keeping the rest."""
-_SPACE = _words(", ; : > quad qquad enspace thinspace \\ newline linebreak par") | {" ", "\n", "\t"}
-_OPERATORS = _words(
-    "arccos arcsin arctan arg cos cosh cot deg det dim exp gcd hom inf ker lg lim liminf limsup ln log max min Pr sec "
-    "sin sinh sup tan tanh argmin argmax"
-)
-_SYMBOLS = {
-    "ldots": "…", "dots": "…", "cdots": "⋯", "dotsc": "…", "dotsb": "⋯", "sim": "~", "thicksim": "~", "ast": "*",
-    "star": "⋆", "mid": "|", "vert": "|", "lvert": "|", "rvert": "|", "Vert": "‖", "lVert": "‖", "rVert": "‖",
-    "|": "‖", "bmod": " mod ", "mod": " mod ", "iff": "⇔", "implies": "⇒", "prime": "′", "leqslant": "≤",
-    "geqslant": "≥", "ne": "≠", "land": "∧", "lor": "∨", "neg": "¬", "lnot": "¬", "ominus": "⊖", "colon": ":",
-    "bot": "⊥", "top": "⊤", "intercal": "⊤", "dag": "†", "dagger": "†", "backslash": "\\", "textasciitilde": "~",
-    "lbrace": "{", "rbrace": "}", "textbar": "|", "textless": "<", "textgreater": ">", "textquotesingle": "'",
-    "textunderscore": "_", "TeX": "TeX", "LaTeX": "LaTeX", "eg": "e.g.", "ie": "i.e.", "checkmark": "✓",
-    "cmark": "✓", "xmark": "✗",
-    "S": "§", "P": "¶", "$": "$", "%": "%", "&": "&", "#": "#", "_": "_", "{": "{", "}": "}", "i": "ı", "j": "ȷ",
-    "triangleq": "≜", "lesssim": "≲", "gtrsim": "≳", "circ": "∘", "bullet": "•", "degree": "°", "textdegree": "°",
-    "epsilon": "ε", "phi": "φ", "varepsilon": "ε", "varphi": "φ", "hbar": "ħ", "ell": "ℓ", "setminus": "∖",
-    "R": "ℝ", "N": "ℕ", "Z": "ℤ", "Q": "ℚ", "C": "ℂ", "F": "F",
-    "longrightarrow": "→", "longleftarrow": "←", "Longrightarrow": "⇒", "mapsto": "↦", "longmapsto": "↦",
-}  # fmt: skip
-_DOUBLE_STRUCK = {"C": "ℂ", "H": "ℍ", "N": "ℕ", "P": "ℙ", "Q": "ℚ", "R": "ℝ", "Z": "ℤ"}
-_LETTERS = _words("oe OE ae AE aa AA o O ss l L i j dh DH th TH dj DJ ng NG")
-_ACCENTS = _words("' ` ^ \" ~ = . u v H c d b k r t hat tilde bar vec dot ddot acute grave breve check mathring dddot")
 
 
 class _CannotTurnError(Exception):
@@ -220,7 +185,7 @@ def _script(mark: str, text: str) -> str:
     text = text.strip()
     if not text:
         return ""
-    table = _SUPER if mark == "^" else _SUB
+    table = SUPER if mark == "^" else SUB
     if all(c in table for c in text) and not re.search(r"[^\W\d_]{3}", text):
         return "".join(table[c] for c in text)
     return mark + (text if re.fullmatch(r"[^\W²³¹⁰-ₜᵃ-ᵿ]+|.", text) else f"({text})")
@@ -250,25 +215,18 @@ def _turn(tex: str, *, math: bool) -> str:
 def _converter() -> tuple[Any, _Converter]:
     """Build pylatexenc's tables once: what takes which arguments, and the converter."""
     context = latexwalker.get_default_latex_context_db().filter_context(exclude_categories=["nonascii-specials"])
-    one_argument = [macrospec.std_macro(name, "{") for name in (*_ARGUMENT, "textsuperscript", "textsubscript", "pmod")]
+    one_argument = [macrospec.std_macro(name, "{") for name in (*ARGUMENT, "textsuperscript", "textsubscript", "pmod")]
     text_argument = [
         macrospec.MacroSpec(name, args_parser=macrospec.MacroStandardArgsParser("{", args_math_mode=[False]))
-        for name in _ARGUMENT
+        for name in ARGUMENT
         if name.startswith(("text", "emph", "mbox", "url"))
     ]
-    others = [macrospec.std_macro(name, spec) for name, spec in _SHAPES.items()]
-    bare = [macrospec.std_macro(name, "") for name in (*_NOTHING, *_SPACE, *_OPERATORS, *_SYMBOLS)]
+    others = [macrospec.std_macro(name, spec) for name, spec in SHAPES.items()]
+    bare = [macrospec.std_macro(name, "") for name in (*NOTHING, *SPACE, *OPERATORS, *SYMBOLS)]
     context.add_context_category(
         "digest", macros=[*bare, *one_argument, *text_argument, *others], environments=[], specials=[], prepend=True
     )
     return context, _Converter(math_mode="text", keep_comments=True)
-
-
-_SHAPES = {
-    "frac": "{{", "dfrac": "{{", "tfrac": "{{", "nicefrac": "{{", "sfrac": "{{", "sqrt": "[{", "textcolor": "{{",
-    "binom": "{{", "dbinom": "{{", "tbinom": "{{", "foreignlanguage": "{{", "hyperlink": "{{",
-    "color": "{", "href": "{{", "footnote": "[{", "hspace": "*{", "vspace": "*{", "label": "{", "texorpdfstring": "{{",
-}  # fmt: skip
 
 
 _WRITTEN = "\x1f"
@@ -327,31 +285,31 @@ class _Converter(latex2text.LatexNodes2Text):  # type: ignore[misc]  # pylatexen
         in_math = node.parsing_state.in_math_mode
         bare = not (node.nodeargd and any(node.nodeargd.argnlist or ()))  # else the space stood before the argument
         space = " " if bare and node.macro_post_space else ""
-        if node.macroname in _OPERATORS:
+        if node.macroname in OPERATORS:
             return out + (" " if out[-1:].isalnum() or out[-1:] in (")", "]") else "") + text + space
         if in_math and text.isalpha():
             return out + text + (_WRITTEN if space else "")
         if in_math:
             return out + text + (space if out.endswith((" ", _WRITTEN)) else "")
-        return out + text + ("" if node.macroname in _LETTERS or not text else space)
+        return out + text + ("" if node.macroname in LETTERS or not text else space)
 
     def macro_node_to_text(self, node: Any) -> str:
         """Convert one macro, or raise `_CannotTurnError` if nobody knows it."""
         name = node.macroname
         arguments = node.nodeargd.argnlist if node.nodeargd and node.nodeargd.argnlist else []
-        if name in _NOTHING or name in _SPACE:
-            return " " if name in _SPACE else ""
-        if name in _OPERATORS or name in _SYMBOLS:
-            return _SYMBOLS.get(name, str(name))
-        if name in _ARGUMENT or name in _SHAPES or name in _BUILDERS:
-            if name in _PROSE and not node.parsing_state.in_math_mode:
+        if name in NOTHING or name in SPACE:
+            return " " if name in SPACE else ""
+        if name in OPERATORS or name in SYMBOLS:
+            return SYMBOLS.get(name, str(name))
+        if name in ARGUMENT or name in SHAPES or name in _BUILDERS:
+            if name in PROSE and not node.parsing_state.in_math_mode:
                 return self.prose_to_text(getattr(arguments[-1], "nodelist", None) or [arguments[-1]])
             texts = [self._groupnodecontents_to_text(argument) for argument in arguments]
             return _built(name, texts)
         spec = self.latex_context.get_macro_spec(name)
-        if spec is None or (name not in _ACCENTS and not isinstance(spec.simplify_repl, str)):
+        if spec is None or (name not in ACCENTS and not isinstance(spec.simplify_repl, str)):
             raise _CannotTurnError
-        if name not in _ACCENTS and (arguments or "%" in spec.simplify_repl or name == "today"):
+        if name not in ACCENTS and (arguments or "%" in spec.simplify_repl or name == "today"):
             raise _CannotTurnError
         return str(super().macro_node_to_text(node))
 
@@ -383,7 +341,7 @@ def _built(name: str, texts: list[str]) -> str:
         case "sqrt":
             built = f"{_script('^', texts[0])}√{_atom(last)}"
         case "mathbb" | "mathds":
-            built = _DOUBLE_STRUCK.get(last, last)
+            built = DOUBLE_STRUCK.get(last, last)
         case "binom" | "dbinom" | "tbinom":
             built = f"({texts[0]} choose {last})"
         case "textsuperscript" | "textsubscript":

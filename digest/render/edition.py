@@ -2,7 +2,7 @@
 
 The page around the papers is rendered and inlined when a language is first asked for, each paper's card when it is
 first picked; after that a message is a join of pieces. Calls `templates`, `inline`, `cards`, `bodies`, `wording` and
-`message`; called by `app.py`. Reads no clock: the same edition, subscriber and picks give the same bytes.
+`message`; called by `making.py`. Reads no clock: the same edition, subscriber and picks give the same bytes.
 """
 
 from __future__ import annotations

@@ -12,13 +12,25 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
+from functools import cache, lru_cache
+from typing import Any, NamedTuple
 
 from markupsafe import Markup
 
 from digest.errors import TemplateError
 
 CARDS_PER_PASS = 20
+
+
+_HOW: dict[str, Any] = {
+    "strip_important": False,
+    "allow_network": False,
+    "disable_validation": True,
+    # A template's own width is for Outlook on Windows, which takes a picture's from nowhere else; premailer would
+    # put a style's "100%" in its place, and height="auto", which is no height.
+    "disable_basic_attributes": ["width", "height"],
+    "cssutils_logging_level": logging.CRITICAL,
+}
 
 
 class Inlined(NamedTuple):
@@ -32,21 +44,27 @@ class Inlined(NamedTuple):
 def inline_css(page: str) -> str:
     """The HTML page with its style rules as attributes. Fetches nothing."""
     from lxml import etree
-    from premailer import Premailer
 
     # Parsed and written here: premailer writes bytes, and to those some versions of libxml2 add a charset of their own.
     tree = etree.fromstring(page.strip(), etree.HTMLParser())
-    inlined = Premailer(
-        tree,
-        strip_important=False,
-        allow_network=False,
-        disable_validation=True,
-        # A template's own width is for Outlook on Windows, which takes a picture's from nowhere else; premailer would
-        # put a style's "100%" in its place, and height="auto", which is no height.
-        disable_basic_attributes=["width", "height"],
-        cssutils_logging_level=logging.CRITICAL,
-    ).transform()
+    inlined = _inliner()(tree, **_HOW).transform()
     return str(etree.tostring(inlined, method="html", encoding="unicode"))
+
+
+@cache
+def _inliner() -> type[Any]:
+    """premailer, which takes each style sheet apart once: most of a pass went into that."""
+    from premailer import Premailer
+
+    @lru_cache(maxsize=32)
+    def rules_of(css: str, number: int) -> Any:
+        return Premailer("", **_HOW)._parse_style_rules(css, number)
+
+    class Inliner(Premailer):  # type: ignore[misc]  # premailer has no types
+        def _parse_style_rules(self, css_body: str, ruleset_index: int) -> Any:
+            return rules_of(css_body, ruleset_index)
+
+    return Inliner
 
 
 def inline_cards(page: Callable[[Markup], str], cards: Sequence[str], nonce: str, depth: int = 0) -> Inlined:

@@ -37,6 +37,7 @@ from typing import NoReturn
 
 import jinja2
 from jinja2 import meta, nodes
+from jinja2.bccache import Bucket
 from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
@@ -62,6 +63,25 @@ def email_folders(theme: Theme) -> tuple[str, ...]:
     return tuple(f"email/{name}" for name in dict.fromkeys((theme, Theme.DAILY)))
 
 
+class _Compiled(jinja2.BytecodeCache):
+    """Templates as Jinja has compiled them, for all editions and pages of this process; known by their source."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, bytes] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        """Fills what Jinja asks for; one whose source has changed since it leaves empty."""
+        if found := self._known.get(bucket.key):
+            bucket.bytecode_from_string(found)
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        """Keeps what Jinja has compiled."""
+        self._known[bucket.key] = bucket.bytecode_to_string()
+
+
+_COMPILED = _Compiled()
+
+
 class Templates:
     """The templates of some folders in one language, and what a list overrides of them."""
 
@@ -81,6 +101,7 @@ class Templates:
             trim_blocks=True,
             lstrip_blocks=True,
             auto_reload=False,
+            bytecode_cache=_COMPILED,
         )
         self._environment.filters["wrap"] = wrap
         self._environment.install_gettext_translations(language.messages, newstyle=True)  # type: ignore[attr-defined]

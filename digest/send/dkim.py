@@ -1,7 +1,8 @@
 """Signs messages for their domain: DKIM (RFC 6376) with RSA and, beside it, Ed25519 (RFC 8463).
 
 Pure: a message's header and body in, DKIM-Signature fields out. No clock, no file, no DNS; `settings/signing.py` reads
-the keys, `app.py` hands `sign` to the renderer. Importing this imports `cryptography`: do it only where there is a key.
+the keys, `making.py` hands `sign` to the renderer. Importing this imports `cryptography`: do it only where there is
+a key.
 
 What is decided here, and why:
 

@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypeVar
 
-from digest.settings import checks
+from digest.settings import addresses, checks
 from digest.settings.contradictions import each_table
 from digest.settings.explain import table_label
 from digest.settings.toml_lines import KeyPath
@@ -72,7 +72,8 @@ def missing_extras(merged: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:
 
         if not available():
             yield ("list", "semantic"), f"`semantic = true` of [list] needs an extra that is not installed: `{INSTALL}`"
-    if str(_says(merged.get("store"), "url", checks.store_url)).startswith("postgresql") and not find_spec("psycopg"):
+    store = str(_says(merged.get("store"), "url", addresses.store_url))
+    if store.startswith("postgresql") and not find_spec("psycopg"):
         yield ("store", "url"), f"a postgresql:// `url` of [store] needs an extra that is not installed: `{POSTGRES}`"
 
 

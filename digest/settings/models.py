@@ -1,8 +1,9 @@
 """The config file's tables and keys, as pydantic models: what may stand where, and its default.
 
 `sources.py` fills them through pydantic-settings; `explain.py` puts their errors into words; `build.py` turns them into
-values. They do not leave this package. A key's rule is a function of `checks.py`; rules that join several keys are in
-`contradictions.py`, apart from the models, as pydantic would check them only where all single values are right.
+values. They do not leave this package. A key's rule is a function of `checks.py` or `addresses.py`; rules that join
+several keys are in `contradictions.py`, apart from the models, as pydantic would check them only where all single
+values are right.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ from digest.model import (
     WarmUp,
     WhenEmpty,
 )
-from digest.settings import checks, cron, times, window
+from digest.settings import addresses, checks, cron, times, window
 from digest.subscribe import values
 
 _PAGES = Pages()
@@ -63,7 +64,7 @@ Port = Annotated[int, BeforeValidator(checks.whole_number(1, 65535))]
 Flag = Annotated[bool, BeforeValidator(checks.flag)]
 UpToHundred = Annotated[int, BeforeValidator(checks.whole_number(1, 100))]
 Share = Annotated[float, BeforeValidator(checks.share)]
-Host = Annotated[str, BeforeValidator(checks.host)]
+Host = Annotated[str, BeforeValidator(addresses.host)]
 Limit = Annotated[Rate, PlainValidator(checks.rate)]
 Age = Annotated[timedelta | None, PlainValidator(checks.age)]
 Phrases = Annotated[tuple[Text, ...], BeforeValidator(checks.sequence('["text-to-video", "frame interpolation"]'))]
@@ -83,8 +84,8 @@ class ListTable(Table):
 
     id: Annotated[str, BeforeValidator(checks.list_id)]
     name: Text | None = None
-    from_: Annotated[str, BeforeValidator(checks.mailbox)] = Field(alias="from")
-    reply_to: Annotated[str, BeforeValidator(checks.mailbox)] | None = None
+    from_: Annotated[str, BeforeValidator(addresses.mailbox)] = Field(alias="from")
+    reply_to: Annotated[str, BeforeValidator(addresses.mailbox)] | None = None
     schedule: Annotated[str, BeforeValidator(checks.of_text(cron.schedule))] = "0 7 * * mon-fri"
     timezone: TimeZone = "UTC"
     language: Language = "en"
@@ -95,10 +96,10 @@ class ListTable(Table):
     trend_weight: Share = 0.3
     semantic: Flag | None = None
     explore: Flag = True
-    base_url: Annotated[str, BeforeValidator(checks.base_url)] | None = None
+    base_url: Annotated[str, BeforeValidator(addresses.base_url)] | None = None
     secret: Annotated[SecretStr, BeforeValidator(checks.signing_keys)] | None = None
     secret_file: Text | None = None
-    bounces: Annotated[str, BeforeValidator(checks.bounce_address)] | None = None
+    bounces: Annotated[str, BeforeValidator(addresses.bounce_address)] | None = None
     postal_address: LongText | None = None
     operator: Email | None = None
     theme: Annotated[Theme, BeforeValidator(_word(*Theme))] = Theme.DAILY
@@ -114,13 +115,13 @@ class SourceTable(Table):
 
     kind: Annotated[SourceKind, BeforeValidator(_word(*SourceKind))]
     name: Text | None = None
-    url: Annotated[str, BeforeValidator(checks.source_address)] | None = None
+    url: Annotated[str, BeforeValidator(addresses.source_address)] | None = None
     categories: Categories = ()
     kinds: Annotated[
         tuple[Annotated[AnnounceType, BeforeValidator(_word(*AnnounceType))], ...],
         BeforeValidator(checks.sequence('["new", "cross"]')),
     ] = (AnnounceType.NEW, AnnounceType.CROSS)
-    api_url: Annotated[str, BeforeValidator(checks.web_address)] | None = None
+    api_url: Annotated[str, BeforeValidator(addresses.web_address)] | None = None
     reconcile: Flag | None = None
     deferral_days: Annotated[
         tuple[Annotated[date, PlainValidator(checks.day)], ...], BeforeValidator(checks.sequence("[2026-12-24]"))
@@ -214,7 +215,7 @@ OneRelayOrMany = Annotated[
 class StoreTable(Table):
     """`[store]`: what remembers who got what."""
 
-    url: Annotated[str, BeforeValidator(checks.store_url)] = "sqlite:///digest.db"
+    url: Annotated[str, BeforeValidator(addresses.store_url)] = "sqlite:///digest.db"
     password: Secret | None = None
     password_file: Text | None = None
 
@@ -230,7 +231,7 @@ class RetentionTable(Table):
 class PullTable(Table):
     """`[pull]`: how sources are asked."""
 
-    contact: Annotated[str, BeforeValidator(checks.contact)] | None = None
+    contact: Annotated[str, BeforeValidator(addresses.contact)] | None = None
     allow_private: Flag = False
     github_token: Secret | None = None
     semanticscholar_key: Secret | None = None
@@ -264,8 +265,8 @@ class MailboxTable(Table):
 class DkimTable(Table):
     """`[dkim]`, or one of `[[dkim]]`: a key that signs what is sent."""
 
-    selector: Annotated[str, BeforeValidator(checks.selector)]
-    domain: Annotated[str, BeforeValidator(checks.domain_name)] | None = None
+    selector: Annotated[str, BeforeValidator(addresses.selector)]
+    domain: Annotated[str, BeforeValidator(addresses.domain_name)] | None = None
     key_file: Text
 
 
@@ -281,7 +282,7 @@ class WebTable(Table):
     host: Host = _PAGES.host
     port: Port = _PAGES.port
     trusted_proxies: Annotated[
-        tuple[Annotated[str, BeforeValidator(checks.network)], ...],
+        tuple[Annotated[str, BeforeValidator(addresses.network)], ...],
         BeforeValidator(checks.sequence('["127.0.0.1", "10.0.0.0/8"]')),
     ] = _PAGES.trusted_proxies
     sign_ups: Limit | None = None

@@ -13,7 +13,7 @@ from email.utils import parseaddr
 from typing import TYPE_CHECKING, Any
 
 from digest.errors import ConfigError, Problem
-from digest.settings import checks, files
+from digest.settings import addresses, checks, files
 from digest.settings.contradictions import each_table
 from digest.settings.explain import Places, table_label
 from digest.settings.toml_lines import KeyPath
@@ -38,7 +38,7 @@ def read_signing(merged: Mapping[str, Any], places: Places) -> Signing:
     first: dict[tuple[str, str], str] = {}
     for path, table in each_table("dkim", merged.get("dkim")):
         domain = _domain(path, table, sender, signing, places)
-        selector = _checked(checks.selector, table.get("selector"))
+        selector = _checked(addresses.selector, table.get("selector"))
         key = _key(path, table, domain or "", selector or "", signing, places)
         if domain and selector:
             name = (domain, selector.lower())
@@ -65,7 +65,7 @@ def _checked(check: Any, value: object) -> Any:
 def _sender_domain(merged: Mapping[str, Any]) -> str | None:
     """The domain in `from`, in ASCII; None where `from` is wrong."""
     table = merged.get("list")
-    sender = _checked(checks.mailbox, table.get("from")) if isinstance(table, Mapping) else None
+    sender = _checked(addresses.mailbox, table.get("from")) if isinstance(table, Mapping) else None
     return parseaddr(sender)[1].rpartition("@")[2].lower() if sender else None
 
 
@@ -78,7 +78,7 @@ def _domain(
     """
     if table.get("domain") is None:
         return sender
-    domain: str | None = _checked(checks.domain_name, table["domain"])
+    domain: str | None = _checked(addresses.domain_name, table["domain"])
     if domain and sender and not f".{domain}".endswith(f".{sender}") and not f".{sender}".endswith(f".{domain}"):
         message = (
             f"`domain` of {table_label(path)} must be {sender}, as in `from`, or a domain above or below it, "

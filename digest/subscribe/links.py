@@ -15,7 +15,7 @@ one `base_url`, and a token holds for one list.
     mailto:{local}+topics@{domain}?subject=topics%20{list}
     mailto:{local}+help@{domain}?subject=help%20{list}
 
-Pure, but for the key: it is asked for when the first link is signed. `app.py` calls this; `digest.render` shows it.
+Pure, but for the key: it is asked for when the first link is signed. `making.py` calls this; `digest.render` shows it.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ One that confirms is `ID.TIME.SIGNATURE`, and holds for 72 hours.
 Bounce tags do the same for a delivery, in the local part of an envelope sender, which servers may fold to one case and
 which has room for 64 octets (RFC 5321 sections 2.4 and 4.5.3.1.1).
 
-Pure. Holds secrets: nothing here prints, and no `repr` shows them. `links.py` and `app.py` sign; whoever reads what
+Pure. Holds secrets: nothing here prints, and no `repr` shows them. `links.py` and `making.py` sign; whoever reads what
 comes back (pages, the mailbox) verifies, and learns nothing about why something does not hold.
 """
 

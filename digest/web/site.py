@@ -270,7 +270,7 @@ class Site:
         with self._warming:
             newest = self.newest()
             if newest and (self._sampler is None or self._sampler.edition.id != newest.id):
-                self._sampler = self.app.sampler(newest, self.app.editions.candidates(newest))
+                self._sampler = self.app.making.sampler(newest, self.app.editions.candidates(newest))
                 gc.unfreeze()  # an edition that nobody asks for any more may go
                 gc.collect()
                 gc.freeze()  # to look for garbage among thousands of papers would hold a preview up

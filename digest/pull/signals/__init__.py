@@ -14,8 +14,9 @@ from datetime import datetime
 
 from digest.errors import SourceError
 from digest.model import Paper, PaperId, Signal, SignalSource
+from digest.pull.addresses import shown
 from digest.pull.conversation import Conversation
-from digest.pull.http import Response, shown
+from digest.pull.http import Response
 
 
 @dataclass(frozen=True, slots=True)
