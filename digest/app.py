@@ -398,6 +398,10 @@ class App:
             embed = self._embed(QUIET)
             return life.ShardRunner(self.list, edition, self.papers, self.editions, self._library, named, embed)
 
+        def make_ready() -> None:
+            if edition.id not in renderers:
+                renderers[edition.id] = self._renderer(edition)
+
         return ListEdition(
             self.list,
             edition,
@@ -406,6 +410,7 @@ class App:
             lambda shard: self._ledger(within=shard, lease=RENEWED_LEASE),
             lambda: routes(self.config, self._database, self._now, RelayTurns(self._database)),
             partial(places, self._database),
+            make_ready,
             lambda claim: self._compose(claim, renderers),
             self.hold,
             self._now,

@@ -83,14 +83,16 @@ class ListEdition:
         new_ledger: Callable[[Shard], DeliveryLedger],
         new_routes: Callable[[], Sequence[Route]],
         places: Callable[[Mapping[str, int]], AbstractContextManager[Mapping[str, int]]],
+        make_ready: Callable[[], object],
         compose: Callable[[Claim], tuple[Envelope, bytes]],
         hold: Hold,
         now: Callable[[], datetime],
     ):
+        """`make_ready` asks the database for what `compose` needs."""
         self.edition = edition
         self._list, self._editions, self._new_runner = mailing_list, editions, new_runner
         self._new_ledger, self._new_routes, self._places, self._compose = new_ledger, new_routes, places, compose
-        self._hold, self._now = hold, now
+        self._make_ready, self._hold, self._now = make_ready, hold, now
         self._runner: ShardRunner | None = None
         self._making = threading.Lock()
 
@@ -111,6 +113,7 @@ class ListEdition:
         """Sends what is due of the shard, under leases that are renewed as long as this lasts."""
         if held := await asyncio.to_thread(self._hold.reason):
             return DrainReport({}, held=held)
+        await asyncio.to_thread(self._make_ready)
         ledger = self._new_ledger(shard)
         renewing = asyncio.create_task(_renewed(ledger))
         try:

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 
-from digest.errors import LeaseLostError
+from digest.errors import GivenUpError, LeaseLostError
 from digest.ledger import Intent, Release, Result, TakeBack
 from digest.model import Claim, DeliveryStatus, Envelope, Outcome
 from digest.send.commits import GroupCommit
@@ -372,7 +372,8 @@ class _Drain:
         claim, outcome = result.claim, result.outcome
         if (error := written.exception()) is not None:
             error.add_note(f"delivery {claim.delivery.id} ended as {outcome.status}: {outcome.reply}")
-            self._unrecorded.append(result)
+            if not isinstance(error, GivenUpError):  # that has been tried for long enough
+                self._unrecorded.append(result)
         elif not written.result():
             self._lost += 1
         else:

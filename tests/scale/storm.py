@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import random
 import signal
@@ -109,11 +110,11 @@ class Storm:
     open_shards: list[str] = field(default_factory=list)
 
 
-class _Sink(CollectingServer):
+class Sink(CollectingServer):
     """Keeps only Message-IDs, in the order in which they came."""
 
-    def __init__(self, *misbehaviours: Misbehaviour):
-        super().__init__(*misbehaviours, pipelining=True)
+    def __init__(self, *misbehaviours: Misbehaviour, **how: Any):
+        super().__init__(*misbehaviours, pipelining=True, **how)
         self.messages = _Ids()
 
     @property
@@ -135,8 +136,12 @@ class _Ids(list[Any]):
 class Fleet:
     """Workers, started anew when they end."""
 
-    def __init__(self, config: Path, plan: Plan, log: Path):
-        self._code = WORKER.format(beats=plan.beats, lease=plan.lease, config=str(config))
+    def __init__(
+        self, config: Path, plan: Plan, log: Path, command: Sequence[str] = (sys.executable,), first: str = ""
+    ):
+        """`command`: what runs Python, on whatever host; `first`: a program that goes before."""
+        self._command = command
+        self._code = first + WORKER.format(beats=plan.beats, lease=plan.lease, config=str(config))
         self._count = plan.workers
         self._log = log
         self._running: list[subprocess.Popen[bytes]] = []
@@ -147,7 +152,7 @@ class Fleet:
         self._running = [each for each in self._running if each.poll() is None]
         while len(self._running) < self._count and not self._over:
             with self._log.open("ab") as log:
-                self._running.append(subprocess.Popen([sys.executable, "-c", self._code], stdout=log, stderr=log))
+                self._running.append(subprocess.Popen([*self._command, "-c", self._code], stdout=log, stderr=log))
 
     def strike(self, chance: random.Random, number: signal.Signals) -> subprocess.Popen[bytes] | None:
         """One of them."""
@@ -157,25 +162,29 @@ class Fleet:
         victim.send_signal(number)
         return victim
 
-    def end(self) -> None:
-        """All of them, tidily."""
+    def end(self) -> list[float]:
+        """All of them, tidily; how many seconds each took. One that takes over a minute is killed."""
         self._over = True
         for each in self._running:
             each.send_signal(signal.SIGCONT)
             each.terminate()
+        begun, took = time.monotonic(), []
         for each in self._running:
             try:
-                each.wait(60)
+                each.wait(max(begun + 60 - time.monotonic(), 0))
+                took.append(time.monotonic() - begun)
             except subprocess.TimeoutExpired:
                 each.kill()
                 each.wait()
+                took.append(math.inf)
+        return took
 
 
 @contextmanager
-def prepared(plan: Plan) -> Iterator[tuple[PostgresServer, str, Database]]:
-    """A database with readers in it."""
+def prepared(plan: Plan, beside: str = "") -> Iterator[tuple[PostgresServer, str, Database]]:
+    """A database with readers in it; `beside`: as the server has it."""
     with ExitStack() as stack:
-        server = stack.enter_context(PostgresServer())
+        server = stack.enter_context(PostgresServer(beside))
         url = stack.enter_context(server.new())
         migrate_database(url)
         database = open_database(url)
@@ -209,7 +218,7 @@ def storm(plan: Plan) -> Storm:
     ]
     with (
         prepared(plan) as (server, url, database),
-        _Sink(*refusals) as sink,
+        Sink(*refusals) as sink,
         tempfile.TemporaryDirectory(prefix="digest-scale-") as folder,
     ):
         extra = f'on_unknown = "{plan.on_unknown}"\n[store]\nurl = "{url}"\n'
@@ -230,7 +239,7 @@ def storm(plan: Plan) -> Storm:
         cpu = spent.children_user + spent.children_system - before.children_user - before.children_system
         result.cpu_ms_each = round(1000 * cpu / (plan.shards * plan.size), 2)
         sink.settle()
-        _judge(result, database, made[0], Counter(sink.ids))
+        judge(result, database, made[0], Counter(sink.ids))
         with database.read() as connection:
             result.editions = connection.execute(sa.select(sa.func.count()).select_from(schema.editions)).scalar_one()
             result.jobs_left = connection.exec_driver_sql(
@@ -294,7 +303,8 @@ def _strike(plan: Plan, chance: random.Random, fleet: Fleet) -> None:
         fleet.strike(chance, signal.SIGTERM if plan.how == "term" else signal.SIGKILL)
 
 
-def _judge(result: Storm, database: Database, edition: Edition, copies: Counter[str]) -> None:
+def judge(result: Storm, database: Database, edition: Edition, copies: Counter[str]) -> None:
+    """Puts into `result` what the ledger has, and what the server had: how many copies, by Message-ID."""
     deliveries = schema.deliveries
     columns = (deliveries.c.message_id, deliveries.c.status, deliveries.c.attempts, deliveries.c.reply)
     with database.read() as connection:
