@@ -217,6 +217,7 @@ class StoreTable(Table):
     url: Annotated[str, BeforeValidator(checks.store_url)] = "sqlite:///digest.db"
     password: Secret | None = None
     password_file: Text | None = None
+    journal: Text | None = None
 
 
 class RetentionTable(Table):
