@@ -2,6 +2,7 @@
 
     python -m tests.scale.storm                      100 shards of 1,000, 4 workers, a kill every 3 s on average
     python -m tests.scale.storm --shards 5 --size 40 --on-unknown resend
+    python -m tests.scale.storm --journal            with `[store] journal`: compare what is in doubt
 
 Prints what became of the deliveries, and what the server had, as one JSON object. `test_scale.py` runs small ones.
 Two schedulers make the edition at once, and wake workers as `digest run` does. POSIX; needs the package postgresql.
@@ -83,6 +84,8 @@ class Plan:
     connections: int = 4
     seed: int = 1
     patience: float = 3600.0
+    journal: bool = False
+    """Whether workers keep one, `[store] journal`."""
 
 
 @dataclass
@@ -221,7 +224,8 @@ def storm(plan: Plan) -> Storm:
         Sink(*refusals) as sink,
         tempfile.TemporaryDirectory(prefix="digest-scale-") as folder,
     ):
-        extra = f'on_unknown = "{plan.on_unknown}"\n[store]\nurl = "{url}"\n'
+        kept = 'journal = "journal"\n' if plan.journal else ""
+        extra = f'on_unknown = "{plan.on_unknown}"\n[store]\nurl = "{url}"\n{kept}'
         config = write_list(Path(folder), 0, port=sink.port, connections=plan.connections, extra=extra)
         config.write_text(config.read_text().replace("papers = 3", "papers = 3\nmin_relevance = 0.0"))
         now = datetime.now(UTC)
@@ -338,7 +342,10 @@ def main(arguments: Sequence[str]) -> int:
         kind = type(value) if not isinstance(value, tuple) else None
         nargs = "*" if isinstance(value, tuple) else None
         of = (float if name == "beats" else str) if kind is None else kind
-        parser.add_argument(f"--{name.replace('_', '-')}", type=of, nargs=nargs, default=value)
+        how: dict[str, Any] = (
+            {"action": "store_true"} if value is False else {"type": of, "nargs": nargs, "default": value}
+        )
+        parser.add_argument(f"--{name.replace('_', '-')}", **how)
     given = vars(parser.parse_args(arguments))
     values: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
     plan = Plan(**values)
