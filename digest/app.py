@@ -21,6 +21,7 @@ from digest import processes
 from digest.dispatch import Queue
 from digest.errors import SendError
 from digest.holding import Hold
+from digest.journalling import Journals
 from digest.logs import Event, tell
 from digest.making import Making
 from digest.meaning import EmbeddingStopped
@@ -114,6 +115,7 @@ class App:
         self.membership = Membership(config, self._database, now)
         self.pauses = Pauses(self._database, self.list.id)
         self.runs = Runs(self._database, self.list.id)
+        self._journals = Journals(config.journal, self.list.id, self._database)
         self.hold = Hold(self.list, self.pauses, now)
 
     def __enter__(self) -> Self:
@@ -125,7 +127,8 @@ class App:
         self._database.close()
 
     def decisions(self, edition: Edition, only: Collection[Address] = ()) -> Decisions:
-        """The edition's deliveries, in a person's hands."""
+        """The edition's deliveries, in a person's hands; what a journal knows of them is recorded first."""
+        self._ledger()
         return Decisions(self._database, edition, only)
 
     async def fetch(self, progress: Progress = QUIET) -> Pulled:
@@ -266,15 +269,17 @@ class App:
         renderers = {e.id: self.making.renderer(e) for e in self.editions.unfinished(self.list.id)}
         gc.freeze()  # a fifth of composing went into looking for garbage among what an edition holds
         try:
-            report = await drain(
-                ledger,
-                self.routes(),
-                lambda claim: self.making.compose(claim, renderers),
-                now=self._now,
-                stop=stop,
-                hold=self.hold.wait,
-                on_result=progress.on_result,
-            )
+            with self._journals.keeping(ledger) as (kept, on_sent):
+                report = await drain(
+                    kept,
+                    self.routes(),
+                    lambda claim: self.making.compose(claim, renderers),
+                    now=self._now,
+                    stop=stop,
+                    hold=self.hold.wait,
+                    on_result=progress.on_result,
+                    on_sent=on_sent,
+                )
         finally:
             gc.unfreeze()
         if report.counts:
@@ -304,6 +309,10 @@ class App:
             embed = self.making.embed(QUIET)
             return life.ShardRunner(self.list, edition, self.papers, self.editions, self.making.library, named, embed)
 
+        def make_ready() -> None:
+            if edition.id not in renderers:
+                renderers[edition.id] = self.making.renderer(edition)
+
         return ListEdition(
             self.list,
             edition,
@@ -311,7 +320,9 @@ class App:
             new_runner,
             lambda shard: self._ledger(within=shard, lease=RENEWED_LEASE),
             lambda: self.routes(RelayTurns(self._database)),
+            self._journals.keeping,
             partial(places, self._database),
+            make_ready,
             lambda claim: self.making.compose(claim, renderers),
             self.hold,
             self._now,
@@ -333,9 +344,11 @@ class App:
     ) -> DeliveryLedger:
         # A Maildir knows its own copy of a message again, so there is never a doubt to hold.
         on_unknown = self.config.relays[0].on_unknown if self.config.relays else OnUnknown.RESEND
-        return DeliveryLedger(
+        ledger = DeliveryLedger(
             self._database, self.list.id, self._now, on_unknown=on_unknown, only=only, within=within, lease=lease
         )
+        self._journals.recover(ledger)
+        return ledger
 
     def _freeze(self, pulled: Pulled, day: date, *, closing: bool) -> tuple[Edition | None, str | None]:
         """The day's edition of what was pulled, or why there is none. `closing`: it has waited long enough."""

@@ -4,6 +4,7 @@ DigestError
 ├── ConfigError          the config or the command line: exit code 2. `problems` lists every mistake found
 ├── SourceError          one source could not be pulled: the edition goes on without it
 ├── StoreError           the database: not ours, of a newer schema, locked, full
+│   └── GivenUpError     it was out of reach for so long that what was to be written is given up
 ├── TemplateError        a template is broken: file and line, before anything is sent
 ├── EmbeddingError       sentence vectors cannot be made: the extra `semantic` is missing or damaged
 ├── SendError            the relay refuses us as a whole: nobody is marked
@@ -55,6 +56,10 @@ class SourceError(DigestError):
 
 class StoreError(DigestError):
     """The database cannot be used."""
+
+
+class GivenUpError(StoreError):
+    """What was to be written is given up: it is not to be tried again."""
 
 
 class TemplateError(DigestError):

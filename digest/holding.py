@@ -6,9 +6,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
+from digest.errors import StoreError
 from digest.model import MailingList, Pause
 from digest.schedule import SendWindow, read_window
 from digest.store import Pauses
@@ -51,11 +53,15 @@ class Hold:
         return self._reason(self._now())
 
     async def wait(self) -> str:
-        """Returns as soon as something keeps the list from sending, with what that is."""
+        """Returns as soon as something keeps the list from sending, with what that is.
+
+        A store that does not answer says nothing of that; nothing leaves without it either.
+        """
         while True:
             now = self._now()
-            if reason := self._reason(now):
-                return reason
+            with contextlib.suppress(StoreError):
+                if reason := await asyncio.to_thread(self._reason, now):
+                    return reason
             closes = self._window.at(now)[1].astimezone(UTC) if self._window else now + LOOK_EVERY
             await asyncio.sleep(min(closes - now, LOOK_EVERY).total_seconds())
 

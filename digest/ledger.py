@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
-from digest.model import Claim, DeliveryStatus, Outcome
+from digest.model import Claim, DeliveryId, DeliveryStatus, EditionId, Outcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +45,18 @@ class Result:
 
 
 Entry = Intent | TakeBack | Release | Result
+
+
+class Accepted(NamedTuple):
+    """A relay took a message: as much of a `Result` as outlives a process that could not have it written."""
+
+    delivery_id: DeliveryId
+    edition_id: EditionId
+    token: int
+    message_id: str
+    relay: str
+    enhanced_code: str
+    reply: str
 
 
 class Row(NamedTuple):

@@ -23,11 +23,12 @@ from digest.dispatch import Queue
 from digest.edition import ShardRunner, hours_of, nothing_for
 from digest.errors import StoreError
 from digest.holding import LOOK_EVERY, Hold
+from digest.journalling import Note
 from digest.logs import Event, tell
 from digest.model import Claim, Edition, Envelope, ListId, MailingList, Shard
 from digest.roundup import coarser
 from digest.send.drain import drain
-from digest.send.outbox import DrainReport
+from digest.send.outbox import DrainReport, Ledger
 from digest.send.patience import PatientLedger
 from digest.send.routes import Route
 from digest.store import Database, DeliveryLedger, Editions, Shards
@@ -82,15 +83,18 @@ class ListEdition:
         new_runner: Callable[[], ShardRunner],
         new_ledger: Callable[[Shard], DeliveryLedger],
         new_routes: Callable[[], Sequence[Route]],
+        keeping: Callable[[Ledger], AbstractContextManager[tuple[Ledger, Note | None]]],
         places: Callable[[Mapping[str, int]], AbstractContextManager[Mapping[str, int]]],
+        make_ready: Callable[[], object],
         compose: Callable[[Claim], tuple[Envelope, bytes]],
         hold: Hold,
         now: Callable[[], datetime],
     ):
+        """`make_ready` asks the database for what `compose` needs."""
         self.edition = edition
         self._list, self._editions, self._new_runner = mailing_list, editions, new_runner
         self._new_ledger, self._new_routes, self._places, self._compose = new_ledger, new_routes, places, compose
-        self._hold, self._now = hold, now
+        self._keeping, self._make_ready, self._hold, self._now = keeping, make_ready, hold, now
         self._runner: ShardRunner | None = None
         self._making = threading.Lock()
 
@@ -111,19 +115,22 @@ class ListEdition:
         """Sends what is due of the shard, under leases that are renewed as long as this lasts."""
         if held := await asyncio.to_thread(self._hold.reason):
             return DrainReport({}, held=held)
-        ledger = self._new_ledger(shard)
+        await asyncio.to_thread(self._make_ready)
+        ledger = await asyncio.to_thread(self._new_ledger, shard)
         renewing = asyncio.create_task(_renewed(ledger))
         try:
             async with self._connections(stop) as routes:
-                report = await drain(
-                    PatientLedger(ledger, stop.is_set),
-                    routes,
-                    self._compose,
-                    now=self._now,
-                    stop=stop,
-                    hold=self._hold.wait,
-                    leave_within=LEAVES_WITHIN * ledger.lease.total_seconds(),
-                )
+                with self._keeping(ledger) as (kept, on_sent):
+                    report = await drain(
+                        PatientLedger(kept, stop.is_set),
+                        routes,
+                        self._compose,
+                        now=self._now,
+                        stop=stop,
+                        hold=self._hold.wait,
+                        on_sent=on_sent,
+                        leave_within=LEAVES_WITHIN * ledger.lease.total_seconds(),
+                    )
             if report.counts:
                 tell(Event.DELIVERIES_SETTLED, list=self._list.id, counts=dict(report.counts))
             if report.paused:

@@ -14,6 +14,7 @@ import shutil
 import signal
 import sqlite3
 import threading
+import time
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -21,10 +22,13 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from digest.ledger import Entry
 from digest.model import DeliveryStatus, OnUnknown
+from digest.store import DeliveryLedger
 from tests.lists import DAY_ONE, write_list
 from tests.nursery import Nursery, folder_in_memory
 from tests.servers.smtp import CollectingServer, answers_554_banner
@@ -75,6 +79,10 @@ class Weather:
     connections: int
     pipelining: bool
     seed: int
+    journal: bool = False
+    """Whether the program keeps one, `[store] journal`."""
+    commit_takes: float = 0.0
+    """Seconds that the disk takes for a commit of the ledger, beside what it takes here."""
 
 
 @dataclass
@@ -169,12 +177,18 @@ WEATHERS = (
 )
 
 
-def storms(kills: int) -> list[Storm]:
+JOURNALLED = (
+    Weather(OnUnknown.HOLD, 4, True, 1, journal=True, commit_takes=0.005),
+    Weather(OnUnknown.RESEND, 4, True, 2, journal=True, commit_takes=0.005),
+)
+
+
+def storms(kills: int, weathers: Sequence[Weather] = WEATHERS) -> list[Storm]:
     """So many kills in all, in each weather as many; two storms at a time."""
-    each = -(-kills // len(WEATHERS))
+    each = -(-kills // len(weathers))
     with Nursery() as nursery, folder_in_memory() as folder, ThreadPoolExecutor(2) as pool:
         frozen = freeze(nursery, folder, READERS)
-        return list(pool.map(lambda weather: _storm(nursery, frozen, weather, each), WEATHERS))
+        return list(pool.map(lambda weather: _storm(nursery, frozen, weather, each), weathers))
 
 
 def _storm(nursery: Nursery, frozen: Path, weather: Weather, kills: int) -> Storm:
@@ -190,7 +204,8 @@ def _storm(nursery: Nursery, frozen: Path, weather: Weather, kills: int) -> Stor
 def _edition(nursery: Nursery, folder: Path, result: Storm, chance: random.Random, kills: int) -> None:
     trap, weather = _Trap(), result.weather
     with CollectingServer(pipelining=weather.pipelining, watch=trap.watch) as server:
-        extra = f'on_unknown = "{weather.on_unknown}"\n'
+        kept = '[store]\njournal = "journal"\n' if weather.journal else ""
+        extra = f'on_unknown = "{weather.on_unknown}"\n{kept}'
         config = write_list(
             folder, READERS, port=server.port, connections=weather.connections, extra=extra, sources=SOURCES
         )
@@ -200,7 +215,8 @@ def _edition(nursery: Nursery, folder: Path, result: Storm, chance: random.Rando
             kill = _plan(chance) if kills > 0 else None
             trap.set(kill)
             before = len(server.message_ids)
-            child = nursery.start("send", "--config", str(config), "--now", clock.isoformat(), "--json")
+            send = ("send", "--config", str(config), "--now", clock.isoformat(), "--json")
+            child = nursery.start(*send, first=partial(take_longer, weather.commit_takes))
             trap.spring(child.pid)
             answer = child.wait()
             trap.release()
@@ -214,6 +230,17 @@ def _edition(nursery: Nursery, folder: Path, result: Storm, chance: random.Rando
         told = nursery.run("deliveries", "--config", str(config), "--json")
         assert told.returncode == 0, told
         _judge(result, [json.loads(line) for line in told.stdout.splitlines()], Counter(server.message_ids))
+
+
+def take_longer(seconds: float) -> None:
+    """Has each commit of the ledger take so much longer in this process."""
+    original = DeliveryLedger.commit
+
+    def commit(self: DeliveryLedger, entries: Sequence[Entry]) -> Sequence[bool]:
+        time.sleep(seconds)
+        return original(self, entries)
+
+    DeliveryLedger.commit = commit  # type: ignore[method-assign]
 
 
 def _windows(folder: Path, pid: int, accepted: set[str]) -> dict[Window, set[str]]:

@@ -97,6 +97,7 @@ MORE: list[tuple[str, int, str, str]] = [
         "store.password",
         "`password` of [store] must be text in quotation marks…",
     ),
+    (after(13, "[store]", "journal = 7"), 15, "store.journal", TEXT),
     (
         after(13, "[store]", "password_file = 'none'"),
         15,

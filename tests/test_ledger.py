@@ -15,9 +15,10 @@ import sqlalchemy as sa
 
 from digest.ledger import Intent, Release, Result, TakeBack
 from digest.model import Address, Claim, Delivery, DeliveryStatus, Edition, ListId, OnUnknown, Outcome
+from digest.owners import _host
 from digest.pull.dedupe import merge
 from digest.store import Database, DeliveryLedger, Editions, Subscribers, schema
-from digest.store.outbox import LEASE, _host
+from digest.store.outbox import LEASE
 from tests.factories import NOW, TODAY, report, selection, subscriber
 
 LAB = ListId("lab")
@@ -72,7 +73,7 @@ def sending(world: World, ledger: DeliveryLedger) -> Claim:
 
 def dead_owner() -> str:
     """The identity of a process of this host that has ended."""
-    code = "from digest.store.outbox import _identity; print(_identity())"
+    code = "from digest.owners import identity; print(identity())"
     return subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.strip()
 
 
@@ -156,7 +157,7 @@ def test_a_dead_process_gives_its_claims_back_at_once(world: World) -> None:
 def test_a_dead_process_that_nobody_waited_for_is_dead(world: World) -> None:
     """In a container without an init the killed stay in the table of processes; their claims need not."""
     world.ledger().claim(3)
-    code = "from digest.store.outbox import _identity; print(_identity())"
+    code = "from digest.owners import identity; print(identity())"
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as child:
         assert child.stdout is not None
         world.disown(child.stdout.readline().strip())

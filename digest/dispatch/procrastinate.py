@@ -4,7 +4,8 @@ A job wakes a worker for one shard and says nothing of how far that is. It is de
 the edition, so there is never the one without the other; `queueing_lock` keeps a shard from waiting twice. A worker
 says every 10 s that it lives, and the jobs of one that has not for 30 s are given to others, by a job of the queue's
 own that any of them runs (never under a `lock`: that of a dead worker would stay). Its workers end without an error
-when the database goes, hence the loop around them. `worker.py` makes the queue and runs it.
+when the database goes, hence the loop around them; that it has gone without a word its connections notice as the
+store's do. `worker.py` makes the queue and runs it.
 
 Source: procrastinate.readthedocs.io: "Ensure workers survive", "Retry stalled jobs", "Define queueing locks".
 """
@@ -29,7 +30,7 @@ from procrastinate.retry import BaseRetryStrategy, RetryDecision
 from digest.dispatch import RunOne
 from digest.errors import StoreError
 from digest.model import EditionId, ListId, Shard, SubscriberId
-from digest.store.postgres import QUEUE_CONNECTIONS
+from digest.store.postgres import QUEUE_CONNECTIONS, connection_arguments
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +41,8 @@ STALLED_AFTER = 30.0
 RESCUE = "* * * * * */10"
 """Cron with six fields: the seconds are the last."""
 RECONNECT_AFTER = 2.0
+PATIENCE = 7.0
+"""Seconds for which a connection is waited for; whoever stops waits so long twice."""
 FIRST = 10
 """The rescue's priority: it goes before shards."""
 
@@ -143,6 +146,7 @@ class ProcrastinateQueue:
         since = datetime.now(UTC)
         for name in ("procrastinate", "psycopg.pool"):  # they show a traceback for each outage; we say it in a line
             logging.getLogger(name).setLevel(logging.CRITICAL)
+        asyncio.get_running_loop().set_exception_handler(_quietly)
         busy = asyncio.Lock()
         while not stop.is_set():
             app = self._app(run_one, stop, busy)
@@ -183,7 +187,12 @@ class ProcrastinateQueue:
     def _app(self, run_one: RunOne, stop: asyncio.Event, busy: asyncio.Lock) -> procrastinate.App:
         app = procrastinate.App(
             connector=procrastinate.PsycopgConnector(
-                conninfo=self._conninfo, min_size=1, max_size=QUEUE_CONNECTIONS, timeout=10
+                conninfo=self._conninfo,
+                kwargs=connection_arguments(),  # the one that listens has them too
+                min_size=1,
+                max_size=QUEUE_CONNECTIONS,
+                timeout=PATIENCE,
+                reconnect_timeout=20,  # its tries come ever more seldom: whoever waits for one begins anew
             )
         )
 
@@ -215,6 +224,12 @@ def _conninfo(url: sa.URL) -> str:
     """The address as libpq reads it: SQLAlchemy's own form of it is none where a password has a blank."""
     options = {key: each if isinstance(each, str) else ",".join(each) for key, each in url.query.items()}
     return psycopg.conninfo.make_conninfo(**url.translate_connect_args(username="user", database="dbname"), **options)
+
+
+def _quietly(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """What a job that ended while the database was gone could not say of itself: it comes again, nobody need know."""
+    if not isinstance(context.get("exception"), exceptions.ProcrastinateException):
+        loop.default_exception_handler(context)
 
 
 async def _unless(stop: asyncio.Event, seconds: float) -> None:

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 
-from digest.errors import LeaseLostError
+from digest.errors import GivenUpError, LeaseLostError
 from digest.ledger import Intent, Release, Result, TakeBack
 from digest.model import Claim, DeliveryStatus, Envelope, Outcome
 from digest.send.commits import GroupCommit
@@ -43,6 +43,7 @@ async def drain(
     stop: asyncio.Event,
     hold: Callable[[], Awaitable[str]] | None = None,
     on_result: Callable[[Claim, Outcome], None] | None = None,
+    on_sent: Callable[[Claim, Outcome], None] | None = None,
     rand: Callable[[], float] = random.random,
     sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
     leave_within: float = math.inf,
@@ -65,10 +66,13 @@ async def drain(
     - `leave_within`: seconds, by `clock`, which never goes backwards. A message whose `Intent` took longer (a process
       that was stopped meanwhile, or cut off from its database) does not leave: its lease may have ended.
 
-    `on_result` is called after each record. What the ledger raises stops the drain, and comes out when all other
-    conversations have ended and been recorded.
+    `on_sent` is called as soon as a relay has taken a message, before that is recorded, and `on_result` after each
+    record. What the ledger raises stops the drain, and comes out when all other conversations have ended and been
+    recorded.
     """
-    return await _Drain(ledger, routes, compose, now, stop, hold, on_result, rand, sleep, leave_within, clock).run()
+    return await _Drain(
+        ledger, routes, compose, now, stop, hold, on_result, on_sent, rand, sleep, leave_within, clock
+    ).run()
 
 
 class _Intent:
@@ -109,6 +113,7 @@ class _Drain:
     stop: asyncio.Event
     hold: Callable[[], Awaitable[str]] | None
     on_result: Callable[[Claim, Outcome], None] | None
+    on_sent: Callable[[Claim, Outcome], None] | None
     rand: Callable[[], float]
     sleep: Callable[[float], Awaitable[object]]
     leave_within: float
@@ -363,6 +368,8 @@ class _Drain:
             next_attempt_at = next_attempt(delivery.attempts + 1, self.now(), delivery.queued_at, self.rand)
             if next_attempt_at is None and outcome.status is DeliveryStatus.DEFERRED:
                 outcome = replace(outcome, status=DeliveryStatus.EXPIRED)
+        elif outcome.status is DeliveryStatus.SENT and self.on_sent is not None:
+            self.on_sent(claim, outcome)
         result = Result(claim, outcome, next_attempt_at)
         writing = self._commits.write(result)
         writing.add_done_callback(partial(self._count, result))
@@ -372,7 +379,8 @@ class _Drain:
         claim, outcome = result.claim, result.outcome
         if (error := written.exception()) is not None:
             error.add_note(f"delivery {claim.delivery.id} ended as {outcome.status}: {outcome.reply}")
-            self._unrecorded.append(result)
+            if not isinstance(error, GivenUpError):  # that has been tried for long enough
+                self._unrecorded.append(result)
         elif not written.result():
             self._lost += 1
         else:

@@ -91,6 +91,7 @@ def list_config(
         outbox=folder / "outbox",
         store_url=_store_url(settings.store or StoreTable(), folder),
         warnings=tuple(warnings),
+        journal=files.absolute(folder, settings.store.journal) if settings.store and settings.store.journal else None,
         retention=_retention(settings.retention) if settings.retention else Retention(),
         semantic=settings.list.semantic,
         signing=signing.keys,

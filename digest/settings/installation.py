@@ -75,6 +75,8 @@ class ListConfig:
     """An SQLAlchemy URL; an SQLite file's path in it is absolute. It may hold a password."""
     warnings: tuple[str, ...]
     """One line each, with file and line, in file order: what is allowed, but probably not meant."""
+    journal: Path | None = None
+    """Absolute: the folder in which a host keeps what relays have said until the store has it; None: it does not."""
     retention: Retention = field(default_factory=Retention)
     """How long what is not needed any more is kept."""
     semantic: bool | None = None

@@ -218,6 +218,7 @@ class StoreTable(Table):
     url: Annotated[str, BeforeValidator(addresses.store_url)] = "sqlite:///digest.db"
     password: Secret | None = None
     password_file: Text | None = None
+    journal: Text | None = None
 
 
 class RetentionTable(Table):

@@ -108,6 +108,8 @@ class Database:
         except sa.exc.OperationalError as error:
             said = " ".join(str(error.orig).split())  # PostgreSQL says it in several lines
             raise StoreError(f"{self.name}: {said}; {self._advice(error.orig)}") from error
+        except sa.exc.TimeoutError as error:  # each of the pool's connections waits for its own
+            raise StoreError(f"{self.name}: no connection was free in time; {self._advice(None)}") from error
         except sa.exc.DBAPIError as error:
             if error.connection_invalidated:
                 said = " ".join(str(error.orig).split())

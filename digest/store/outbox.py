@@ -8,20 +8,17 @@ Every method is one durable transaction.
 
 from __future__ import annotations
 
-import os
-import socket
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from functools import cache
 from itertools import count
-from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 
 from digest.ledger import Entry, Intent, Release, Result, Row, after
 from digest.model import Address, Claim, Delivery, DeliveryId, DeliveryStatus, ListId, OnUnknown, Shard, Subscriber
+from digest.owners import identity, may_live
 from digest.store import schema
 from digest.store.database import Database
 from digest.store.editions import delivery_of
@@ -40,8 +37,6 @@ REOPEN_WITHIN = timedelta(days=5)
 LOOK_EVERY = timedelta(seconds=1)
 """How often the ledger of a shard looks for leases that have ended, as long as there is something else to claim."""
 _LEDGERS = count()
-CLOCK_STEP = 2.0
-"""Seconds by which a process's start time may seem to move when the system clock is corrected."""
 
 table = schema.deliveries
 
@@ -67,7 +62,7 @@ class DeliveryLedger:
         self._looked_at: datetime | None = None
         self._now = now
         self._on_unknown = on_unknown
-        self._owner = f"{_identity()}/{next(_LEDGERS)}"
+        self._owner = f"{identity()}/{next(_LEDGERS)}"
         # In the order of an index, so that a claim costs the same however many are queued.
         self._order: tuple[sa.Column[Any], ...] = (table.c.status, table.c.next_attempt_at, table.c.id)
         if within:
@@ -207,7 +202,7 @@ class DeliveryLedger:
         held = table.c.status.in_([DeliveryStatus.ACTIVE, DeliveryStatus.SENDING])
         owners = connection.execute(sa.select(table.c.owner).where(*self._scope, held).distinct()).scalars().all()
         is_shared = connection.dialect.name != "sqlite"
-        dead = [owner for owner in owners if not _may_live(owner, is_shared=is_shared)]
+        dead = [owner for owner in owners if not may_live(owner, is_shared=is_shared)]
         # Our own claims may wait long for their turn; as long as we live they are ours.
         late = sa.and_(table.c.lease_until < now, table.c.owner != self._owner)
         ended = sa.and_(*self._scope, sa.or_(late, table.c.owner.in_(dead)))
@@ -319,37 +314,3 @@ def _cancelled(now: datetime) -> dict[str, object]:
 def _waiting() -> sa.ColumnElement[str]:
     """The state before the claim: `queued` until a first attempt has been charged."""
     return sa.case((table.c.attempts > 0, DeliveryStatus.DEFERRED), else_=DeliveryStatus.QUEUED)
-
-
-@cache
-def _host() -> str:
-    """With what tells two machines of the same name apart: since when they run."""
-    since = Path("/proc/sys/kernel/random/boot_id")
-    return f"{socket.gethostname()}~{since.read_text()[:8]}" if since.exists() else socket.gethostname()
-
-
-def _identity() -> str:
-    """`host/pid/start time` of this process: a process id alone comes round again. A ledger adds its number."""
-    import psutil
-
-    return f"{_host()}/{os.getpid()}/{psutil.Process().create_time():.2f}"
-
-
-def _may_live(owner: str, *, is_shared: bool) -> bool:
-    """False only for a process that is certainly gone. `is_shared`: machines of one name may work on the database."""
-    import psutil
-
-    host, pid, started = owner.split("/")[:3]
-    (name, _, boot), (here, _, this_boot) = host.partition("~"), _host().partition("~")
-    if name != here:
-        return True
-    if boot and boot != this_boot:  # this machine before it was started anew; or another of its name
-        return is_shared
-    try:
-        process = psutil.Process(int(pid))
-        is_it = abs(process.create_time() - float(started)) < CLOCK_STEP
-        return bool(is_it and process.status() != psutil.STATUS_ZOMBIE)  # one that nobody has waited for does nothing
-    except psutil.NoSuchProcess:
-        return False
-    except psutil.AccessDenied:
-        return True

@@ -10,9 +10,11 @@ What is different from SQLite, and all of it is here:
   (heap-only tuples), and what is too old is dropped as a whole. A partitioned table's key holds the edition, so nothing
   refers to a delivery by a foreign key.
 - Commits are durable whatever the server's own `synchronous_commit` says: the outbox relies on it.
-- A dead network is noticed within half a minute (TCP keep-alives), a lock is waited for no longer than on SQLite.
+- A network that is gone is noticed within `SILENCE`, at both ends: the program goes on with another connection, and the
+  server ends what the lost one held. A lock is waited for no longer than on SQLite.
 
-Sources: postgresql.org/docs/current: ddl-partitioning, explicit-locking, storage-hot, libpq-connect.
+Sources: postgresql.org/docs/current: ddl-partitioning, explicit-locking, storage-hot, libpq-connect,
+runtime-config-connection; tcp(7): TCP_USER_TIMEOUT.
 """
 
 from __future__ import annotations
@@ -26,20 +28,27 @@ from digest.store.database import BUSY_SECONDS, Database, Migrated, alembic, not
 from digest.store.schema import APPLICATION_ID, SCHEMA_VERSION
 
 INSTALL = "pip install 'papers-digest[postgres]'"
-CONNECTION = {
-    "connect_timeout": 10,
-    "keepalives_idle": 10,
-    "keepalives_interval": 5,
-    "keepalives_count": 3,
-    "tcp_user_timeout": 30_000,
-    "application_name": "digest",
-    "options": f"-c lock_timeout={BUSY_SECONDS}s -c idle_in_transaction_session_timeout=10min -c synchronous_commit=on",
-}
-"""Seconds; `tcp_user_timeout` in milliseconds."""
+SILENCE = 15
+"""Seconds after which a connection whose other end does not even acknowledge is given up. Of packets sent again and
+again, seven in a row are lost then; much less than `BUSY_SECONDS`, so that what a lost program holds keeps nobody."""
 CONNECTIONS = 5
 """At most, for each process and list: its threads read and write at once."""
 QUEUE_CONNECTIONS = 4
 """At most, for each worker, beside those."""
+
+
+def connection_arguments() -> dict[str, str | int]:
+    """How every connection is opened, by whatever pool (libpq's names)."""
+    probes = {"keepalives_idle": SILENCE // 3, "keepalives_interval": SILENCE // 3, "keepalives_count": 2}
+    timeouts = {**probes, "tcp_user_timeout": SILENCE * 1000}  # milliseconds
+    server = {
+        **{name if name.startswith("tcp_") else f"tcp_{name}": str(value) for name, value in timeouts.items()},
+        "lock_timeout": f"{BUSY_SECONDS}s",
+        "idle_in_transaction_session_timeout": "10min",
+        "synchronous_commit": "on",
+    }
+    options = " ".join(f"-c {name}={value}" for name, value in server.items())
+    return {"connect_timeout": 10, **timeouts, "application_name": "digest", "options": options}
 
 
 def open_database(url: sa.URL) -> Database:
@@ -109,7 +118,7 @@ def _connected(url: sa.URL) -> Database:
     try:
         engine = sa.create_engine(
             url.set(drivername="postgresql+psycopg"),
-            connect_args=CONNECTION,
+            connect_args=connection_arguments(),
             pool_pre_ping=True,
             pool_size=CONNECTIONS,
             max_overflow=0,

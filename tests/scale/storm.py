@@ -2,6 +2,7 @@
 
     python -m tests.scale.storm                      100 shards of 1,000, 4 workers, a kill every 3 s on average
     python -m tests.scale.storm --shards 5 --size 40 --on-unknown resend
+    python -m tests.scale.storm --journal            with `[store] journal`: compare what is in doubt
 
 Prints what became of the deliveries, and what the server had, as one JSON object. `test_scale.py` runs small ones.
 Two schedulers make the edition at once, and wake workers as `digest run` does. POSIX; needs the package postgresql.
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import random
 import signal
@@ -82,6 +84,8 @@ class Plan:
     connections: int = 4
     seed: int = 1
     patience: float = 3600.0
+    journal: bool = False
+    """Whether workers keep one, `[store] journal`."""
 
 
 @dataclass
@@ -109,11 +113,11 @@ class Storm:
     open_shards: list[str] = field(default_factory=list)
 
 
-class _Sink(CollectingServer):
+class Sink(CollectingServer):
     """Keeps only Message-IDs, in the order in which they came."""
 
-    def __init__(self, *misbehaviours: Misbehaviour):
-        super().__init__(*misbehaviours, pipelining=True)
+    def __init__(self, *misbehaviours: Misbehaviour, **how: Any):
+        super().__init__(*misbehaviours, pipelining=True, **how)
         self.messages = _Ids()
 
     @property
@@ -135,8 +139,12 @@ class _Ids(list[Any]):
 class Fleet:
     """Workers, started anew when they end."""
 
-    def __init__(self, config: Path, plan: Plan, log: Path):
-        self._code = WORKER.format(beats=plan.beats, lease=plan.lease, config=str(config))
+    def __init__(
+        self, config: Path, plan: Plan, log: Path, command: Sequence[str] = (sys.executable,), first: str = ""
+    ):
+        """`command`: what runs Python, on whatever host; `first`: a program that goes before."""
+        self._command = command
+        self._code = first + WORKER.format(beats=plan.beats, lease=plan.lease, config=str(config))
         self._count = plan.workers
         self._log = log
         self._running: list[subprocess.Popen[bytes]] = []
@@ -147,7 +155,7 @@ class Fleet:
         self._running = [each for each in self._running if each.poll() is None]
         while len(self._running) < self._count and not self._over:
             with self._log.open("ab") as log:
-                self._running.append(subprocess.Popen([sys.executable, "-c", self._code], stdout=log, stderr=log))
+                self._running.append(subprocess.Popen([*self._command, "-c", self._code], stdout=log, stderr=log))
 
     def strike(self, chance: random.Random, number: signal.Signals) -> subprocess.Popen[bytes] | None:
         """One of them."""
@@ -157,25 +165,29 @@ class Fleet:
         victim.send_signal(number)
         return victim
 
-    def end(self) -> None:
-        """All of them, tidily."""
+    def end(self) -> list[float]:
+        """All of them, tidily; how many seconds each took. One that takes over a minute is killed."""
         self._over = True
         for each in self._running:
             each.send_signal(signal.SIGCONT)
             each.terminate()
+        begun, took = time.monotonic(), []
         for each in self._running:
             try:
-                each.wait(60)
+                each.wait(max(begun + 60 - time.monotonic(), 0))
+                took.append(time.monotonic() - begun)
             except subprocess.TimeoutExpired:
                 each.kill()
                 each.wait()
+                took.append(math.inf)
+        return took
 
 
 @contextmanager
-def prepared(plan: Plan) -> Iterator[tuple[PostgresServer, str, Database]]:
-    """A database with readers in it."""
+def prepared(plan: Plan, beside: str = "") -> Iterator[tuple[PostgresServer, str, Database]]:
+    """A database with readers in it; `beside`: as the server has it."""
     with ExitStack() as stack:
-        server = stack.enter_context(PostgresServer())
+        server = stack.enter_context(PostgresServer(beside))
         url = stack.enter_context(server.new())
         migrate_database(url)
         database = open_database(url)
@@ -209,10 +221,11 @@ def storm(plan: Plan) -> Storm:
     ]
     with (
         prepared(plan) as (server, url, database),
-        _Sink(*refusals) as sink,
+        Sink(*refusals) as sink,
         tempfile.TemporaryDirectory(prefix="digest-scale-") as folder,
     ):
-        extra = f'on_unknown = "{plan.on_unknown}"\n[store]\nurl = "{url}"\n'
+        kept = 'journal = "journal"\n' if plan.journal else ""
+        extra = f'on_unknown = "{plan.on_unknown}"\n[store]\nurl = "{url}"\n{kept}'
         config = write_list(Path(folder), 0, port=sink.port, connections=plan.connections, extra=extra)
         config.write_text(config.read_text().replace("papers = 3", "papers = 3\nmin_relevance = 0.0"))
         now = datetime.now(UTC)
@@ -230,7 +243,7 @@ def storm(plan: Plan) -> Storm:
         cpu = spent.children_user + spent.children_system - before.children_user - before.children_system
         result.cpu_ms_each = round(1000 * cpu / (plan.shards * plan.size), 2)
         sink.settle()
-        _judge(result, database, made[0], Counter(sink.ids))
+        judge(result, database, made[0], Counter(sink.ids))
         with database.read() as connection:
             result.editions = connection.execute(sa.select(sa.func.count()).select_from(schema.editions)).scalar_one()
             result.jobs_left = connection.exec_driver_sql(
@@ -294,7 +307,8 @@ def _strike(plan: Plan, chance: random.Random, fleet: Fleet) -> None:
         fleet.strike(chance, signal.SIGTERM if plan.how == "term" else signal.SIGKILL)
 
 
-def _judge(result: Storm, database: Database, edition: Edition, copies: Counter[str]) -> None:
+def judge(result: Storm, database: Database, edition: Edition, copies: Counter[str]) -> None:
+    """Puts into `result` what the ledger has, and what the server had: how many copies, by Message-ID."""
     deliveries = schema.deliveries
     columns = (deliveries.c.message_id, deliveries.c.status, deliveries.c.attempts, deliveries.c.reply)
     with database.read() as connection:
@@ -328,7 +342,10 @@ def main(arguments: Sequence[str]) -> int:
         kind = type(value) if not isinstance(value, tuple) else None
         nargs = "*" if isinstance(value, tuple) else None
         of = (float if name == "beats" else str) if kind is None else kind
-        parser.add_argument(f"--{name.replace('_', '-')}", type=of, nargs=nargs, default=value)
+        how: dict[str, Any] = (
+            {"action": "store_true"} if value is False else {"type": of, "nargs": nargs, "default": value}
+        )
+        parser.add_argument(f"--{name.replace('_', '-')}", **how)
     given = vars(parser.parse_args(arguments))
     values: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
     plan = Plan(**values)

@@ -40,9 +40,12 @@ def missing() -> str | None:
 class PostgresServer:
     """A running server with a superuser `digest`, whom it trusts."""
 
-    def __init__(self, **settings: str):
+    def __init__(self, beside: str = "", **settings: str):
+        """`beside`: one more address of this machine at which it listens, for others of that network."""
+        self._beside = beside
         self._folder = Path(tempfile.mkdtemp(prefix="digest-postgres-"))
         self._settings = {**_SETTINGS, **settings}
+        self._settings["listen_addresses"] += f",{beside}" if beside else ""
         self._numbers = count(1)
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
@@ -53,6 +56,9 @@ class PostgresServer:
         if os.geteuid() == 0:
             shutil.chown(self._folder, "postgres", "postgres")
         self._run("initdb", "-D", str(self._data), "-U", OWNER, "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
+        if self._beside:
+            with (self._data / "pg_hba.conf").open("a") as access:
+                access.write(f"host all all {self._beside}/30 trust\n")
         self.start()
         return self
 

@@ -102,7 +102,7 @@ class _Session:
 
 
 class CollectingServer:
-    """An SMTP server on 127.0.0.1 and a free port, from `with` to the end of it.
+    """An SMTP server on a free port of loopback, or of another `host`, from `with` to the end of it.
 
     `tls` makes it offer STARTTLS, or speak TLS at once with `implicit_tls`. With `credentials` it wants AUTH PLAIN
     before MAIL. `watch` is told each stage as it begins, before anything is answered or kept, and of each message also
@@ -119,8 +119,9 @@ class CollectingServer:
         smtputf8: bool = False,
         pipelining: bool = False,
         watch: Callable[[str], None] = lambda stage: None,
+        host: str = "127.0.0.1",
     ):
-        self.host = "127.0.0.1"
+        self.host = host
         self.port = 0
         self.messages: list[Received] = []
         self.commands: list[bytes] = []

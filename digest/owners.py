@@ -1,0 +1,49 @@
+"""Who holds something that must be let go when its holder is gone: a process, told from every other one.
+
+Here: what a process is called, and whether one may still live. `store/outbox.py` asks about claims, `send/journal.py`
+about files.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from functools import cache
+from pathlib import Path
+
+CLOCK_STEP = 2.0
+"""Seconds by which a process's start time may seem to move when the system clock is corrected."""
+
+
+@cache
+def _host() -> str:
+    """With what tells two machines of the same name apart: since when they run."""
+    since = Path("/proc/sys/kernel/random/boot_id")
+    return f"{socket.gethostname()}~{since.read_text()[:8]}" if since.exists() else socket.gethostname()
+
+
+def identity() -> str:
+    """`host/pid/start time` of this process: a process id alone comes round again. A ledger adds its number."""
+    import psutil
+
+    return f"{_host()}/{os.getpid()}/{psutil.Process().create_time():.2f}"
+
+
+def may_live(owner: str, *, is_shared: bool) -> bool:
+    """False only for a process that is certainly gone. `is_shared`: machines of one name may work on the database."""
+    import psutil
+
+    host, pid, started = owner.split("/")[:3]
+    (name, _, boot), (here, _, this_boot) = host.partition("~"), _host().partition("~")
+    if name != here:
+        return True
+    if boot and boot != this_boot:  # this machine before it was started anew; or another of its name
+        return is_shared
+    try:
+        process = psutil.Process(int(pid))
+        is_it = abs(process.create_time() - float(started)) < CLOCK_STEP
+        return bool(is_it and process.status() != psutil.STATUS_ZOMBIE)  # one that nobody has waited for does nothing
+    except psutil.NoSuchProcess:
+        return False
+    except psutil.AccessDenied:
+        return True
