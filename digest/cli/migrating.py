@@ -9,9 +9,10 @@ from digest.cli.common import ConfigOption, JsonOption, VerboseOption, cli, do_a
 
 @cli.command(epilog="Example: digest migrate --config lists/")
 def migrate(config: ConfigOption = None, json: JsonOption = False, verbose: VerboseOption = 0) -> None:
-    """Make or update the tables of a PostgreSQL database, and those of its queue.
+    """Make or update the tables of a PostgreSQL database.
 
-    Stop every other digest first. A file of SQLite needs no command: it is brought up to date when it is opened.
+    Those of its queue too. Stop every other digest first. A file of SQLite needs no command: it is brought up to date
+    when it is opened.
     """
     from digest.store import migrate_database
 
