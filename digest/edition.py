@@ -288,7 +288,8 @@ def select_for(
             turn=edition.number,
             trending=trending,
         )
-        yield subscriber, replace(selection, follow_ups=chosen(news, dear_papers(subscriber.profile)))
+        told = chosen(news, dear_papers(subscriber.profile)) if news else ()
+        yield subscriber, replace(selection, follow_ups=told) if told else selection
 
 
 class ShardRunner:

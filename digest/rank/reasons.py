@@ -8,6 +8,7 @@ excluded phrase, and, where some papers have popularity figures and this one has
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -15,10 +16,10 @@ from functools import lru_cache, partial
 import numpy as np
 
 from digest.model import Paper, Reason, ReasonKind, Remark, Says
-from digest.rank.index import Floats
+from digest.rank.index import Floats, Ints
 from digest.rank.prepare import Asked, Block
 from digest.rank.profile import TOPICS_KEPT, TopicQuery
-from digest.rank.relevance import Parts, Relevance
+from digest.rank.relevance import AUTHOR_EVIDENCE, Parts, Relevance, category_evidence
 from digest.rank.text import COMMON_STEMS, placed_stems, short_title, shorten
 from digest.rank.trending import Trend
 
@@ -53,23 +54,23 @@ class Explainer:
         self._topic = lru_cache(MET_KEPT)(self._find_topic)
         self._trends = lru_cache(len(papers))(partial(self._trending, share=trend_weight))
 
-    def figures(self, parts: Parts, rows: Sequence[int]) -> tuple[Floats, Floats, Floats]:
-        """(score, relevance, trend) of some candidates."""
-        relevance, trend = parts.relevance, self._trend.trend[rows]
-        return (1 - self._trend_weight) * relevance + self._trend_weight * trend, relevance, trend
+    def figures(self, relevance: Floats, rows: Ints) -> tuple[Floats, Floats]:
+        """(score, trend) of some candidates of some profiles, by their relevance. All of one shape."""
+        trend = self._trend.trend[rows]
+        return (1 - self._trend_weight) * relevance + self._trend_weight * trend, trend
 
     def explain(self, block: Block, profile: int, row: int, parts: Parts, place: int) -> tuple[Reason, ...]:
         """The reasons of one candidate for one profile of a block, heaviest first; `place` is where `parts` has it."""
         asked = block.asked[profile]
         weight = (1 - self._trend_weight) * float(parts.wanted[place])
-        if profile in block.neutral:
+        if asked.neutral:
             reasons = [Reason(ReasonKind.TOPIC, Remark(Says.NO_TOPICS), weight)] if weight else []
         else:
             reasons = self._wanted(block, asked, parts, place, row, weight)
         if asked.disliked:
             reasons += self._unwanted(asked, parts.push[:, place], weight)
         reasons += self._trends(row)
-        return tuple(sorted(reasons, key=lambda reason: (reason.weight == 0, -reason.weight)))
+        return tuple(sorted(reasons, key=_heaviest_first))
 
     def _unwanted(self, asked: Asked, push: Floats, weight: float) -> list[Reason]:
         if not push.any():
@@ -81,22 +82,20 @@ class Explainer:
     def _wanted(self, block: Block, asked: Asked, figures: Parts, place: int, row: int, weight: float) -> list[Reason]:
         """The positive parts of the relevance, and the topics lost."""
         parts: list[tuple[ReasonKind, Remark, float]] = []
-        for number, share in zip(asked.topics, figures.of_topics[place], strict=True):
+        for number, share in zip(asked.topics, figures.topics[:, place].tolist(), strict=False):
             query = block.queries[number]
-            phrases, lost = block.excluded[number]
             if share:
                 parts.append((ReasonKind.TOPIC, self._topic(query, row), share))
-            elif row in lost:
-                parts.append((ReasonKind.TOPIC, Remark(Says.EXCLUDED, (query.name, phrases)), 0.0))
+            elif row in block.excluded[number][1]:
+                parts.append((ReasonKind.TOPIC, Remark(Says.EXCLUDED, (query.name, block.excluded[number][0])), 0.0))
         if len(asked.examples):
             parts += self._like(asked, figures.examples[:, place])
-        if asked.authors and (share := float(figures.authors[place])):
-            names = dict.fromkeys(name for candidate, name in asked.authors if candidate == row)
-            parts.append((ReasonKind.AUTHOR, Remark(Says.AUTHORS, tuple(names)), share))
-        if asked.categories and (share := float(figures.categories[place])):
-            names = dict.fromkeys(name for candidate, name in asked.categories if candidate == row)
-            parts.append((ReasonKind.CATEGORY, Remark(Says.CATEGORIES, tuple(names)), share))
-        total = sum(share for _, _, share in parts)
+        if row in asked.authors:
+            parts.append((ReasonKind.AUTHOR, Remark(Says.AUTHORS, asked.authors[row]), AUTHOR_EVIDENCE))
+        if row in asked.categories:
+            names = (asked.categories[row],)
+            parts.append((ReasonKind.CATEGORY, Remark(Says.CATEGORIES, names), category_evidence(asked)))
+        total = sum([share for _, _, share in parts])
         return [Reason(kind, remark, weight * share / total if total else 0.0) for kind, remark, share in parts]
 
     def _find_topic(self, query: TopicQuery, row: int) -> Remark:
@@ -127,14 +126,12 @@ class Explainer:
         nearest = np.argsort(-shares, kind="stable")[:PAPERS_SHOWN].tolist()
         parts = []
         for place in nearest:
-            example = int(asked.examples[place])
-            liked = example in asked.liked
+            liked = asked.votes[place]
             kind, says = (ReasonKind.VOTES, Says.LIKE_LIKED) if liked else (ReasonKind.EXAMPLE, Says.LIKE)
-            parts.append((kind, Remark(says, (self._name(example),)), float(shares[place])))
-        is_vote = np.array([example in asked.liked for example in asked.examples.tolist()])
+            parts.append((kind, Remark(says, (self._name(int(asked.examples[place])),)), float(shares[place])))
         for kind, those, says in (
-            (ReasonKind.EXAMPLE, ~is_vote, Says.LIKE_MORE),
-            (ReasonKind.VOTES, is_vote, Says.LIKE_MORE_LIKED),
+            (ReasonKind.EXAMPLE, ~asked.votes, Says.LIKE_MORE),
+            (ReasonKind.VOTES, asked.votes.copy(), Says.LIKE_MORE_LIKED),
         ):
             those[nearest] = False
             parts.append((kind, Remark(says, figures=(int(those.sum()),)), float(shares[those].sum())))
@@ -167,6 +164,10 @@ class Explainer:
                         words[word] = text[start:end]
             self._wordings[row] = _Wording(words, texts)
         return self._wordings[row]
+
+
+def _heaviest_first(reason: Reason) -> float:
+    return -reason.weight or math.inf  # what weighs nothing comes last
 
 
 def _written(wording: _Wording, phrase: Sequence[str]) -> str:
