@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from digest.model import Paper, PaperId, Profile, Topic, Vote
+from digest.model import Paper, PaperId, Profile, Vote
 from digest.rank.index import PRIOR_DOCUMENTS, Flags, Floats32, Index, Ints
 from digest.rank.likeness import Likeness
 from digest.rank.profile import PersonName, TopicQuery, person_name, topic_query, votes
@@ -33,14 +33,14 @@ HALF_LIFE_DAYS = 180.0
 PHRASES_KEPT = 10_000
 PEOPLE_KEPT, CATEGORIES_KEPT = 10_000, 100
 """Followed people, and sets of followed categories, whose papers are remembered: readers share many of them."""
-SILENT = -1
-"""The number of a topic that says nothing."""
 NO_PAPERS: Ints = np.empty(0, np.int64)
 NO_WEIGHTS: Floats32 = np.empty(0, np.float32)
 NO_VOTES: Flags = np.empty(0, bool)
 NOBODY: Mapping[int, tuple[str, ...]] = {}
 NOTHING: Mapping[int, str] = {}
 
+_Keywords = tuple[Ints, Ints, Floats32]
+_Excluded = tuple[tuple[str, frozenset[int]], ...]
 _Named = tuple[dict[int, float], frozenset[int], tuple[tuple[int, float], ...]]
 
 
@@ -76,9 +76,9 @@ class Block:
     queries: tuple[TopicQuery, ...]
     """The topics of all profiles, each once."""
     topics: PreparedTopics
-    keywords: tuple[Ints, Ints, Floats32]
+    keywords: _Keywords
     """(topic, candidate, evidence) of keywords that stand there; no two for the same place."""
-    excluded: tuple[tuple[str, frozenset[int]], ...]
+    excluded: _Excluded
     """For each topic: the excluded phrases as written, and the candidates that lose the topic by them."""
     examples: Rows
     """The documents named, as `Asked.weights`."""
@@ -118,12 +118,18 @@ class Preparation:
                 for wanted in {category.lower(), whole}:
                     self._members[wanted].append((row, category))
         self._phrase = lru_cache(PHRASES_KEPT)(self._find)
+        self._found = lru_cache(1)(self._find_topics)
         self._papers_by = lru_cache(PEOPLE_KEPT)(self._find_papers_by)
         self._papers_in = lru_cache(CATEGORIES_KEPT)(self._find_papers_in)
 
     def block(self, profiles: Sequence[Profile]) -> Block:
         """Prepare some profiles."""
-        topics, queries = _numbered(profiles)
+        said = [[topic_query(topic) for topic in profile.topics] for profile in profiles]
+        distinct = dict.fromkeys(query for queries in said for query in queries if query.words and query.weight > 0)
+        # In one order, so that the next block may find them known: readers share a list's own topics.
+        queries = tuple(sorted(distinct, key=lambda query: (query.name, query.prose)))
+        numbers = {query: number for number, query in enumerate(queries)}
+        topics = [tuple([numbers[query] for query in queries if query in numbers]) for queries in said]
         named = [self._named(profile) for profile in profiles]
         examples = [np.fromiter(forces, np.int64, len(forces)) if forces else NO_PAPERS for forces, _, _ in named]
         crowding = self._likeness.crowding(examples)
@@ -131,9 +137,7 @@ class Preparation:
         return Block(
             asked,
             queries,
-            self._topics.prepare(queries),
-            self._keywords(queries),
-            tuple(self._excluded(query) for query in queries),
+            *self._found(queries),
             Rows(
                 np.concatenate([*examples, NO_PAPERS]),
                 np.concatenate([*(one.weights for one in asked), NO_WEIGHTS]),
@@ -142,6 +146,9 @@ class Preparation:
             _pairs([one.authors for one in asked]),
             _pairs([one.categories for one in asked]),
         )
+
+    def _find_topics(self, queries: tuple[TopicQuery, ...]) -> tuple[PreparedTopics, _Keywords, _Excluded]:
+        return self._topics.prepare(queries), self._keywords(queries), tuple(map(self._excluded, queries))
 
     def _asked(
         self, profile: Profile, topics: tuple[int, ...], named: _Named, examples: Ints, crowding: Floats32
@@ -200,7 +207,7 @@ class Preparation:
     def _find_papers_in(self, categories: Sequence[str]) -> Mapping[int, str]:
         return dict(row for wanted in reversed(categories) for row in self._members.get(wanted.strip().lower(), ()))
 
-    def _keywords(self, queries: Sequence[TopicQuery]) -> tuple[Ints, Ints, Floats32]:
+    def _keywords(self, queries: Sequence[TopicQuery]) -> _Keywords:
         topics, rows, values = [np.empty(0, np.int64)], [np.empty(0, np.int64)], [np.empty(0, np.float32)]
         for number, query in enumerate(queries):
             best: dict[int, float] = {}
@@ -230,26 +237,6 @@ class Preparation:
         rarity = float(np.interp(np.log(share), [np.log(RARE_SHARE), np.log(COMMON_SHARE)], [1.0, 0.1]))
         most = len(KEYWORD_EVIDENCE) - 1
         return {row: rarity * KEYWORD_EVIDENCE[min(count, most)] for row, count in counts.items() if row < self._size}
-
-
-def _numbered(profiles: Sequence[Profile]) -> tuple[list[tuple[int, ...]], tuple[TopicQuery, ...]]:
-    """The topics of each profile by their numbers, and all topics, each once; without those that say nothing."""
-    numbers: dict[Topic, int] = {}
-    queries: list[TopicQuery] = []
-    found = []
-    for profile in profiles:
-        hers = []
-        for topic in profile.topics:
-            number = numbers.get(topic)
-            if number is None:
-                query = topic_query(topic)
-                number = numbers[topic] = len(queries) if query.words and query.weight > 0 else SILENT
-                if number != SILENT:
-                    queries.append(query)
-            if number != SILENT:
-                hers.append(number)
-        found.append(tuple(hers))
-    return found, tuple(queries)
 
 
 def _pairs(groups: Sequence[Collection[int]]) -> tuple[Ints, Ints]:

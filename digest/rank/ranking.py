@@ -31,14 +31,15 @@ class Ranking:
         picks: tuple[Pick, ...],
         places: Mapping[PaperId, int],
         rows: Ints,
-        interests: Mapping[PaperId, Interest],
+        interests: Sequence[Interest],
+        heaviest: Sequence[int],
         block: Block,
         profile: int,
         parts: Parts,
         explainer: Explainer,
         week: tuple[TopicWeek, ...],
     ):
-        """`places` are those in `rows` and in `parts`."""
+        """`places` are those in `rows`, in `heaviest` and in `parts`; `heaviest` are those in `interests`."""
         self.picks = picks
         """Best first, ties in the order of ids; without reasons."""
         self.week = week
@@ -46,6 +47,7 @@ class Ranking:
         self._places = places
         self._rows = rows
         self._interests = interests
+        self._heaviest = heaviest
         self._block = block
         self._profile = profile
         self._parts = parts
@@ -59,7 +61,7 @@ class Ranking:
 
     def interest(self, paper_id: PaperId) -> Interest:
         """What of the profile says most for a paper: one of its topics, its examples, and so on; else its trend."""
-        return self._interests[paper_id]
+        return self._interests[self._heaviest[self._places[paper_id]]]
 
     def disliked(self, paper_id: PaperId) -> bool:
         """Whether a paper is near to one that was disliked."""
@@ -85,7 +87,7 @@ def rankings(
     # Rows are in the order of ids, by which equal scores are told apart.
     order = np.lexsort((rows, -score))
     figures = [np.take_along_axis(each, order, axis=1).tolist() for each in (score, judged.relevance, trend)]
-    ordered, heaviest = (np.take_along_axis(each, order, axis=1).tolist() for each in (rows, judged.heaviest))
+    ordered, heaviest = np.take_along_axis(rows, order, axis=1).tolist(), judged.heaviest.tolist()
     for n, (profile, places) in enumerate(zip(profiles, order.tolist(), strict=True)):
         topics = block.asked[profile].topics
         interests = [(ReasonKind.TREND, ""), *((ReasonKind.TOPIC, block.queries[t].name) for t in topics), *_KINDS]
@@ -94,7 +96,8 @@ def rankings(
             tuple(map(_pick, zip(hers, *(each[n] for each in figures), repeat(())))),
             dict(zip(hers, places, strict=True)),
             rows[n],
-            dict(zip(hers, map(interests.__getitem__, heaviest[n]), strict=True)),
+            interests,
+            heaviest[n],
             block,
             profile,
             judged.parts[n],

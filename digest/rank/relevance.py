@@ -22,6 +22,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from itertools import zip_longest
 
 import numpy as np
@@ -66,7 +67,7 @@ class Evidence:
     """Between 0 and 1. Shape (profiles, candidates)."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Parts:
     """What the parts of one profile say of some candidates. The last axis of every array is the candidates."""
 
@@ -78,6 +79,12 @@ class Parts:
     """Share of the relevance that dislikes take away: of each dislike. Shape (dislikes, candidates)."""
     wanted: Floats
     """Relevance before the push. Shape (candidates,)."""
+
+    @cached_property
+    def of_topics(self) -> list[list[float]]:
+        """`topics` of each candidate."""
+        found: list[list[float]] = self.topics.T.tolist()
+        return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -150,7 +150,8 @@ class _Choice:
             self.fresh = [pick for pick in self.ranking.picks if not self._has(pick)]
         else:
             self.fresh = list(self.ranking.picks)
-        self.eligible = [pick for pick in self.fresh if 0 < pick.relevance >= self.min_relevance]
+        least = self.min_relevance
+        self.eligible = [pick for pick in self.fresh if 0 < pick.relevance >= least]
 
     def _has(self, pick: Pick) -> bool:
         """Whether she has a paper, or nearly the same one."""
@@ -167,13 +168,12 @@ class _Choice:
 
     def fill(self) -> None:
         """First the floor, then the best by score and distance."""
-        interest_of = self.ranking.interest
+        interest_of, interests = self.ranking.interest, self.interests
         for pick in self.eligible:
-            if len(self.picks) == self.papers:
-                return
-            interest = interest_of(pick.paper_id)
-            if interest not in self.interests and pick.paper_id not in self.doubles:
-                self.interests[interest] = pick.paper_id
+            if (interest := interest_of(pick.paper_id)) not in interests and pick.paper_id not in self.doubles:
+                if len(self.picks) == self.papers:
+                    return
+                interests[interest] = pick.paper_id
                 self._take(pick)
         left = [pick for pick in self.eligible if pick.paper_id not in self.picks]
         while len(self.picks) < self.papers and (place := self._best(left)) is not None:
@@ -251,10 +251,11 @@ class _Choice:
         return list(waiting.values())
 
     def _trending(self) -> Pick | None:
+        least = self.min_relevance
         near = [
             pick
             for pick in self.fresh
-            if self.min_relevance / 2 <= pick.relevance < self.min_relevance
+            if least / 2 <= pick.relevance < least
             and pick.relevance > 0
             and pick.trend >= TRENDING
             and pick.paper_id not in self.doubles
