@@ -248,9 +248,8 @@ class App:
         """Queues everybody's delivery; for a large list, in several processes."""
         common = (self.list, edition, self.papers, self.editions, self.making.library, embed, self._now(), stop.is_set)
         if (
-            (count := processes.usable()) > 1
+            (count := processes.worth_starting(self.subscribers.how_many(self.list.id))) > 1
             and database_exists(self.config.store_url)
-            and self.subscribers.how_many(self.list.id) >= processes.MANY
             and not self.editions.recipients_are_frozen(edition)
         ):
             await processes.enqueue_all(self.config.store_url, *common, count, at_once=at_once)

@@ -19,6 +19,7 @@ from typing import Protocol
 from zoneinfo import ZoneInfo
 
 from digest.followups import chosen, follow_ups
+from digest.garbage import left_alone
 from digest.model import (
     Announcement,
     AnnounceType,
@@ -288,7 +289,8 @@ def select_for(
             turn=edition.number,
             trending=trending,
         )
-        yield subscriber, replace(selection, follow_ups=chosen(news, dear_papers(subscriber.profile)))
+        told = chosen(news, dear_papers(subscriber.profile)) if news else ()
+        yield subscriber, replace(selection, follow_ups=told) if told else selection
 
 
 class ShardRunner:
@@ -320,8 +322,9 @@ class ShardRunner:
     def run(self, shard: Sequence[Subscriber]) -> list[tuple[Subscriber, Selection, str]]:
         """What each of the shard gets, with the Message-ID of its delivery."""
         sent = self._editions.already_sent(shard, self._candidates, self._duplicates, self._edition)
-        chosen = select_for(
-            self._list, self._edition, self._ranker, self._by_id, shard, sent, self._duplicates, self._news
+        # One step for all before the next: what a step needs is then in the processor's cache.
+        chosen = list(
+            select_for(self._list, self._edition, self._ranker, self._by_id, shard, sent, self._duplicates, self._news)
         )
         return [(who, selection, message_id(self._list, self._edition, who.id)) for who, selection in chosen]
 
@@ -374,7 +377,8 @@ async def enqueue_all(
             named = named_by_recipients(mailing_list, editions, edition)
             runner = ShardRunner(mailing_list, edition, papers, editions, library, named, embed)
         hours = {} if at_once else hours_of(mailing_list, edition, shard, now)
-        editions.enqueue(edition, runner.run(shard), now, nothing_for(mailing_list), hours)
+        with left_alone():
+            editions.enqueue(edition, runner.run(shard), now, nothing_for(mailing_list), hours)
         await asyncio.sleep(0)  # ranking is all CPU: a signal is heard between shards
         if stopped():
             return

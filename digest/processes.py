@@ -1,9 +1,9 @@
 """Ranks an edition in several processes: each runs shards of recipients, this one writes what they found, in order.
 
-Called by `app.py` for lists of `MANY` and more; below that, processes take longer to start than they save. Each process
-is new (spawned), opens the store for itself, makes one `ShardRunner` and only reads; the transactions are the same as
-those of `edition.enqueue_all`, one a shard and in the order of shards, so that a crash leaves the same behind, and the
-deliveries are the same however many processes there are. At most one shard a process waits to be written.
+Called by `app.py` for lists that are large enough (`worth_starting`). Each process is new (spawned), opens the store
+for itself, makes one `ShardRunner` and only reads; the transactions are the same as those of `edition.enqueue_all`, one
+a shard and in the order of shards, so that a crash leaves the same behind, and the deliveries are the same however many
+processes there are. At most one shard a process waits to be written.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from multiprocessing.connection import wait
 
 from digest.edition import ShardRunner, hours_of, named_by_recipients, nothing_for
 from digest.errors import SendError
+from digest.garbage import left_alone
 from digest.meaning import CachedEmbed
 from digest.model import Edition, MailingList, Paper, PaperId, SubscriberId
 from digest.rank.embedding import Embed, Embedder
@@ -33,7 +34,8 @@ from digest.roundup import coarser
 from digest.store import Editions, Papers, Vectors, open_database
 from digest.store.editions import rows_of
 
-MANY = 2_000
+LEAST = 5_000
+"""Readers for each process: it takes more than a second of a processor to start, in which some thousands are ranked."""
 MOST = 8
 """Processes; each holds the papers that the ranking compares with."""
 
@@ -54,10 +56,10 @@ class Work:
     at_once: bool
 
 
-def usable() -> int:
-    """How many processes can compute at once."""
+def worth_starting(readers: int) -> int:
+    """In how many processes so many readers are best ranked; with one, or none, in this process."""
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(allowed, MOST)
+    return min(allowed, MOST, readers // LEAST)
 
 
 async def enqueue_all(
@@ -140,4 +142,5 @@ def _run(first: SubscriberId, last: SubscriberId) -> Rows:
     mailing_list, edition, now = _work.mailing_list, _work.edition, _work.now
     shard = editions.shard(edition, coarser(mailing_list.frequency), first, last)
     hours = {} if _work.at_once else hours_of(mailing_list, edition, shard, now)
-    return rows_of(edition, runner.run(shard), now, nothing_for(mailing_list), hours)
+    with left_alone():
+        return rows_of(edition, runner.run(shard), now, nothing_for(mailing_list), hours)

@@ -22,6 +22,7 @@ import sqlalchemy as sa
 from digest.dispatch import Queue
 from digest.edition import ShardRunner, hours_of, nothing_for
 from digest.errors import StoreError
+from digest.garbage import left_alone
 from digest.holding import LOOK_EVERY, Hold
 from digest.journalling import Note
 from digest.logs import Event, tell
@@ -109,7 +110,8 @@ class ListEdition:
                 gc.freeze()  # what an edition holds is no garbage: to look at it again and again takes long
         now = self._now()
         hours = hours_of(self._list, self.edition, people, now)
-        return rows_of(self.edition, self._runner.run(people), now, nothing_for(self._list), hours)
+        with left_alone():
+            return rows_of(self.edition, self._runner.run(people), now, nothing_for(self._list), hours)
 
     async def drain(self, shard: Shard, stop: asyncio.Event) -> DrainReport:
         """Sends what is due of the shard, under leases that are renewed as long as this lasts."""

@@ -297,6 +297,18 @@ def test_the_heaviest_reason_comes_first() -> None:
         assert weights == sorted(weights, reverse=True)
 
 
+def test_what_weighs_nothing_comes_after_what_takes_away() -> None:
+    """A dislike is told before the figures that nobody knows."""
+    disliked = paper(9, title="Video by diffusion")
+    profile = Profile((Topic("video", "video by diffusion"),), disliked=(Vote(disliked.id),))
+    some = [candidate(1, "Video by diffusion"), candidate(2, upvotes=9)]
+    (ranking,) = Ranker(some, known={disliked.id: disliked}, now=NOW).rank([profile])
+    told = next(pick.reasons for pick in ranking if pick.paper_id == paper(1).id)
+    assert [reason.remark.says for reason in told] == [Says.TOPIC, Says.NEAR_DISLIKED, Says.NO_SIGNAL]
+    assert told[0].weight > 0 > told[1].weight
+    assert told[2].weight == 0
+
+
 def test_trend_decides_where_relevance_is_equal() -> None:
     """For a profile that asks for nothing, what trends comes first."""
     ranking: tuple[Pick, ...] = next(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import subprocess
 import sys
 import time
@@ -141,6 +142,16 @@ def test_a_process_that_is_killed_says_what_to_do(tmp_path: Path) -> None:
             asyncio.run(kill_one(each))
         asyncio.run(each.enqueue(0))
         assert len(each.deliveries) == READERS
+
+
+def test_each_process_has_enough_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A list of some thousand readers is ranked here; a larger one in as many processes as have their share of it."""
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(64), raising=False)
+    share = processes.LEAST
+    found = [processes.worth_starting(readers) for readers in (0, share, 2 * share - 1, 2 * share, 100 * share)]
+    assert found == [0, 1, 1, 2, processes.MOST]
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {3}, raising=False)
+    assert processes.worth_starting(100 * share) == 1
 
 
 WAITS = """

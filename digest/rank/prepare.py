@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
+from itertools import chain
+from typing import NamedTuple
 
 import numpy as np
 
-from digest.model import Paper, PaperId, Profile, Topic, Vote
-from digest.rank.index import PRIOR_DOCUMENTS, Floats32, Index, Ints
+from digest.model import Paper, PaperId, Profile, Vote
+from digest.rank.index import PRIOR_DOCUMENTS, Flags, Floats32, Index, Ints
 from digest.rank.likeness import Likeness
 from digest.rank.profile import PersonName, TopicQuery, person_name, topic_query, votes
 from digest.rank.sparse import Rows
@@ -29,10 +31,20 @@ CROWDED = 0.6
 HALF_LIFE_DAYS = 180.0
 """After so long a vote counts half; one of an unknown day counts in full."""
 PHRASES_KEPT = 10_000
+PEOPLE_KEPT, CATEGORIES_KEPT = 10_000, 100
+"""Followed people, and sets of followed categories, whose papers are remembered: readers share many of them."""
+NO_PAPERS: Ints = np.empty(0, np.int64)
+NO_WEIGHTS: Floats32 = np.empty(0, np.float32)
+NO_VOTES: Flags = np.empty(0, bool)
+NOBODY: Mapping[int, tuple[str, ...]] = {}
+NOTHING: Mapping[int, str] = {}
+
+_Keywords = tuple[Ints, Ints, Floats32]
+_Excluded = tuple[tuple[str, frozenset[int]], ...]
+_Named = tuple[dict[int, float], frozenset[int], tuple[tuple[int, float], ...]]
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(NamedTuple):
     """One profile in terms of one index."""
 
     topics: tuple[int, ...]
@@ -41,18 +53,19 @@ class Asked:
     """Numbers of documents: the examples, then the likes that are not among them."""
     weights: Floats32
     """What each of them counts, as if all were of one kind."""
-    liked: frozenset[int]
+    votes: Flags
+    """Which of them are likes."""
     disliked: tuple[tuple[int, float], ...]
     """Documents, and how much each dislike still counts, 0 to 1."""
-    authors: tuple[tuple[int, str], ...]
-    """(candidate, the author's name as the paper has it)."""
-    categories: tuple[tuple[int, str], ...]
-    """(candidate, its category)."""
+    authors: Mapping[int, tuple[str, ...]]
+    """From a candidate to its authors who are followed, as the paper has their names."""
+    categories: Mapping[int, str]
+    """From a candidate to its category that is followed."""
 
-    @property
-    def thin(self) -> bool:
-        """There are neither topics nor examples."""
-        return not (self.topics or len(self.examples))
+    thin: bool
+    """There are neither topics nor examples."""
+    neutral: bool
+    """There is nothing to go by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,17 +73,19 @@ class Block:
     """Some profiles in terms of one index, ready to be scored together."""
 
     asked: tuple[Asked, ...]
-    neutral: Ints
-    """The profiles with nothing to go by."""
     queries: tuple[TopicQuery, ...]
     """The topics of all profiles, each once."""
     topics: PreparedTopics
-    keywords: tuple[Ints, Ints, Floats32]
+    keywords: _Keywords
     """(topic, candidate, evidence) of keywords that stand there; no two for the same place."""
-    excluded: tuple[tuple[str, frozenset[int]], ...]
+    excluded: _Excluded
     """For each topic: the excluded phrases as written, and the candidates that lose the topic by them."""
     examples: Rows
     """The documents named, as `Asked.weights`."""
+    authors: tuple[Ints, Ints]
+    """(profile, candidate) where a followed author's paper is; no two the same."""
+    categories: tuple[Ints, Ints]
+    """The same for followed categories."""
 
 
 class Preparation:
@@ -103,47 +118,59 @@ class Preparation:
                 for wanted in {category.lower(), whole}:
                     self._members[wanted].append((row, category))
         self._phrase = lru_cache(PHRASES_KEPT)(self._find)
+        self._found = lru_cache(1)(self._find_topics)
+        self._papers_by = lru_cache(PEOPLE_KEPT)(self._find_papers_by)
+        self._papers_in = lru_cache(CATEGORIES_KEPT)(self._find_papers_in)
 
     def block(self, profiles: Sequence[Profile]) -> Block:
         """Prepare some profiles."""
-        queries: dict[Topic, int] = {}
-        found: list[TopicQuery] = []
-        for topic in dict.fromkeys(topic for profile in profiles for topic in profile.topics):
-            if (query := topic_query(topic)).words and query.weight > 0:
-                queries[topic] = len(found)
-                found.append(query)
+        said = [[topic_query(topic) for topic in profile.topics] for profile in profiles]
+        distinct = dict.fromkeys(query for queries in said for query in queries if query.words and query.weight > 0)
+        # In one order, so that the next block may find them known: readers share a list's own topics.
+        queries = tuple(sorted(distinct, key=lambda query: (query.name, query.prose)))
+        numbers = {query: number for number, query in enumerate(queries)}
+        topics = [tuple([numbers[query] for query in queries if query in numbers]) for queries in said]
         named = [self._named(profile) for profile in profiles]
-        examples = [np.fromiter(forces, np.int64, len(forces)) for forces, _, _ in named]
+        examples = [np.fromiter(forces, np.int64, len(forces)) if forces else NO_PAPERS for forces, _, _ in named]
         crowding = self._likeness.crowding(examples)
-        asked = tuple(
-            Asked(
-                tuple(number for topic in profile.topics if (number := queries.get(topic)) is not None),
-                numbers,
-                _weights(np.fromiter(forces.values(), np.float32, len(forces)), crowded),
-                liked,
-                disliked,
-                tuple(self._papers_by(profile.authors)) if profile.authors else (),
-                self._papers_in(profile.categories) if profile.categories else (),
-            )
-            for profile, (forces, liked, disliked), numbers, crowded in zip(
-                profiles, named, examples, crowding, strict=True
-            )
-        )
+        asked = tuple(map(self._asked, profiles, topics, named, examples, crowding))
         return Block(
             asked,
-            np.flatnonzero([a.thin and not (p.authors or p.categories) for a, p in zip(asked, profiles, strict=True)]),
-            tuple(found),
-            self._topics.prepare(found),
-            self._keywords(found),
-            tuple(self._excluded(query) for query in found),
+            queries,
+            *self._found(queries),
             Rows(
-                np.concatenate([*examples, np.empty(0, np.int64)]),
-                np.concatenate([*(one.weights for one in asked), np.empty(0, np.float32)]),
+                np.concatenate([*examples, NO_PAPERS]),
+                np.concatenate([*(one.weights for one in asked), NO_WEIGHTS]),
                 np.cumsum([len(numbers) for numbers in examples]),
             ),
+            _pairs([one.authors for one in asked]),
+            _pairs([one.categories for one in asked]),
         )
 
-    def _named(self, profile: Profile) -> tuple[dict[int, float], frozenset[int], tuple[tuple[int, float], ...]]:
+    def _find_topics(self, queries: tuple[TopicQuery, ...]) -> tuple[PreparedTopics, _Keywords, _Excluded]:
+        return self._topics.prepare(queries), self._keywords(queries), tuple(map(self._excluded, queries))
+
+    def _asked(
+        self, profile: Profile, topics: tuple[int, ...], named: _Named, examples: Ints, crowding: Floats32
+    ) -> Asked:
+        forces, liked, disliked = named
+        weights, votes, thin = NO_WEIGHTS, NO_VOTES, not (topics or forces)
+        if forces:
+            weights = _weights(np.fromiter(forces.values(), np.float32, len(forces)), crowding)
+            votes = np.array([row in liked for row in forces])
+        return Asked(
+            topics,
+            examples,
+            weights,
+            votes,
+            disliked,
+            self._authors(profile.authors) if profile.authors else NOBODY,
+            self._papers_in(profile.categories) if profile.categories else NOTHING,
+            thin,
+            thin and not (profile.authors or profile.categories),
+        )
+
+    def _named(self, profile: Profile) -> _Named:
         """What each example and like counts alone; which are likes; the dislikes with what each counts."""
         given = dict.fromkeys(self._known(profile.examples), 1.0)
         if not (profile.liked or profile.disliked):
@@ -164,16 +191,23 @@ class Preparation:
         days = (self._now - vote.at).total_seconds() / 86400 if vote.at else 0.0
         return float(0.5 ** (max(days, 0.0) / HALF_LIFE_DAYS))
 
-    def _papers_by(self, authors: Sequence[str]) -> Iterator[tuple[int, str]]:
-        for author in dict.fromkeys(authors):
-            if followed := person_name(author):
-                yield from ((row, name) for row, n, name in self._people.get(followed.key, ()) if followed.covers(n))
+    def _authors(self, authors: Sequence[str]) -> Mapping[int, tuple[str, ...]]:
+        found: dict[int, dict[str, None]] = defaultdict(dict)
+        for author in authors:
+            for row, name in self._papers_by(author):
+                found[row][name] = None
+        return {row: tuple(names) for row, names in found.items()}
 
-    def _papers_in(self, categories: Sequence[str]) -> tuple[tuple[int, str], ...]:
-        found = dict(row for wanted in reversed(categories) for row in self._members.get(wanted.strip().lower(), ()))
-        return tuple(sorted(found.items()))
+    def _find_papers_by(self, author: str) -> tuple[tuple[int, str], ...]:
+        """A person's papers, and the name that each has."""
+        if not (followed := person_name(author)):
+            return ()
+        return tuple((row, name) for row, n, name in self._people.get(followed.key, ()) if followed.covers(n))
 
-    def _keywords(self, queries: Sequence[TopicQuery]) -> tuple[Ints, Ints, Floats32]:
+    def _find_papers_in(self, categories: Sequence[str]) -> Mapping[int, str]:
+        return dict(row for wanted in reversed(categories) for row in self._members.get(wanted.strip().lower(), ()))
+
+    def _keywords(self, queries: Sequence[TopicQuery]) -> _Keywords:
         topics, rows, values = [np.empty(0, np.int64)], [np.empty(0, np.int64)], [np.empty(0, np.float32)]
         for number, query in enumerate(queries):
             best: dict[int, float] = {}
@@ -203,6 +237,12 @@ class Preparation:
         rarity = float(np.interp(np.log(share), [np.log(RARE_SHARE), np.log(COMMON_SHARE)], [1.0, 0.1]))
         most = len(KEYWORD_EVIDENCE) - 1
         return {row: rarity * KEYWORD_EVIDENCE[min(count, most)] for row, count in counts.items() if row < self._size}
+
+
+def _pairs(groups: Sequence[Collection[int]]) -> tuple[Ints, Ints]:
+    """(group, member) of all groups."""
+    members = np.fromiter(chain.from_iterable(groups), np.int64)
+    return np.repeat(np.arange(len(groups)), [len(group) for group in groups]), members
 
 
 def _weights(forces: Floats32, crowding: Floats32) -> Floats32:

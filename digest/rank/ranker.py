@@ -16,7 +16,7 @@ from digest.rank.best import best
 from digest.rank.embedding import Embed
 from digest.rank.index import Floats32, Index, Ints
 from digest.rank.prepare import Block
-from digest.rank.ranking import Ranking
+from digest.rank.ranking import Ranking, rankings
 from digest.rank.reasons import Explainer
 from digest.rank.relevance import Evidence, Relevance
 from digest.rank.selection import CLOSE
@@ -26,6 +26,8 @@ BLOCK = 128
 DENSE_ENTRIES = 4_000_000
 NAMED = 2_000
 """Profiles are scored in blocks of at most BLOCK; of fewer where there are many candidates, or many papers named."""
+JUDGED = 50_000
+"""Pairs of profile and candidate that are looked at together in more detail: by the hundred bytes each."""
 
 
 class Ranker:
@@ -60,7 +62,9 @@ class Ranker:
         self._relevance = Relevance(index, documents, others, len(self._candidates), embed, now)
         self._vectors = index.papers.vectors[: len(self._candidates)]
         self._by_word = self._vectors.T.tocsr()
-        self._rows = {candidate.paper.id: row for row, candidate in enumerate(self._candidates)}
+        self.papers: Sequence[PaperId] = tuple(candidate.paper.id for candidate in self._candidates)
+        """The candidates' ids, in order."""
+        self._rows = {paper_id: row for row, paper_id in enumerate(self.papers)}
         self._close: dict[PaperId, dict[PaperId, float]] = {}
         self._explainer = Explainer((*documents, *others), self._relevance, self._trend, trend_weight)
         self._trends = (trend_weight * self._trend.trend).astype(np.float32)
@@ -72,15 +76,16 @@ class Ranker:
 
     def rankings(self, profiles: Iterable[Profile], top: int = 0) -> Iterator[Ranking]:
         """The same, explained only where asked for. Equal profiles are scored once."""
-        asked = tuple(profiles)
+        numbers: dict[Profile, int] = {}  # it takes long to hash a profile: it is done once
+        asked = [numbers.setdefault(profile, len(numbers)) for profile in profiles]
         left = Counter(asked)
-        shared: dict[Profile, Ranking] = {}
-        rankings = self._rankings(left, top)
-        for profile in asked:
-            left[profile] -= 1
-            if profile not in shared:
-                shared[profile] = next(rankings)
-            yield shared[profile] if left[profile] else shared.pop(profile)
+        shared: dict[int, Ranking] = {}
+        found = self._rankings(numbers, top)
+        for number in asked:
+            left[number] -= 1
+            if number not in shared:
+                shared[number] = next(found)
+            yield shared[number] if left[number] else shared.pop(number)
 
     def prepare(self, profiles: Iterable[Profile]) -> Iterator[Block]:
         """What does not depend on the candidates, for `top`: blocks of profiles, in their order."""
@@ -114,11 +119,6 @@ class Ranker:
             if trend > 0
         )
 
-    @property
-    def papers(self) -> Sequence[PaperId]:
-        """The candidates' ids, in order."""
-        return tuple(self._rows)
-
     def close_to(self, paper_id: PaperId) -> Mapping[PaperId, float]:
         """The cosines of a candidate's words to those of all other candidates that are close to it (`CLOSE`).
 
@@ -143,8 +143,10 @@ class Ranker:
     def _rankings(self, profiles: Iterable[Profile], top: int) -> Iterator[Ranking]:
         for block in self.prepare(profiles):
             evidence = self._relevance.score(block)
-            columns, _ = self._best(evidence, top or len(self._candidates))
-            for profile, rows in enumerate(columns.tolist()):
-                parts = self._relevance.parts(evidence, profile, rows)
-                week = self._relevance.week(evidence, profile)
-                yield Ranking(self._candidates, rows, block, profile, parts, self._explainer, week)
+            rows, _ = self._best(evidence, top or len(self._candidates))
+            weeks = self._relevance.weeks(evidence)
+            at_once = max(1, JUDGED // max(rows.shape[1], 1))
+            for first in range(0, len(rows), at_once):
+                some = range(first, min(first + at_once, len(rows)))
+                judged = self._relevance.judge(evidence, some, rows[some])
+                yield from rankings(self.papers, block, some, rows[some], judged, self._explainer, weeks)

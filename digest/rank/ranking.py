@@ -1,18 +1,26 @@
-"""One profile's best candidates, each explained when asked for: most are never shown. Pure; made by `Ranker`."""
+"""Some profiles' best candidates, each explained when asked for: most are never shown. Pure; made by `Ranker`.
+
+What can be found for many profiles at once is: numpy takes as long for one short row as for a hundred.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import cached_property
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from itertools import repeat
 
 import numpy as np
 
-from digest.model import Candidate, PaperId, Pick, ReasonKind, TopicWeek
+from digest.model import PaperId, Pick, ReasonKind, TopicWeek
+from digest.rank.index import Ints
 from digest.rank.prepare import Block
 from digest.rank.reasons import Explainer
-from digest.rank.relevance import Parts
+from digest.rank.relevance import Judged, Parts
 from digest.rank.selection import Interest
+
+_pick = partial(tuple.__new__, Pick)
+"""A `Pick` of a tuple; `Pick._make` takes three times as long, and every reader has hundreds."""
+_KINDS = [(kind, "") for kind in (ReasonKind.EXAMPLE, ReasonKind.VOTES, ReasonKind.AUTHOR, ReasonKind.CATEGORY)]
 
 
 class Ranking:
@@ -20,38 +28,40 @@ class Ranking:
 
     def __init__(
         self,
-        candidates: Sequence[Candidate],
-        rows: Sequence[int],
+        picks: tuple[Pick, ...],
+        places: Mapping[PaperId, int],
+        rows: Ints,
+        interests: Sequence[Interest],
+        heaviest: Sequence[int],
         block: Block,
         profile: int,
         parts: Parts,
         explainer: Explainer,
         week: tuple[TopicWeek, ...],
     ):
+        """`places` are those in `rows`, in `heaviest` and in `parts`; `heaviest` are those in `interests`."""
+        self.picks = picks
+        """Best first, ties in the order of ids; without reasons."""
         self.week = week
         """How many papers fitted each topic on the last seven days."""
+        self._places = places
         self._rows = rows
+        self._interests = interests
+        self._heaviest = heaviest
         self._block = block
         self._profile = profile
         self._parts = parts
         self._explainer = explainer
-        score, relevance, trend = explainer.figures(parts, rows)
-        # Rows are in the order of ids, by which equal scores are told apart.
-        order = np.lexsort((np.array(rows), -score))
-        self._places: dict[PaperId, int] = {candidates[rows[place]].paper.id: place for place in order.tolist()}
-        figures = (score[order].tolist(), relevance[order].tolist(), trend[order].tolist())
-        self.picks = tuple(map(Pick._make, zip(self._places, *figures, repeat(()))))
-        """Best first, ties in the order of ids; without reasons."""
 
     def explained(self, pick: Pick) -> Pick:
         """The same with its reasons."""
         place = self._places[pick.paper_id]
-        reasons = self._explainer.explain(self._block, self._profile, self._rows[place], self._parts, place)
-        return pick._replace(reasons=reasons)
+        reasons = self._explainer.explain(self._block, self._profile, int(self._rows[place]), self._parts, place)
+        return _pick((*pick[:4], reasons))
 
     def interest(self, paper_id: PaperId) -> Interest:
-        """What of the profile says most for a paper: one of its topics, its examples, and so on."""
-        return self._interests[self._places[paper_id]]
+        """What of the profile says most for a paper: one of its topics, its examples, and so on; else its trend."""
+        return self._interests[self._heaviest[self._places[paper_id]]]
 
     def disliked(self, paper_id: PaperId) -> bool:
         """Whether a paper is near to one that was disliked."""
@@ -59,26 +69,38 @@ class Ranking:
 
     def excluded(self, paper_id: PaperId) -> bool:
         """Whether a paper lost a topic to an excluded phrase."""
-        row = self._rows[self._places[paper_id]]
+        row = int(self._rows[self._places[paper_id]])
         return any(row in self._block.excluded[number][1] for number in self._block.asked[self._profile].topics)
 
-    @cached_property
-    def _interests(self) -> list[Interest]:
-        """Of each row the heaviest interest; trend if none says anything."""
-        asked = self._block.asked[self._profile]
-        votes = np.array([number in asked.liked for number in asked.examples.tolist()], bool)
-        parts = self._parts
-        heaviest = np.vstack(
-            [
-                np.zeros(len(self._rows)),
-                *parts.topics,
-                parts.examples[~votes].sum(axis=0),
-                parts.examples[votes].sum(axis=0),
-                parts.authors,
-                parts.categories,
-            ]
-        ).argmax(axis=0)
-        topics = [(ReasonKind.TOPIC, self._block.queries[number].name) for number in asked.topics]
-        kinds = [(kind, "") for kind in (ReasonKind.EXAMPLE, ReasonKind.VOTES, ReasonKind.AUTHOR, ReasonKind.CATEGORY)]
-        interests: list[Interest] = [(ReasonKind.TREND, ""), *topics, *kinds]
-        return [interests[number] for number in heaviest.tolist()]
+
+def rankings(
+    ids: Sequence[PaperId],
+    block: Block,
+    profiles: range,
+    rows: Ints,
+    judged: Judged,
+    explainer: Explainer,
+    weeks: Sequence[TopicWeek],
+) -> Iterator[Ranking]:
+    """The rankings of some profiles of a block; their candidates are `rows`, of shape (profiles, candidates)."""
+    score, trend = explainer.figures(judged.relevance, rows)
+    # Rows are in the order of ids, by which equal scores are told apart.
+    order = np.lexsort((rows, -score))
+    figures = [np.take_along_axis(each, order, axis=1).tolist() for each in (score, judged.relevance, trend)]
+    ordered, heaviest = np.take_along_axis(rows, order, axis=1).tolist(), judged.heaviest.tolist()
+    for n, (profile, places) in enumerate(zip(profiles, order.tolist(), strict=True)):
+        topics = block.asked[profile].topics
+        interests = [(ReasonKind.TREND, ""), *((ReasonKind.TOPIC, block.queries[t].name) for t in topics), *_KINDS]
+        hers = [ids[row] for row in ordered[n]]
+        yield Ranking(
+            tuple(map(_pick, zip(hers, *(each[n] for each in figures), repeat(())))),
+            dict(zip(hers, places, strict=True)),
+            rows[n],
+            interests,
+            heaviest[n],
+            block,
+            profile,
+            judged.parts[n],
+            explainer,
+            tuple([weeks[number] for number in topics]),
+        )

@@ -8,23 +8,28 @@ excluded phrase, and, where some papers have popularity figures and this one has
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
+from operator import itemgetter
 
 import numpy as np
 
 from digest.model import Paper, Reason, ReasonKind, Remark, Says
-from digest.rank.index import Floats
+from digest.rank.index import Floats, Ints
 from digest.rank.prepare import Asked, Block
 from digest.rank.profile import TOPICS_KEPT, TopicQuery
-from digest.rank.relevance import Parts, Relevance
+from digest.rank.relevance import AUTHOR_EVIDENCE, Parts, Relevance, category_evidence
 from digest.rank.text import COMMON_STEMS, placed_stems, short_title, shorten
 from digest.rank.trending import Trend
 
 TERMS_SHOWN = 3
 PAPERS_SHOWN = 2
 TERM_LENGTH = 40
+_reason = partial(tuple.__new__, Reason)
+"""A `Reason` of a tuple; to call the class takes three times as long, and every reader has a hundred."""
+_weight = itemgetter(2)
 MET_KEPT = 1 << 14
 """Pairs of topic and paper whose words are remembered: a list's own topics are followed by many."""
 
@@ -53,23 +58,24 @@ class Explainer:
         self._topic = lru_cache(MET_KEPT)(self._find_topic)
         self._trends = lru_cache(len(papers))(partial(self._trending, share=trend_weight))
 
-    def figures(self, parts: Parts, rows: Sequence[int]) -> tuple[Floats, Floats, Floats]:
-        """(score, relevance, trend) of some candidates."""
-        relevance, trend = parts.relevance, self._trend.trend[rows]
-        return (1 - self._trend_weight) * relevance + self._trend_weight * trend, relevance, trend
+    def figures(self, relevance: Floats, rows: Ints) -> tuple[Floats, Floats]:
+        """(score, trend) of some candidates of some profiles, by their relevance. All of one shape."""
+        trend = self._trend.trend[rows]
+        return (1 - self._trend_weight) * relevance + self._trend_weight * trend, trend
 
     def explain(self, block: Block, profile: int, row: int, parts: Parts, place: int) -> tuple[Reason, ...]:
         """The reasons of one candidate for one profile of a block, heaviest first; `place` is where `parts` has it."""
         asked = block.asked[profile]
         weight = (1 - self._trend_weight) * float(parts.wanted[place])
-        if profile in block.neutral:
+        if asked.neutral:
             reasons = [Reason(ReasonKind.TOPIC, Remark(Says.NO_TOPICS), weight)] if weight else []
         else:
             reasons = self._wanted(block, asked, parts, place, row, weight)
         if asked.disliked:
             reasons += self._unwanted(asked, parts.push[:, place], weight)
         reasons += self._trends(row)
-        return tuple(sorted(reasons, key=lambda reason: (reason.weight == 0, -reason.weight)))
+        reasons.sort(key=_heaviest_first if asked.disliked else _weight, reverse=True)
+        return tuple(reasons)
 
     def _unwanted(self, asked: Asked, push: Floats, weight: float) -> list[Reason]:
         if not push.any():
@@ -78,28 +84,32 @@ class Explainer:
         remark = Remark(Says.NEAR_DISLIKED, (self._name(nearest),))
         return [Reason(ReasonKind.VOTES, remark, -weight * float(push.max()))]
 
-    def _wanted(self, block: Block, asked: Asked, figures: Parts, place: int, row: int, weight: float) -> list[Reason]:
+    def _wanted(self, block: Block, asked: Asked, parts: Parts, place: int, row: int, weight: float) -> list[Reason]:
         """The positive parts of the relevance, and the topics lost."""
-        parts: list[tuple[ReasonKind, Remark, float]] = []
-        for number, share in zip(asked.topics, figures.of_topics[place], strict=True):
-            query = block.queries[number]
-            phrases, lost = block.excluded[number]
+        said: list[tuple[ReasonKind, Remark]] = []
+        shares: list[float] = []
+        for number, share in zip(asked.topics, parts.of_topics[place], strict=False):
             if share:
-                parts.append((ReasonKind.TOPIC, self._topic(query, row), share))
-            elif row in lost:
-                parts.append((ReasonKind.TOPIC, Remark(Says.EXCLUDED, (query.name, phrases)), 0.0))
+                said.append(self._topic(block.queries[number], row))
+                shares.append(share)
+            elif row in block.excluded[number][1]:
+                name, phrases = block.queries[number].name, block.excluded[number][0]
+                said.append((ReasonKind.TOPIC, Remark(Says.EXCLUDED, (name, phrases))))
+                shares.append(0.0)
         if len(asked.examples):
-            parts += self._like(asked, figures.examples[:, place])
-        if asked.authors and (share := float(figures.authors[place])):
-            names = dict.fromkeys(name for candidate, name in asked.authors if candidate == row)
-            parts.append((ReasonKind.AUTHOR, Remark(Says.AUTHORS, tuple(names)), share))
-        if asked.categories and (share := float(figures.categories[place])):
-            names = dict.fromkeys(name for candidate, name in asked.categories if candidate == row)
-            parts.append((ReasonKind.CATEGORY, Remark(Says.CATEGORIES, tuple(names)), share))
-        total = sum(share for _, _, share in parts)
-        return [Reason(kind, remark, weight * share / total if total else 0.0) for kind, remark, share in parts]
+            for like, share in self._like(asked, parts.examples[:, place]):
+                said.append(like)
+                shares.append(share)
+        if row in asked.authors:
+            said.append((ReasonKind.AUTHOR, Remark(Says.AUTHORS, asked.authors[row])))
+            shares.append(AUTHOR_EVIDENCE)
+        if row in asked.categories:
+            said.append((ReasonKind.CATEGORY, Remark(Says.CATEGORIES, (asked.categories[row],))))
+            shares.append(category_evidence(asked))
+        total = sum(shares) or 1.0
+        return [_reason((*what, weight * share / total)) for what, share in zip(said, shares, strict=True)]
 
-    def _find_topic(self, query: TopicQuery, row: int) -> Remark:
+    def _find_topic(self, query: TopicQuery, row: int) -> tuple[ReasonKind, Remark]:
         """Without a word of the topic's own where it is met by meaning, or by papers that have its words."""
         wording = self._wording(row)
         shown: list[str] = []
@@ -115,30 +125,28 @@ class Explainer:
                 break
             if word in wording.words and word not in used:
                 shown.append(shorten(wording.words[word], TERM_LENGTH))
-        return Remark(Says.TOPIC, (query.name, *dict.fromkeys(shown)))
+        return ReasonKind.TOPIC, Remark(Says.TOPIC, (query.name, *dict.fromkeys(shown)))
 
     def _find_telling_words(self, query: TopicQuery) -> tuple[str, ...]:
         """The topic's words, those that say most first; words common in every field last."""
         worth = {word: (word not in COMMON_STEMS, self._relevance.worth(word, n)) for word, n in query.words}
         return tuple(sorted(worth, key=worth.__getitem__, reverse=True))
 
-    def _like(self, asked: Asked, shares: Floats) -> list[tuple[ReasonKind, Remark, float]]:
+    def _like(self, asked: Asked, shares: Floats) -> Iterator[tuple[tuple[ReasonKind, Remark], float]]:
         """The nearest examples by title, and the rest together."""
         nearest = np.argsort(-shares, kind="stable")[:PAPERS_SHOWN].tolist()
-        parts = []
         for place in nearest:
-            example = int(asked.examples[place])
-            liked = example in asked.liked
+            liked = asked.votes[place]
             kind, says = (ReasonKind.VOTES, Says.LIKE_LIKED) if liked else (ReasonKind.EXAMPLE, Says.LIKE)
-            parts.append((kind, Remark(says, (self._name(example),)), float(shares[place])))
-        is_vote = np.array([example in asked.liked for example in asked.examples.tolist()])
+            if shares[place] > 0:
+                yield (kind, Remark(says, (self._name(int(asked.examples[place])),))), float(shares[place])
         for kind, those, says in (
-            (ReasonKind.EXAMPLE, ~is_vote, Says.LIKE_MORE),
-            (ReasonKind.VOTES, is_vote, Says.LIKE_MORE_LIKED),
+            (ReasonKind.EXAMPLE, ~asked.votes, Says.LIKE_MORE),
+            (ReasonKind.VOTES, asked.votes.copy(), Says.LIKE_MORE_LIKED),
         ):
             those[nearest] = False
-            parts.append((kind, Remark(says, figures=(int(those.sum()),)), float(shares[those].sum())))
-        return [(kind, remark, part) for kind, remark, part in parts if part > 0]
+            if (share := float(shares[those].sum())) > 0:
+                yield (kind, Remark(says, figures=(int(those.sum()),))), share
 
     def trend(self, row: int) -> tuple[Reason, ...]:
         """The reasons of a candidate's trend alone."""
@@ -167,6 +175,10 @@ class Explainer:
                         words[word] = text[start:end]
             self._wordings[row] = _Wording(words, texts)
         return self._wordings[row]
+
+
+def _heaviest_first(reason: Reason) -> float:
+    return reason.weight or -math.inf  # what weighs nothing comes after what takes away
 
 
 def _written(wording: _Wording, phrase: Sequence[str]) -> str:

@@ -9,7 +9,7 @@ another, and each one's share of the sum is its share of the relevance, which is
   nothing from that topic.
 - examples and likes: the mean likeness to them (`likeness`), each weighing less the more it repeats the others and, if
   it is a vote, the older it is; squared, with EXAMPLE_LEVEL, lower for more kinds of papers.
-- authors: a followed author's paper gets AUTHOR_RELEVANCE, whatever it is about.
+- authors: a followed author's paper has a relevance of 0.9, whatever it is about.
 - categories: a small prior; in a profile without topics, examples and likes, they are what makes a paper relevant.
 - dislikes: take away up to PUSH of the relevance of what is very near to one of them, less if it is an old one.
 
@@ -23,6 +23,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
+from itertools import zip_longest
 
 import numpy as np
 
@@ -43,8 +44,10 @@ TEXT_LEVEL, TEXT_LEVEL_MEANT = 0.3, 0.5
 """For words alone, and with the meaning."""
 EXAMPLE_LEVEL = 0.12
 OTHER_TOPICS = 0.25
-AUTHOR_RELEVANCE = 0.9
-CATEGORY_PRIOR, CATEGORY_RELEVANCE = 0.04, 0.5
+AUTHOR_EVIDENCE = -float(np.log1p(-0.9))
+"""A followed author's paper has a relevance of at least 0.9."""
+CATEGORY_EVIDENCE, CATEGORY_EVIDENCE_ALONE = -float(np.log1p(-0.04)), -float(np.log1p(-0.5))
+"""Of relevance 0.04 and 0.5."""
 DAYS = 7
 """Of which `week` tells."""
 NEAR, VERY_NEAR, PUSH = 0.1, 0.45, 0.7
@@ -66,18 +69,16 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Parts:
-    """What the parts of one profile say of some candidates. Every array has shape (candidates,), or one axis before."""
+    """What the parts of one profile say of some candidates. The last axis of every array is the candidates."""
 
     topics: Floats
-    """Shape (topics of the profile, candidates)."""
+    """The profile's topics, and then zeros perhaps. Shape (topics of whoever has most, candidates)."""
     examples: Floats
-    """Shape (examples of the profile, candidates): the evidence of all, shared out by likeness."""
-    authors: Floats
-    categories: Floats
+    """The evidence of all examples, shared out by likeness. Shape (examples of the profile, candidates)."""
     push: Floats
     """Share of the relevance that dislikes take away: of each dislike. Shape (dislikes, candidates)."""
     wanted: Floats
-    """Relevance before the push."""
+    """Relevance before the push. Shape (candidates,)."""
 
     @cached_property
     def of_topics(self) -> list[list[float]]:
@@ -85,11 +86,17 @@ class Parts:
         found: list[list[float]] = self.topics.T.tolist()
         return found
 
-    @property
-    def relevance(self) -> Floats:
-        """Between 0 and 1."""
-        relevance: Floats = self.wanted * (1 - self.push.max(axis=0, initial=0.0))
-        return relevance
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What some profiles say of some candidates each, in more digits than `Evidence` has."""
+
+    parts: tuple[Parts, ...]
+    relevance: Floats
+    """Between 0 and 1. Shape (profiles, candidates)."""
+    heaviest: Ints
+    """Which part says most, as a place in (none, the profile's topics, examples, likes, authors, categories); the last
+    four counted from the end. Shape (profiles, candidates)."""
 
 
 class Relevance:
@@ -137,38 +144,55 @@ class Relevance:
         total = self._likeness.times(block.examples)
         np.square(total, out=total)
         total *= np.float32(THRESHOLD_EVIDENCE / EXAMPLE_LEVEL**2)
-        for profile, asked in enumerate(block.asked):
-            if asked.authors or asked.categories:
-                for rows, enough in self._flagged(asked):
-                    total[profile, rows] += _evidence(enough)
+        total[block.authors] += np.float32(AUTHOR_EVIDENCE)
+        total[block.categories] += _by_category(block.asked)[block.categories[0]].astype(np.float32)
         _add_topics(total, topics, [asked.topics for asked in block.asked])
         # 1 - exp(-total), in place; `expm1` takes seven times as long.
         relevance: Floats32 = np.exp(np.negative(total, out=total), out=total)
         np.subtract(1, relevance, out=relevance)
-        relevance[block.neutral] = 1
+        relevance[_neutral(block.asked)] = 1
         for profile, asked in enumerate(block.asked):
             if asked.disliked:
                 relevance[profile] *= 1 - self._push(asked).max(axis=0).astype(np.float32)
         return Evidence(block, topics, fitting, relevance)
 
-    def parts(self, evidence: Evidence, profile: int, rows: Sequence[int]) -> Parts:
-        """What one profile's parts say of some candidates, in more digits than `score`."""
-        asked = evidence.block.asked[profile]
-        those = np.array(rows, np.int64)  # once: numpy would read the list anew for each array
-        topics = evidence.topics[list(asked.topics)][:, those].astype(np.float64)
-        if len(topics) > 1:
-            best = topics.argmax(axis=0)
-            topics *= np.where(np.arange(len(topics))[:, np.newaxis] == best, 1.0, OTHER_TOPICS)
-        likeness = self._likeness.rows(asked.examples)[:, those] * asked.weights[:, np.newaxis].astype(np.float64)
-        alike = likeness.sum(axis=0)
-        examples = likeness * alike * THRESHOLD_EVIDENCE / EXAMPLE_LEVEL**2
-        flags = np.zeros((2, self.size))
-        for flag, (flagged, enough) in zip(flags, self._flagged(asked), strict=True):
-            flag[flagged] = _evidence(enough)
-        authors, categories = flags[:, those]
-        total = topics.sum(axis=0) + examples.sum(axis=0) + authors + categories
-        wanted = np.ones(len(rows)) if profile in evidence.block.neutral else -np.expm1(-total)
-        return Parts(topics, examples, authors, categories, self._push(asked)[:, those], wanted)
+    def judge(self, evidence: Evidence, profiles: range, rows: Ints) -> Judged:
+        """What some profiles of a block say of their own candidates each. Shape of `rows`: (profiles, candidates)."""
+        block = evidence.block
+        asked = block.asked[profiles.start : profiles.stop]
+        topics = _shared_out(evidence.topics, [each.topics for each in asked], rows)
+        examples = {n: self._examples(each, rows[n]) for n, each in enumerate(asked) if len(each.examples)}
+        pushes = {n: self._push(each)[:, rows[n]] for n, each in enumerate(asked) if each.disliked}
+        alike, given, liked, push = np.zeros((4, *rows.shape))
+        for n, shares in examples.items():
+            votes = asked[n].votes
+            alike[n], given[n], liked[n] = (some.sum(axis=0) for some in (shares, shares[~votes], shares[votes]))
+        for n, shares in pushes.items():
+            push[n] = shares.max(axis=0)
+        authors = self._flags(block.authors, profiles, rows) * AUTHOR_EVIDENCE
+        categories = self._flags(block.categories, profiles, rows) * _by_category(asked)[:, np.newaxis]
+        wanted = -np.expm1(-(topics.sum(axis=1) + alike + authors + categories))
+        wanted[_neutral(asked)] = 1
+        none = np.empty((0, rows.shape[1]))
+        parts = [Parts(topics[n], examples.get(n, none), pushes.get(n, none), wanted[n]) for n in range(len(asked))]
+        kinds = np.stack([given, liked, authors, categories], axis=1)
+        heaviest = np.concatenate([np.zeros_like(kinds[:, :1]), topics, kinds], axis=1).argmax(axis=1)
+        heaviest[heaviest > topics.shape[1]] -= 1 + topics.shape[1] + kinds.shape[1]
+        return Judged(tuple(parts), wanted * (1 - push), heaviest)
+
+    def _examples(self, asked: Asked, rows: Ints) -> Floats:
+        """The evidence of each of a profile's examples. Shape (examples, rows)."""
+        likeness = self._likeness.rows(asked.examples)[:, rows] * asked.weights[:, np.newaxis].astype(np.float64)
+        examples: Floats = likeness * likeness.sum(axis=0) * THRESHOLD_EVIDENCE / EXAMPLE_LEVEL**2
+        return examples
+
+    def _flags(self, pairs: tuple[Ints, Ints], profiles: range, rows: Ints) -> Flags:
+        """Which of their own candidates are among some profiles' pairs (profile, candidate). Shape as `rows`."""
+        first, last = np.searchsorted(pairs[0], (profiles.start, profiles.stop))
+        profile, candidate = (some[first:last] for some in pairs)
+        flags = np.zeros((len(profiles), self.size), bool)
+        flags[profile - profiles.start, candidate] = True
+        return np.take_along_axis(flags, rows, axis=1)
 
     def _topic_evidence(self, block: Block) -> tuple[Floats32, Flags]:
         """Quadratic in the score, through relevance 0.2 at the level; and what fits well. Shapes (topics, size)."""
@@ -183,13 +207,6 @@ class Relevance:
                 topics[number, list(lost)] = 0
         return topics, fitting
 
-    def _flagged(self, asked: Asked) -> tuple[tuple[list[int], float], tuple[list[int], float]]:
-        """The candidates by followed authors and of followed categories, with the relevance that this gives them."""
-        return (
-            (list({row for row, _ in asked.authors}), AUTHOR_RELEVANCE),
-            ([row for row, _ in asked.categories], CATEGORY_RELEVANCE if asked.thin else CATEGORY_PRIOR),
-        )
-
     def _push(self, asked: Asked) -> Floats:
         """The share of its relevance that each dislike takes from a candidate. Shape (dislikes, size)."""
         if not asked.disliked:
@@ -199,14 +216,14 @@ class Relevance:
         push: Floats = PUSH * near * np.array([force for _, force in asked.disliked])[:, np.newaxis]
         return push
 
-    def week(self, evidence: Evidence, profile: int) -> tuple[TopicWeek, ...]:
-        """How many papers fitted each of a profile's topics well on the last seven days, today's candidates last."""
-        block, week = evidence.block, []
-        for topic in block.asked[profile].topics:
-            days = np.bincount(self._days[evidence.fitting[topic]], minlength=DAYS + 1)[1:]
-            days[:-1] += block.topics.days[topic]
-            week.append(TopicWeek(block.queries[topic].name, tuple(days.tolist())))
-        return tuple(week)
+    def weeks(self, evidence: Evidence) -> list[TopicWeek]:
+        """How many papers fitted each topic of a block well on the last seven days, today's candidates last."""
+        block, weeks = evidence.block, []
+        for query, fitting, before in zip(block.queries, evidence.fitting, block.topics.days, strict=True):
+            days = np.bincount(self._days[fitting], minlength=DAYS + 1)[1:]
+            days[:-1] += before
+            weeks.append(TopicWeek(query.name, tuple(days.tolist())))
+        return weeks
 
     def variants(self, phrase: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
         """A phrase as stems, and the same with the other forms of its acronyms."""
@@ -224,8 +241,31 @@ def _days(papers: Sequence[Paper], now: datetime) -> Ints:
     return np.array([-1 if age is None else max(DAYS - max(age, 0), 0) for age in ages], np.int64)
 
 
-def _evidence(relevance: float) -> float:
-    return -float(np.log1p(-relevance))
+def category_evidence(asked: Asked) -> float:
+    """What a followed category says: more where there is little else to go by."""
+    return CATEGORY_EVIDENCE_ALONE if asked.thin else CATEGORY_EVIDENCE
+
+
+def _by_category(asked: Sequence[Asked]) -> Floats:
+    return np.array([category_evidence(each) for each in asked])
+
+
+def _neutral(asked: Sequence[Asked]) -> list[int]:
+    return [profile for profile, each in enumerate(asked) if each.neutral]
+
+
+def _shared_out(topics: Floats32, asked: Sequence[Sequence[int]], rows: Ints) -> Floats:
+    """What each profile's topics say of its own candidates: the best in full, the others by OTHER_TOPICS.
+
+    Shape (profiles, topics of whoever has most, candidates).
+    """
+    numbers = np.array([*zip_longest(*asked, fillvalue=-1)], np.int64).reshape(-1, len(asked)).T
+    found = topics[numbers[:, :, np.newaxis], rows[:, np.newaxis]].astype(np.float64)
+    found[numbers < 0] = 0
+    if numbers.shape[1] > 1:
+        best = found.argmax(axis=1)[:, np.newaxis]
+        found *= np.where(np.arange(numbers.shape[1])[:, np.newaxis] == best, 1.0, OTHER_TOPICS)
+    return found
 
 
 def _add_topics(total: Floats32, topics: Floats32, asked: Sequence[Sequence[int]]) -> None:

@@ -106,10 +106,11 @@ def select(
     choice.fill()
     if explore:
         choice.explore(turn)
-    picks = tuple(ranking.explained(pick) for pick in choice.eligible if pick.paper_id in choice.picks)
-    exploration = (choice.exploration,) if choice.exploration else ()
+    picks = [ranking.explained(pick) for pick in sorted(choice.picks.values(), key=_rank)]
+    if choice.exploration:
+        picks.append(choice.exploration)
     return Selection(
-        picks + exploration,
+        tuple(picks),
         tuple(islice(choice.near_misses(), NEAR_MISSES)),
         tuple(islice(choice.trending(trending), TRENDING_SHOWN)),
         week=ranking.week,
@@ -145,31 +146,38 @@ class _Choice:
 
     def consider(self) -> None:
         """Sorts out what she has and what is not relevant enough."""
-        for pick in self.ranking.picks:
-            if pick.paper_id in self.already_sent:
-                continue
-            near = self.duplicates.get(pick.paper_id, ())
-            if had := next((paper for paper in near if paper.id in self.already_sent), None) if near else None:
-                self.met.append((pick, had))
-                continue
-            self.fresh.append(pick)
-            if self._relevant(pick):
-                self.eligible.append(pick)
+        if self.already_sent:
+            self.fresh = [pick for pick in self.ranking.picks if not self._has(pick)]
+        else:
+            self.fresh = list(self.ranking.picks)
+        least = self.min_relevance
+        self.eligible = [pick for pick in self.fresh if 0 < pick.relevance >= least]
+
+    def _has(self, pick: Pick) -> bool:
+        """Whether she has a paper, or nearly the same one."""
+        if pick.paper_id in self.already_sent:
+            return True
+        for paper in self.duplicates.get(pick.paper_id, ()):
+            if paper.id in self.already_sent:
+                self.met.append((pick, paper))
+                return True
+        return False
 
     def _relevant(self, pick: Pick) -> bool:
-        return pick.relevance > 0 and pick.relevance >= self.min_relevance
+        return 0 < pick.relevance >= self.min_relevance
 
     def fill(self) -> None:
         """First the floor, then the best by score and distance."""
+        interest_of, interests = self.ranking.interest, self.interests
         for pick in self.eligible:
-            if len(self.picks) == self.papers:
-                return
-            interest = self.ranking.interest(pick.paper_id)
-            if pick.paper_id not in self.doubles and interest not in self.interests:
-                self.interests[interest] = pick.paper_id
+            if (interest := interest_of(pick.paper_id)) not in interests and pick.paper_id not in self.doubles:
+                if len(self.picks) == self.papers:
+                    return
+                interests[interest] = pick.paper_id
                 self._take(pick)
-        while len(self.picks) < self.papers and (best := self._best()):
-            self._take(best)
+        left = [pick for pick in self.eligible if pick.paper_id not in self.picks]
+        while len(self.picks) < self.papers and (place := self._best(left)) is not None:
+            self._take(left.pop(place))
 
     def _take(self, pick: Pick) -> None:
         self.picks[pick.paper_id] = pick
@@ -183,15 +191,16 @@ class _Choice:
     def _cost(self, paper_id: PaperId) -> float:
         return self.costs[paper_id][0] if paper_id in self.costs else 0.0
 
-    def _best(self) -> Pick | None:
+    def _best(self, left: Sequence[Pick]) -> int | None:
+        """The place of the best that is no double, by score and distance."""
         best, worth = None, float("-inf")
-        for pick in self.eligible:
+        for place, pick in enumerate(left):
             if pick.score <= worth:
                 break  # no later one can be worth more than its score
-            if pick.paper_id not in self.picks and pick.paper_id not in self.doubles:
+            if pick.paper_id not in self.doubles:
                 value = pick.score - self._cost(pick.paper_id)
                 if value > worth:
-                    best, worth = pick, value
+                    best, worth = place, value
         return best
 
     def explore(self, turn: int) -> None:
@@ -216,13 +225,14 @@ class _Choice:
 
     def trending(self, ordered: Sequence[Pick]) -> Iterator[Pick]:
         """What trends clearly, whatever it is about; nothing that she has or gets, or that her profile turns down."""
+        clearly = [pick for pick in ordered if pick.trend >= TRENDING_CLEARLY]
+        if not clearly:
+            return
         taken = {*self.picks, *self.doubles, *self.already_sent, *(pick.paper_id for pick, _ in self.met)}
         if self.exploration:
             taken.add(self.exploration.paper_id)
         ranked = {pick.paper_id for pick in self.ranking.picks}
-        for pick in ordered:
-            if pick.trend < TRENDING_CLEARLY:
-                return
+        for pick in clearly:
             same = {pick.paper_id, *(paper.id for paper in self.duplicates.get(pick.paper_id, ()))}
             if taken.isdisjoint(same) and not (pick.paper_id in ranked and self._turned_down(pick.paper_id)):
                 taken.add(pick.paper_id)
@@ -241,10 +251,11 @@ class _Choice:
         return list(waiting.values())
 
     def _trending(self) -> Pick | None:
+        least = self.min_relevance
         near = [
             pick
             for pick in self.fresh
-            if self.min_relevance / 2 <= pick.relevance < self.min_relevance
+            if least / 2 <= pick.relevance < least
             and pick.relevance > 0
             and pick.trend >= TRENDING
             and pick.paper_id not in self.doubles
