@@ -33,7 +33,7 @@ CONNECTION = {
     "keepalives_count": 3,
     "tcp_user_timeout": 30_000,
     "application_name": "digest",
-    "options": f"-c lock_timeout={BUSY_SECONDS}s -c idle_in_transaction_session_timeout=10min -c synchronous_commit=on",
+    "options": f"-c lock_timeout={BUSY_SECONDS}s -c idle_in_transaction_session_timeout=10min -c synchronous_commit=on -c random_page_cost=1.1",
 }
 """Seconds; `tcp_user_timeout` in milliseconds."""
 CONNECTIONS = 5
