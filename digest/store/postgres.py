@@ -10,6 +10,8 @@ What is different from SQLite, and all of it is here:
   (heap-only tuples), and what is too old is dropped as a whole. A partitioned table's key holds the edition, so nothing
   refers to a delivery by a foreign key.
 - Commits are durable whatever the server's own `synchronous_commit` says: the outbox relies on it.
+- Rows are picked by their keys, also out of a table so small, or so new to the planner, that it would read all of it if
+  disks still turned (`random_page_cost`).
 - A dead network is noticed within half a minute (TCP keep-alives), a lock is waited for no longer than on SQLite.
 
 Sources: postgresql.org/docs/current: ddl-partitioning, explicit-locking, storage-hot, libpq-connect.
@@ -33,7 +35,8 @@ CONNECTION = {
     "keepalives_count": 3,
     "tcp_user_timeout": 30_000,
     "application_name": "digest",
-    "options": f"-c lock_timeout={BUSY_SECONDS}s -c idle_in_transaction_session_timeout=10min -c synchronous_commit=on -c random_page_cost=1.1",
+    "options": f"-c lock_timeout={BUSY_SECONDS}s -c idle_in_transaction_session_timeout=10min -c synchronous_commit=on"
+    " -c random_page_cost=1.1",
 }
 """Seconds; `tcp_user_timeout` in milliseconds."""
 CONNECTIONS = 5

@@ -24,6 +24,7 @@ from datetime import UTC, datetime
 from itertools import product
 from typing import Any
 
+import psutil
 import sqlalchemy as sa
 
 from digest.ledger import Intent, Result
@@ -117,7 +118,7 @@ def measured(
     ready.wait()
     with database.read() as connection:
         before = connection.exec_driver_sql("SELECT pg_current_wal_insert_lsn()::text").scalar_one()
-    served, began = processor_time(server), time.monotonic()
+    served, began = processor_time(server.pid), time.monotonic()
     told: list[Spent] = [out.get() for _ in processes]
     wall = time.monotonic() - began
     for process in processes:
@@ -136,18 +137,16 @@ def measured(
         "deliveries": done,
         "a_second": round(done / wall),
         "worker_cpu_us_each": round(cpu / done * 1e6),
-        "server_cpu_us_each": round((processor_time(server) - served) / done * 1e6),
+        "server_cpu_us_each": round((processor_time(server.pid) - served) / done * 1e6),
         "wal_bytes_each": round(float(wal) / done),
         "table_bytes_each": round(size / done),
         "load": round(os.getloadavg()[0], 1),
     }
 
 
-def processor_time(server: PostgresServer) -> float:
-    """Seconds that a server and its children have taken."""
-    import psutil
-
-    process = psutil.Process(server.pid)
+def processor_time(pid: int) -> float:
+    """Seconds that a process and its children have taken."""
+    process = psutil.Process(pid)
     own = process.cpu_times()
     spent: float = own.user + own.system + own.children_user + own.children_system
     for child in process.children():
