@@ -42,7 +42,10 @@ from tests.servers.postgres import PostgresServer
 LAB = ListId("lab")
 TEN_MILLION, FOUR_HOURS = 10_000_000, 4 * 3600.0
 ROUND_TRIPS = 2
-"""Of a message on a connection that stands: MAIL, RCPT and DATA at once, then the message and its dot."""
+"""Of a message on a connection that stands: MAIL, RCPT and DATA at once, then the message and its dot.
+
+It waits for two durable commits as well, of its intent and of its result; how long they take is not in the model.
+"""
 PAPERS, PICKS = 40, 12
 ABSTRACT = 1300
 """Characters, as arXiv's have."""
@@ -64,7 +67,7 @@ class Figures:
     table_bytes: float
     """In the edition's part of `deliveries`, with its indexes."""
     message_bytes: float
-    """On the wire to the relay, with its commands."""
+    """What smtp-sink reads, commands and all; 0 with another relay, whose reading nobody counts."""
     start_ms: float
     """Processor time of a worker until it waits for work."""
 
