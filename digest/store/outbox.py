@@ -8,9 +8,10 @@ Every method is one durable transaction.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import cache
 from itertools import count
 from typing import Any
 
@@ -19,11 +20,10 @@ import sqlalchemy as sa
 from digest.ledger import Entry, Intent, Release, Result, Row, after
 from digest.model import Address, Claim, Delivery, DeliveryId, DeliveryStatus, ListId, OnUnknown, Shard, Subscriber
 from digest.owners import identity, may_live
-from digest.store import schema
+from digest.store import numbered, schema
 from digest.store.database import Database
 from digest.store.editions import delivery_of
-from digest.store.papers import in_groups
-from digest.store.subscribers import address_key, is_reachable, subscriber_of, suppress
+from digest.store.subscribers import PERSON, address_key, is_reachable, subscriber_of, suppress
 
 LEASE = timedelta(minutes=30)
 """Longer than the slowest conversation that RFC 5321's time-outs allow between claim and final reply."""
@@ -39,6 +39,9 @@ LOOK_EVERY = timedelta(seconds=1)
 _LEDGERS = count()
 
 table = schema.deliveries
+_CLAIMED = [c for c in table.c if c.name not in ("enhanced_code", "settled_at", "owner", "lease_until")]
+"""What is read of a delivery that is claimed."""
+_HELD = [DeliveryStatus.ACTIVE, DeliveryStatus.SENDING]
 
 
 class DeliveryLedger:
@@ -82,16 +85,19 @@ class DeliveryLedger:
                 schema.subscribers.c.address_key.in_([address_key(a) for a in only]),
             )
             self._scope.append(table.c.subscriber_id.in_(subscribers))
+        due = sa.and_(*self._scope, _is_due(sa.bindparam("now", type_=schema.UtcTime)))
+        chosen = sa.select(*_CLAIMED).where(due).order_by(*self._order).limit(sa.bindparam("most", type_=sa.Integer))
+        self._chosen = chosen.with_for_update(skip_locked=True)
+        held = sa.and_(*self._scope, table.c.status.in_(_HELD))
+        first = sa.func.min(table.c.lease_until, type_=schema.UtcTime())
+        self._owners = sa.select(table.c.owner, first).where(held).group_by(table.c.owner)
 
     def claim(self, limit: int) -> Sequence[Claim]:
         """Up to `limit` due deliveries become `active` under our lease; what its reader has left is `cancelled`."""
         now = self._now()
-        due = sa.and_(*self._scope, _is_due(now))
-        chosen = sa.select(table).where(due).order_by(*self._order).limit(limit)
-        chosen = chosen.with_for_update(skip_locked=True)
         with self._database.write(alone=False) as connection:
             looked = self._look_for_dead(connection, now)
-            while (rows := connection.execute(chosen).all()) or not looked:
+            while (rows := connection.execute(self._chosen, {"now": now, "most": limit}).all()) or not looked:
                 if not rows:
                     self._end_dead_leases(connection, now)
                     looked = True
@@ -103,25 +109,17 @@ class DeliveryLedger:
                     break
             else:
                 return ()
-            connection.execute(
-                sa.update(table)
-                .where(
-                    table.c.id.in_([row.id for row in held]),
-                    table.c.edition_id.in_({row.edition_id for row in held}),  # in their partitions alone
-                )
-                .values(
-                    status=DeliveryStatus.ACTIVE,
-                    owner=self._owner,
-                    lease_until=now + self.lease,
-                    token=table.c.token + 1,
-                )
-            )
+            dialect = connection.dialect.name
+            lease = {"owner": self._owner, "lease_until": now + self.lease}
+            for edition, ids in numbered.by_edition((row.edition_id, row.id) for row in held):
+                which = {"ids": numbered.numbers(dialect, ids), "of": edition}
+                connection.execute(_hold(dialect), {**which, **lease})
         return tuple(Claim(delivery_of(row), people[row.subscriber_id], row.token + 1) for row in held)
 
     def is_idle(self) -> bool:
         """Whether there is nothing to claim now: all is settled, or waits for its hour or its next try."""
-        now, held = self._now(), [DeliveryStatus.ACTIVE, DeliveryStatus.SENDING]
-        query = sa.select(table.c.id).where(*self._scope, sa.or_(table.c.status.in_(held), _is_due(now))).limit(1)
+        now = self._now()
+        query = sa.select(table.c.id).where(*self._scope, sa.or_(table.c.status.in_(_HELD), _is_due(now))).limit(1)
         with self._database.read() as connection:
             return connection.execute(query).first() is None
 
@@ -136,11 +134,10 @@ class DeliveryLedger:
 
     def renew(self) -> None:
         """Lengthens our leases: they are for the others to see that we live."""
-        held = table.c.status.in_([DeliveryStatus.ACTIVE, DeliveryStatus.SENDING])
         with self._database.write(alone=False) as connection:
             connection.execute(
                 sa.update(table)
-                .where(*self._scope, held, table.c.owner == self._owner)
+                .where(*self._scope, table.c.status.in_(_HELD), table.c.owner == self._owner)
                 .values(lease_until=self._now() + self.lease)
             )
 
@@ -158,9 +155,9 @@ class DeliveryLedger:
         """
         now = self._now()
         made: list[bool] = []
-        changes: dict[DeliveryId, dict[str, object]] = {}
+        changes: dict[DeliveryId, tuple[Delivery, dict[str, object]]] = {}
         with self._database.write(alone=False) as connection:
-            rows = _rows(connection, [entry.claim.delivery for entry in entries])
+            rows = _rows(connection, entries)
             for entry in map(self._by_policy, entries):
                 delivery = entry.claim.delivery
                 row = after(entry, rows[delivery.id]) if delivery.id in rows else None
@@ -168,11 +165,10 @@ class DeliveryLedger:
                 if row is None:
                     continue
                 rows[delivery.id] = row
-                columns = changes.setdefault(delivery.id, {"changed_id": delivery.id, "of": delivery.edition_id})
-                columns.update(_columns(entry, row, now, self.lease))
+                changes.setdefault(delivery.id, (delivery, {}))[1].update(_columns(entry, row, now, self.lease))
                 if isinstance(entry, Result) and entry.outcome.suppress:
                     suppress(connection, delivery.address, entry.outcome.reply, now)
-            _write(connection, changes.values())
+            numbered.change(connection, changes)
         return made
 
     def _by_policy(self, entry: Entry) -> Entry:
@@ -199,10 +195,16 @@ class DeliveryLedger:
 
     def _end_dead_leases(self, connection: sa.Connection, now: datetime) -> None:
         self._looked_at = now
-        held = table.c.status.in_([DeliveryStatus.ACTIVE, DeliveryStatus.SENDING])
-        owners = connection.execute(sa.select(table.c.owner).where(*self._scope, held).distinct()).scalars().all()
+        owners = connection.execute(self._owners).all()
         is_shared = connection.dialect.name != "sqlite"
-        dead = [owner for owner in owners if not may_live(owner, is_shared=is_shared)]
+        others = [(owner, first) for owner, first in owners if owner != self._owner]
+        dead = [owner for owner, _ in others if not may_live(owner, is_shared=is_shared)]
+        if dead or any(first and first < now for _, first in others):
+            self._end_leases(connection, dead, now)
+        if self._on_unknown is OnUnknown.RESEND:
+            self._reopen(connection, now)
+
+    def _end_leases(self, connection: sa.Connection, dead: Sequence[str], now: datetime) -> None:
         # Our own claims may wait long for their turn; as long as we live they are ours.
         late = sa.and_(table.c.lease_until < now, table.c.owner != self._owner)
         ended = sa.and_(*self._scope, sa.or_(late, table.c.owner.in_(dead)))
@@ -221,8 +223,6 @@ class DeliveryLedger:
                 **free,
             )
         )
-        if self._on_unknown is OnUnknown.RESEND:
-            self._reopen(connection, now)
 
     def _reopen(self, connection: sa.Connection, now: datetime) -> None:
         held = sa.and_(
@@ -240,32 +240,62 @@ class DeliveryLedger:
         )
 
 
-def _is_due(now: datetime) -> sa.ColumnElement[bool]:
+def _is_due(now: datetime | sa.BindParameter[datetime]) -> sa.ColumnElement[bool]:
     waits = [DeliveryStatus.QUEUED, DeliveryStatus.DEFERRED]
     return sa.and_(table.c.status.in_(waits), sa.or_(table.c.next_attempt_at.is_(None), table.c.next_attempt_at <= now))
 
 
 def _people(connection: sa.Connection, ids: Sequence[int]) -> dict[int, Subscriber]:
     """Those of the subscribers to whom anything is sent, by their ids."""
-    query = sa.select(schema.subscribers).where(schema.subscribers.c.id.in_(ids), is_reachable())
-    return {row.id: subscriber_of(row) for row in connection.execute(query)}
+    dialect = connection.dialect.name
+    found = connection.execute(_sent_to(dialect), {"ids": numbered.numbers(dialect, ids)})
+    return {row.id: subscriber_of(row) for row in found}
 
 
-def _rows(connection: sa.Connection, of: Iterable[Delivery]) -> dict[DeliveryId, Row]:
+def _rows(connection: sa.Connection, entries: Sequence[Entry]) -> dict[DeliveryId, Row]:
     """What the ledger has of the deliveries, held until the transaction ends."""
-    people = schema.subscribers
+    dialect = connection.dialect.name
     found: dict[DeliveryId, Row] = {}
-    for some in in_groups(sorted({(delivery.id, delivery.edition_id) for delivery in of})):
-        query = (
-            sa.select(table.c.id, table.c.status, table.c.token, table.c.attempts, is_reachable())
-            .join_from(table, people, table.c.subscriber_id == people.c.id)
-            .where(table.c.id.in_([each for each, _ in some]), table.c.edition_id.in_({edition for _, edition in some}))
-            .order_by(table.c.id)  # whoever holds rows takes them in one order: nobody waits for each other
-            .with_for_update(of=table)
-        )
-        for number, status, token, attempts, reachable in connection.execute(query):
-            found[DeliveryId(number)] = Row(DeliveryStatus(status), token, attempts, not reachable)
+    deliveries = [entry.claim.delivery for entry in entries]
+    for edition, ids in numbered.by_edition((delivery.edition_id, delivery.id) for delivery in deliveries):
+        which = {"ids": numbered.numbers(dialect, ids), "of": edition}
+        for number, status, token, attempts in connection.execute(_rows_of(dialect), which):
+            found[DeliveryId(number)] = Row(DeliveryStatus(status), token, attempts, has_left=False)
+    about_to = [entry.claim.delivery for entry in entries if isinstance(entry, Intent)]
+    if about_to:  # of the others nobody asks
+        to = {"ids": numbered.numbers(dialect, {delivery.subscriber_id for delivery in about_to})}
+        here = set(connection.execute(_still_here(dialect), to).scalars())
+        for delivery in about_to:
+            if delivery.id in found and delivery.subscriber_id not in here:
+                found[delivery.id] = found[delivery.id]._replace(has_left=True)
     return found
+
+
+@cache
+def _hold(dialect: str) -> sa.Update:
+    """Takes the deliveries `ids` under a lease."""
+    lease: dict[str, Any] = {name: sa.bindparam(name) for name in ("owner", "lease_until")}
+    held = {"status": DeliveryStatus.ACTIVE, "token": table.c.token + 1, **lease}
+    return sa.update(table).where(numbered.is_in(dialect)).values(held)
+
+
+@cache
+def _rows_of(dialect: str) -> sa.Select[Any]:
+    """The rows of the deliveries `ids`, locked in their order: nobody waits for each other."""
+    query = sa.select(table.c.id, table.c.status, table.c.token, table.c.attempts).where(numbered.is_in(dialect))
+    return query.order_by(table.c.id).with_for_update()
+
+
+@cache
+def _sent_to(dialect: str) -> sa.Select[Any]:
+    """Those of the subscribers `ids` to whom anything is sent."""
+    return sa.select(*PERSON).where(numbered.is_among(dialect, schema.subscribers.c.id), is_reachable())
+
+
+@cache
+def _still_here(dialect: str) -> sa.Select[Any]:
+    """Their ids."""
+    return _sent_to(dialect).with_only_columns(schema.subscribers.c.id)
 
 
 def _columns(entry: Entry, row: Row, now: datetime, lease: timedelta) -> dict[str, object]:
@@ -288,17 +318,6 @@ def _columns(entry: Entry, row: Row, now: datetime, lease: timedelta) -> dict[st
     if isinstance(entry, Intent):
         return {"status": row.status, "lease_until": now + lease, "relay": entry.claim.relay}
     return {"status": row.status, **(free if isinstance(entry, Release) else {})}
-
-
-def _write(connection: sa.Connection, changes: Iterable[dict[str, object]]) -> None:
-    """One statement for all deliveries of which the same columns change."""
-    alike: dict[tuple[str, ...], list[dict[str, object]]] = {}
-    for columns in changes:
-        alike.setdefault(tuple(columns), []).append(columns)
-    for names, rows in alike.items():
-        is_it = sa.and_(table.c.id == sa.bindparam("changed_id"), table.c.edition_id == sa.bindparam("of"))
-        values: dict[str, object] = {name: sa.bindparam(name) for name in names if name in table.c}
-        connection.execute(sa.update(table).where(is_it).values(values), rows)
 
 
 def _cancelled(now: datetime) -> dict[str, object]:

@@ -34,6 +34,13 @@ SCHEMA_VERSION = 11
 """`PRAGMA user_version`; equals the number of the newest migration."""
 
 
+def utc_text(value: datetime) -> str:
+    """An aware datetime as it is kept. Raises ValueError for a naive one."""
+    if value.tzinfo is None:
+        raise ValueError(f"naive datetime {value}")
+    return value.astimezone(UTC).isoformat(timespec="microseconds")
+
+
 class UtcTime(TypeDecorator[datetime]):
     """An aware datetime, kept in UTC. A naive one is a mistake in the program and raises ValueError."""
 
@@ -42,11 +49,7 @@ class UtcTime(TypeDecorator[datetime]):
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> str | None:  # noqa: ARG002
         """Aware datetime to text."""
-        if value is None:
-            return None
-        if value.tzinfo is None:
-            raise ValueError(f"naive datetime {value}")
-        return value.astimezone(UTC).isoformat(timespec="microseconds")
+        return None if value is None else utc_text(value)
 
     def process_result_value(self, value: Any | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
         """Text to aware datetime."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import lru_cache
 from itertools import islice
 from typing import Any
 
@@ -24,8 +25,12 @@ from digest.store.statements import insert
 
 AT_ONCE = 1000
 """Subscribers in one statement."""
+PROFILES = 1000
+"""Distinct ones that are kept as values, those that were used last."""
 _CHOSEN = ("name", "timezone", "language", "profile", "frequency", "hour")
 """What a subscriber may choose herself, and the config may say of her."""
+PERSON = [schema.subscribers.c[name] for name in ("id", "address", *_CHOSEN)]
+"""What `subscriber_of` reads."""
 
 
 def address_key(address: Address) -> str:
@@ -213,7 +218,7 @@ def reachable(list_id: ListId) -> sa.Select[tuple[object, ...]]:
 
 def subscriber_of(row: sa.Row[Any]) -> Subscriber:
     """A row of `subscribers` as a value."""
-    profile = decode(row.profile, Profile)
+    profile = _profile(row.profile)
     frequency = Frequency(row.frequency) if row.frequency else None
     return Subscriber(
         SubscriberId(row.id),
@@ -225,6 +230,12 @@ def subscriber_of(row: sa.Row[Any]) -> Subscriber:
         frequency,
         row.hour,
     )
+
+
+@lru_cache(PROFILES)
+def _profile(text: str) -> Profile:
+    """Many readers of a list follow the same topics, by name: one value does for all of them."""
+    return decode(text, Profile)
 
 
 def people_of(connection: sa.Connection, query: sa.Select[Any]) -> tuple[Subscriber, ...]:

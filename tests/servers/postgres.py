@@ -110,6 +110,13 @@ class PostgresServer:
         return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
     @property
+    def pid(self) -> int:
+        """The process whose children serve the connections."""
+        if self._process is None:
+            raise RuntimeError("PostgreSQL is not running")
+        return self._process.pid
+
+    @property
     def _data(self) -> Path:
         return self._folder / "data"
 
