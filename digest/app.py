@@ -8,20 +8,20 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import secrets
-from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Sequence
 from dataclasses import replace
-from datetime import date, datetime, timedelta
-from email.utils import parseaddr
-from functools import cached_property, partial
+from datetime import date, datetime
+from functools import partial
 from logging import WARNING
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
+from digest import draining, processes
 from digest import edition as life
-from digest import processes
+from digest.composing import Composer
 from digest.dispatch import Queue
+from digest.draining import Outbox
 from digest.edition import Draft
 from digest.errors import SendError
 from digest.holding import Hold
@@ -32,22 +32,15 @@ from digest.model import (
     Address,
     Announcement,
     Candidate,
-    Claim,
-    DeliveryId,
     DeliveryStatus,
     Edition,
-    EditionId,
-    Envelope,
     Frequency,
-    OnUnknown,
     Outcome,
     Paper,
     PaperId,
     Pick,
     Profile,
-    Shard,
     Signal,
-    SourceSummary,
     Subscriber,
     SubscriberId,
     WhenEmpty,
@@ -56,7 +49,6 @@ from digest.pull.dedupe import merge
 from digest.pulling import gather
 from digest.rank import Ranker
 from digest.rank.embedding import Embed, Embedder, available
-from digest.render import EditionRenderer
 from digest.results import (
     QUIET,
     Progress,
@@ -68,7 +60,6 @@ from digest.results import (
 )
 from digest.roundup import NOTHING, coarser
 from digest.sampling import Borrowed, Sampler
-from digest.send.drain import drain
 from digest.send.letters import Posted, post
 from digest.send.outbox import DrainReport
 from digest.settings import ListConfig
@@ -76,7 +67,6 @@ from digest.store import (
     Archive,
     Bounces,
     Decisions,
-    DeliveryLedger,
     EditionOverview,
     Editions,
     Fetches,
@@ -84,7 +74,6 @@ from digest.store import (
     Papers,
     Pauses,
     Runs,
-    Secrets,
     Shards,
     Sources,
     Subscribers,
@@ -92,10 +81,8 @@ from digest.store import (
     database_exists,
     open_database,
 )
-from digest.store.outbox import LEASE, RENEWED_LEASE
+from digest.store.outbox import RENEWED_LEASE
 from digest.store.relay_turns import RelayTurns, places
-from digest.subscribe.links import list_links
-from digest.subscribe.tokens import Tokens
 from digest.timing import Due, look_again
 from digest.ways_out import routes, signer
 from digest.working import ListEdition, enqueue_shards, wake
@@ -131,14 +118,13 @@ class App:
         self.figures = Figures(self._database)
         self._fetches = Fetches(self._database, now, keep=keep)
         self._vectors = Vectors(self._database, now)
-        self._secrets = Secrets(self._database, now, keep=keep)
         self.subscribers = Subscribers(self._database)
         self.membership = Membership(config, self._database, now)
         self.pauses = Pauses(self._database, self.list.id)
         self.runs = Runs(self._database, self.list.id)
         self.hold = Hold(self.list, self.pauses, now)
-        self._sign = signer(config)
-        self._links = list_links(self.list, lambda: self._tokens, config.mailbox)
+        self.composer = Composer(config, self._database, signer(config), now, keep=keep)
+        self._outbox = Outbox(config, self._database, self.composer, self.hold, lambda: self._now())
         self._library: dict[PaperId, Paper] = {p.id: p for s in config.subscribers for p in s.library}
 
     def __enter__(self) -> Self:
@@ -211,7 +197,7 @@ class App:
             )
         named = frozenset[PaperId]().union(*(life.named_papers(s.profile) for s in people))
         unknown = named - self.papers.known(named).keys() - by_id.keys() - self._library.keys()
-        renderer = self._rendering(made.edition, by_id, made.summaries)
+        renderer = self.composer.renderer(made.edition, by_id, made.summaries)
         return Proof(made.edition, is_frozen, by_id, made.summaries, selections, renderer, self.semantic, unknown)
 
     def rankings(
@@ -233,7 +219,7 @@ class App:
             message = proof.compose(addressed, selection, self.list, salt=secrets.token_hex(8))
             transport = routes(self.config, self._database, self._now)[0].new_transport()
             try:
-                return await transport.submit(self._envelope(address), message, _no_intent)
+                return await transport.submit(self.composer.envelope(address), message, _no_intent)
             finally:
                 await transport.close()
         raise SendError(f"{self.config.path}: there is no subscriber whose edition could be sent")
@@ -289,9 +275,9 @@ class App:
         if not (again or stop.is_set()):
             self.runs.settle(began)
         latest = self.editions.latest(self.list.id)
-        self._ledger().reopen()
+        self._outbox.ledger().reopen()
         if at_once:
-            self._ledger(named).hurry()
+            self._outbox.ledger(named).hurry()
         waiting = self.editions.unfinished(self.list.id)
         drained: DrainReport | None = None
         if waiting:
@@ -352,25 +338,11 @@ class App:
         """Sends every due delivery of the list, and finishes the editions that are done."""
         if held := self.hold.reason():  # every minute by `digest run`: nothing needs to be made ready
             return DrainReport({}, held=held)
-        ledger = self._ledger(only)
+        ledger = self._outbox.ledger(only)
         if ledger.is_idle():  # for hours, while readers' own are to come
             self._finish()
             return DrainReport({})
-        # Made before the first claim: a broken template is found before anything is sent.
-        renderers = {e.id: self._renderer(e) for e in self.editions.unfinished(self.list.id)}
-        gc.freeze()  # a fifth of composing went into looking for garbage among what an edition holds
-        try:
-            report = await drain(
-                ledger,
-                routes(self.config, self._database, self._now),
-                lambda claim: self._compose(claim, renderers),
-                now=self._now,
-                stop=stop,
-                hold=self.hold.wait,
-                on_result=progress.on_result,
-            )
-        finally:
-            gc.unfreeze()
+        report = await draining.drain_all(self._outbox, ledger, stop, progress.on_result)
         if report.counts:
             tell(Event.DELIVERIES_SETTLED, list=self.list.id, counts=dict(report.counts))
         if report.paused:
@@ -391,7 +363,6 @@ class App:
 
     def edition_work(self, edition: Edition) -> ListEdition:
         """The edition for a worker that does its shards."""
-        renderers: dict[EditionId, EditionRenderer] = {}
 
         def new_runner() -> life.ShardRunner:
             named = life.named_by_recipients(self.list, self.editions, edition)
@@ -403,10 +374,10 @@ class App:
             edition,
             self.editions,
             new_runner,
-            lambda shard: self._ledger(within=shard, lease=RENEWED_LEASE),
+            lambda shard: self._outbox.ledger(within=shard, lease=RENEWED_LEASE),
             lambda: routes(self.config, self._database, self._now, RelayTurns(self._database)),
             partial(places, self._database),
-            lambda claim: self._compose(claim, renderers),
+            self.composer.composing(),
             self.hold,
             self._now,
         )
@@ -426,15 +397,6 @@ class App:
         made.picks(Profile(self.config.topics))  # what is asked first is slow: it is asked now
         memory.return_it()
         return made
-
-    def _ledger(
-        self, only: Collection[Address] = (), within: Shard | None = None, lease: timedelta = LEASE
-    ) -> DeliveryLedger:
-        # A Maildir knows its own copy of a message again, so there is never a doubt to hold.
-        on_unknown = self.config.relays[0].on_unknown if self.config.relays else OnUnknown.RESEND
-        return DeliveryLedger(
-            self._database, self.list.id, self._now, on_unknown=on_unknown, only=only, within=within, lease=lease
-        )
 
     def _freeze(self, pulled: Pulled, day: date, *, closing: bool) -> tuple[Edition | None, str | None]:
         """The day's edition of what was pulled, or why there is none. `closing`: it has waited long enough."""
@@ -501,37 +463,6 @@ class App:
     def _embed(self, progress: Progress, stopped: Callable[[], bool] = lambda: False) -> Embed | None:
         """How texts become vectors, each once; None where words alone count. Costs nothing until the first text."""
         return CachedEmbed(Embedder().embed, self._vectors, progress.on_embedded, stopped) if self.semantic else None
-
-    def _renderer(self, edition: Edition) -> EditionRenderer:
-        candidates = {c.paper.id: c for c in self.editions.candidates(edition)}
-        sources = self.editions.sources(edition)
-        return self._rendering(edition, candidates, sources)
-
-    def _rendering(
-        self, edition: Edition, candidates: Mapping[PaperId, Candidate], sources: Sequence[SourceSummary]
-    ) -> EditionRenderer:
-        in_use = dict.fromkeys(subscriber.language for subscriber in self.config.subscribers)
-        return EditionRenderer(self.list, edition, candidates, sources, self._links, self._sign, in_use)
-
-    def _compose(self, claim: Claim, renderers: dict[EditionId, EditionRenderer]) -> tuple[Envelope, bytes]:
-        edition_id = claim.delivery.edition_id
-        if edition_id not in renderers:  # an edition that was finished, and has a held delivery reopened
-            renderers[edition_id] = self._renderer(self.editions.get(edition_id))
-        message = renderers[edition_id].compose(claim.subscriber, claim.delivery)
-        return self._envelope(claim.delivery.address, claim.delivery.id), message
-
-    def _envelope(self, recipient: Address, delivery_id: DeliveryId | None = None) -> Envelope:
-        """A delivery's bounces carry its tag (VERP); a test, which is no delivery, has the plain address."""
-        sender = self.list.bounces or parseaddr(self.list.from_)[1]
-        if self.list.bounces and delivery_id is not None:
-            local, _, domain = sender.rpartition("@")
-            sender = f"{local}+{self._tokens.bounce_tag(delivery_id)}@{domain}"
-        return Envelope(sender, recipient)
-
-    @cached_property
-    def _tokens(self) -> Tokens:
-        """The list's signatures; their key is made by the first command that needs one and keeps something."""
-        return Tokens(self._secrets.signing_keys(self.config.keys), self.list.id)
 
 
 async def _no_intent() -> None:

@@ -19,6 +19,7 @@ import pytest
 import sqlalchemy as sa
 
 from digest.app import App
+from digest.composing import Composer
 from digest.model import Address, Envelope, ListId, MailingList, SubscriberId
 from digest.render.addresses import ListLinks, VoteWords
 from digest.settings import load
@@ -299,9 +300,9 @@ def test_the_key_of_the_config_signs_and_that_of_the_store_still_verifies(tmp_pa
     assert Tokens([KEYS[0].encode()], LAB).verify(Purpose.UNSUBSCRIBE, token)
     old = token_in(sent(tmp_path, pages)[0])
     with app_of(tmp_path / "config.toml", pages, f'secret = "{KEYS[0]}"') as app:
-        assert app._tokens.verify(Purpose.UNSUBSCRIBE, old)
-        assert app._tokens.verify(Purpose.UNSUBSCRIBE, token)
-        assert app._tokens.sign(Purpose.VOTE, SubscriberId(1)) == Tokens([KEYS[0].encode()], LAB).sign(
+        assert app.composer.tokens.verify(Purpose.UNSUBSCRIBE, old)
+        assert app.composer.tokens.verify(Purpose.UNSUBSCRIBE, token)
+        assert app.composer.tokens.sign(Purpose.VOTE, SubscriberId(1)) == Tokens([KEYS[0].encode()], LAB).sign(
             Purpose.VOTE, SubscriberId(1)
         )
 
@@ -329,9 +330,9 @@ def test_each_delivery_has_an_envelope_sender_of_its_own(tmp_path: Path) -> None
 def test_a_second_try_has_the_same_envelope_sender(tmp_path: Path) -> None:
     """A tag is the delivery's, not the attempt's: a late bounce of the first try counts as well."""
     seen = []
-    original = App._envelope
+    original = Composer.envelope
 
-    def envelope(self: App, *of: Any) -> Envelope:
+    def envelope(self: Composer, *of: Any) -> Envelope:
         seen.append(original(self, *of))
         return seen[-1]
 
@@ -340,7 +341,7 @@ def test_a_second_try_has_the_same_envelope_sender(tmp_path: Path) -> None:
         for hours in (0, 9):
             with (
                 app_of(config, 'bounces = "bounces@example.org"') as app,
-                mock.patch.object(App, "_envelope", envelope),
+                mock.patch.object(Composer, "envelope", envelope),
             ):
                 app._now = lambda hours=hours: datetime.fromisoformat(DAY_ONE) + timedelta(hours=hours)  # type: ignore[misc]
                 asyncio.run(app.send())
@@ -357,7 +358,7 @@ def test_a_test_message_is_nobodys(tmp_path: Path) -> None:
     with CollectingServer() as server:
         with app_of(write_list(tmp_path, port=server.port), *lines, keep=False) as app:
             asyncio.run(app.test(Address("me@example.net"), [Address("reader1@example.org")]))
-            tokens = app._tokens
+            tokens = app.composer.tokens
         (message,) = server.messages
     assert (message.sender, message.recipients) == ("bounces@example.org", ("me@example.net",))
     assert tokens.verify(Purpose.UNSUBSCRIBE, token_in(message)) == 0
@@ -373,7 +374,7 @@ def test_a_command_that_keeps_nothing_makes_no_key(tmp_path: Path) -> None:
     assert not (tmp_path / "digest.db").exists()
     open_database(f"sqlite:///{tmp_path}/digest.db").close()
     with app_of(write_list(tmp_path), 'base_url = "https://example.org"', keep=False) as app:
-        assert app._tokens.sign(Purpose.VOTE, SubscriberId(1))
+        assert app.composer.tokens.sign(Purpose.VOTE, SubscriberId(1))
     assert kept_key(tmp_path) is None
 
 
@@ -389,4 +390,4 @@ def test_no_key_is_in_what_is_printed_or_logged(tmp_path: Path, caplog: pytest.L
         shown = [key.hex(), repr(key)[2:-1], b64encode(key).decode()]
         assert not any(form in caplog.text or form.encode() in m.data for form in shown for m in messages)
     with app_of(tmp_path / "config.toml", f'secret = "{KEYS[0]}"') as app:
-        assert KEYS[0] not in repr((app, app.config, app._tokens, vars(app)))
+        assert KEYS[0] not in repr((app, app.config, app.composer.tokens, vars(app), vars(app.composer)))
