@@ -124,7 +124,7 @@ class App:
         self.runs = Runs(self._database, self.list.id)
         self.hold = Hold(self.list, self.pauses, now)
         self.composer = Composer(config, self._database, signer(config), now, keep=keep)
-        self._outbox = Outbox(config, self._database, self.composer, self.hold, lambda: self._now())
+        self._outbox = Outbox(config, self._database, self.composer, self.hold, now)
         self._library: dict[PaperId, Paper] = {p.id: p for s in config.subscribers for p in s.library}
 
     def __enter__(self) -> Self:

@@ -50,7 +50,7 @@ MANY = 4_000
 """Deliveries that are due; for fewer, processes take longer to start than they save."""
 TOLD_EVERY = 0.2
 """Seconds between two reports of a process on what became of its deliveries."""
-GO, STOP, BREAK_OFF = "go", "stop", "break off"
+READY, GO, STOP, BREAK_OFF = "ready", "go", "stop", "break off"
 
 
 @dataclass(frozen=True)
@@ -205,9 +205,8 @@ class _Abreast:
             self._halt.set()
             raise
         finally:
-            if not self._all_began:
-                for other in self._others:
-                    other.dismiss()
+            for other in self._others:
+                other.dismiss()
         self._judge(report)
         return report
 
@@ -229,7 +228,7 @@ class _Abreast:
         if settled.status is DeliveryStatus.SENT and not self._all_began:
             self._all_began = True
             for other in self._others:
-                other.tell(GO)
+                other.begin()
         self._told([settled])
 
     def _told(self, some: Sequence[Settled]) -> None:
@@ -257,21 +256,32 @@ class _Other:
         self._process.start()
         theirs.close()
         self._told = told
-        self._is_dismissed = False
+        self._is_ready = self._may_begin = self._has_begun = self._is_dismissed = False
         self._loop = asyncio.get_running_loop()
         self.end: asyncio.Future[DrainReport | None] = self._loop.create_future()
         """What it did; what its ledger raised; None if it was ended from outside."""
         threading.Thread(target=self._listen, daemon=True).start()
 
     def tell(self, order: str) -> None:
-        """`GO`, `STOP` or `BREAK_OFF`."""
+        """`STOP` or `BREAK_OFF`; `GO` only by `begin`."""
         with contextlib.suppress(OSError):  # it has ended
             self._pipe.send(order)
 
+    def begin(self) -> None:
+        """Lets it begin as soon as it is ready: its templates are read, nothing is claimed."""
+        self._may_begin = True
+        self._begin_when_ready()
+
+    def _begin_when_ready(self) -> None:
+        if self._is_ready and self._may_begin and not self._is_dismissed:
+            self._has_begun = True
+            self.tell(GO)
+
     def dismiss(self) -> None:
-        """It is not needed, and has not begun."""
-        self._is_dismissed = True
-        self._process.kill()
+        """It is not needed any more, if it has not begun."""
+        if not self._has_begun:
+            self._is_dismissed = True
+            self._process.kill()
 
     async def break_off(self) -> None:
         """Returns when the process has ended: by itself, or because it is told to leave what it does in doubt."""
@@ -295,6 +305,9 @@ class _Other:
             self._told(told)
         elif isinstance(told, _Line):
             logging.getLogger(told.logger).log(told.level, "%s", told.text)
+        elif told == READY:
+            self._is_ready = True
+            self._begin_when_ready()
         elif self.end.done():
             pass
         elif isinstance(told, Exception):
@@ -370,6 +383,7 @@ class _Beside:
             hold = Hold(config.mailing_list, Pauses(database, config.mailing_list.id), now)
             outbox = Outbox(config, database, Composer(config, database, signer(config), now), hold, now)
             compose = outbox.composing()
+            self._tell(READY)
             await self._go.wait()
             return await outbox.drain(
                 outbox.ledger(), compose, self._stop, self._settled.append, self._work.connections

@@ -22,7 +22,6 @@ from digest.ledger import Entry
 from digest.model import Claim
 from digest.send.outbox import Ledger
 
-
 TURNS = 2
 """Of the loop, until a worker that has been told of its result (through a shield) has composed its next message."""
 
