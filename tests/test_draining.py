@@ -65,7 +65,8 @@ class Send:
     meanwhile: Callable[[], Awaitable[None]] = nothing
     told: list[Settled] = field(default_factory=list)
     stop: asyncio.Event = field(default_factory=asyncio.Event)
-    sent_here: int = 0
+    mine: list[str] = field(default_factory=list)
+    """Who has been sent to from this process."""
     both: bool = False
 
     def run(self) -> Sent:
@@ -78,12 +79,12 @@ class Send:
         with App(found, lambda: datetime.fromisoformat(DAY_ONE)) as app, mock.patch.object(draining, "routes", routes):
             return asyncio.run(app.send(stop=self.stop, progress=Progress(on_result=self.told.append)))
 
-    async def before_a_message(self) -> None:
-        if self.sent_here == 1:
+    async def before_a_message(self, recipient: str) -> None:
+        if len(self.mine) == 1 and not self.both:
             await wait_for(lambda: self.server.connections == 2)
             self.both = True
             await self.meanwhile()
-        self.sent_here += 1
+        self.mine.append(recipient)
 
 
 @dataclass
@@ -94,7 +95,7 @@ class Waiting:
     send: Send
 
     async def submit(self, envelope: Envelope, message: bytes, before_data: Callable[[], Awaitable[None]]) -> Outcome:
-        await self.send.before_a_message()
+        await self.send.before_a_message(envelope.recipient)
         return await self.transport.submit(envelope, message, before_data)
 
     async def close(self) -> None:
@@ -154,25 +155,31 @@ def test_two_processes_send_one_copy_each_over_no_more_connections(tmp_path: Pat
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="kills by SIGKILL")
-def test_a_process_that_is_killed_loses_and_doubles_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """Of what it had claimed one message is in doubt, and said to be; the others go out from here. It is told of."""
-    accepted_of_other, killed = 0, threading.Event()
+@pytest.mark.parametrize("at", [3, READERS - 6])
+def test_a_process_that_is_killed_loses_and_doubles_nothing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, at: int
+) -> None:
+    """Of what it had claimed one message is in doubt, and said to be; the others go out from here. It is told of.
+
+    The second time this process has had nothing more to claim, and has ended its part.
+    """
+    of_other, killed = 0, threading.Event()
 
     def watch(stage: str) -> None:
-        nonlocal accepted_of_other
-        if stage == "accepted" and server.connections == 2 and not killed.is_set():
-            accepted_of_other += 1
-            if accepted_of_other == 3:  # kept, and its sender does not know
-                (other,) = others()
-                other.kill()
+        nonlocal of_other
+        if stage == "accepted" and server.messages[-1].recipients[0] not in send.mine:
+            of_other += 1
+            if of_other == at:  # kept, and its sender does not know
+                others()[0].kill()
                 killed.set()
 
-    async def meanwhile() -> None:
+    async def until_killed() -> None:
         await wait_for(killed.is_set)
 
     with CollectingServer(pipelining=True, watch=watch) as server, caplog.at_level(logging.WARNING):
         config = write_list(tmp_path, READERS, port=server.port, connections=2)
-        sent = Send(config, server, meanwhile).run()
+        send = Send(config, server, until_killed if at == 3 else nothing)
+        sent = send.run()
     assert counts(sent) == {"sent": READERS - 1, "unknown": 1}
     assert copies(server) == everybody()
     assert "was ended from outside" in caplog.text
@@ -194,16 +201,30 @@ def test_a_stop_ends_all_processes_tidily(tmp_path: Path) -> None:
         assert sent.stopped
         assert first.keys() == {"sent", "queued"}
         assert first["sent"] == len(server.messages) < READERS
-        assert counts(Send(config, server, sent_here=2).run()) == {"sent": READERS}
+        assert counts(Send(config, server, both=True).run()) == {"sent": READERS}
     assert copies(server) == everybody()
 
 
 def test_a_wrong_password_is_tried_once(tmp_path: Path) -> None:
-    """The others wait until a first message has been accepted."""
+    """The other is ready before this process logs in, and still waits for a first message that is accepted."""
+    ready = asyncio.Event()
+    hear = draining._Other._hear
+
+    def hear_of_it(other: draining._Other, told: object) -> None:
+        hear(other, told)
+        ready.set()
+
+    class Later(Send):
+        async def before_a_message(self, recipient: str) -> None:
+            await ready.wait()
+            await asyncio.sleep(1)
+
     with CollectingServer(refuses_auth_535, credentials=("digest", "right")) as server:
         secret = 'username = "digest"\npassword = "wrong"\n'
         config = write_list(tmp_path, READERS, port=server.port, connections=4, extra=secret)
-        sent = Send(config, server).run()
+        with mock.patch.object(draining._Other, "_hear", hear_of_it):
+            sent = Later(config, server).run()
+    assert ready.is_set()
     assert sent.drained
     assert "535" in str(sent.drained.paused)
     assert counts(sent) == {"queued": READERS}
