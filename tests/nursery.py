@@ -150,14 +150,14 @@ def patch(values: Mapping[str, object]) -> None:
 
 def keep_renderers() -> None:
     """Makes each edition's renderer once; an edition is known by its number."""
-    import digest.app
+    import digest.composing
 
     def made(mailing_list: MailingList, edition: Edition, *rest: Any) -> EditionRenderer:
         if edition.number not in _renderers:
             _renderers[edition.number] = EditionRenderer(mailing_list, edition, *rest)
         return _renderers[edition.number]
 
-    digest.app.EditionRenderer = made  # type: ignore[assignment,attr-defined]
+    digest.composing.EditionRenderer = made  # type: ignore[assignment,attr-defined]
 
 
 _children: set[int] = set()
