@@ -21,7 +21,6 @@ from digest import draining, processes
 from digest import edition as life
 from digest.composing import Composer
 from digest.dispatch import Queue
-from digest.draining import Outbox
 from digest.edition import Draft
 from digest.errors import SendError
 from digest.holding import Hold
@@ -45,6 +44,7 @@ from digest.model import (
     SubscriberId,
     WhenEmpty,
 )
+from digest.outbox import Outbox
 from digest.pull.dedupe import merge
 from digest.pulling import gather
 from digest.rank import Ranker

@@ -1,6 +1,6 @@
 """Makes a list's messages: what the renderer needs of config and store, and who each one is from.
 
-`app.py` shows editions with it, and `draining.py` composes with it what leaves, in each of its processes.
+`app.py` shows editions with it, and `outbox.py` composes with it what leaves.
 """
 
 from __future__ import annotations

@@ -20,29 +20,27 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import logging
 import multiprocessing
 import signal
 import threading
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
 from multiprocessing.connection import Connection
 from typing import NamedTuple
 
 from digest.composing import Compose, Composer
 from digest.holding import Hold
-from digest.model import Address, Claim, DeliveryStatus, OnUnknown, Outcome, Shard
+from digest.model import DeliveryStatus
+from digest.outbox import Outbox
 from digest.processes import usable
 from digest.results import OnResult, Settled
-from digest.send.drain import drain
 from digest.send.outbox import DrainReport
 from digest.settings import ListConfig
-from digest.store import Database, DeliveryLedger, Editions, Pauses, database_exists, open_database
-from digest.store.outbox import LEASE
-from digest.ways_out import routes, signer
+from digest.store import DeliveryLedger, Pauses, database_exists, open_database
+from digest.ways_out import signer
 
 log = logging.getLogger(__name__)
 
@@ -51,55 +49,6 @@ MANY = 4_000
 TOLD_EVERY = 0.2
 """Seconds between two reports of a process on what became of its deliveries."""
 READY, GO, STOP, BREAK_OFF = "ready", "go", "stop", "break off"
-
-
-@dataclass(frozen=True)
-class Outbox:
-    """One list's deliveries, and what a process needs to send them."""
-
-    config: ListConfig
-    database: Database
-    composer: Composer
-    hold: Hold
-    now: Callable[[], datetime]
-
-    def ledger(
-        self, only: Collection[Address] = (), within: Shard | None = None, lease: timedelta = LEASE
-    ) -> DeliveryLedger:
-        """The deliveries, or those of some readers, or of one shard."""
-        # A Maildir knows its own copy of a message again, so there is never a doubt to hold.
-        on_unknown = self.config.relays[0].on_unknown if self.config.relays else OnUnknown.RESEND
-        list_id = self.config.mailing_list.id
-        return DeliveryLedger(
-            self.database, list_id, self.now, on_unknown=on_unknown, only=only, within=within, lease=lease
-        )
-
-    def composing(self) -> Compose:
-        """Made before the first claim: a broken template is found before anything is sent."""
-        return self.composer.composing(Editions(self.database).unfinished(self.config.mailing_list.id))
-
-    async def drain(
-        self,
-        ledger: DeliveryLedger,
-        compose: Compose,
-        stop: asyncio.Event,
-        on_result: OnResult | None,
-        connections: int | None = None,
-    ) -> DrainReport:
-        """Sends what is due. `connections`: so many to each relay, instead of what the config has."""
-
-        def told(claim: Claim, outcome: Outcome) -> None:
-            if on_result is not None:
-                on_result(Settled.of(claim, outcome))
-
-        ways = routes(self.config, self.database, self.now)
-        if connections is not None:
-            ways = tuple(replace(way, connections=connections) for way in ways)
-        gc.freeze()  # a fifth of composing went into looking for garbage among what an edition holds
-        try:
-            return await drain(ledger, ways, compose, now=self.now, stop=stop, hold=self.hold.wait, on_result=told)
-        finally:
-            gc.unfreeze()
 
 
 async def drain_all(

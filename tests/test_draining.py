@@ -22,7 +22,7 @@ from unittest import mock
 import psutil
 import pytest
 
-from digest import draining, ways_out
+from digest import draining, outbox, ways_out
 from digest.app import App
 from digest.model import Envelope, Outcome, Rate
 from digest.results import Progress, Sent, Settled
@@ -76,7 +76,7 @@ class Send:
             (way,) = ways_out.routes(*of)
             return (replace(way, new_transport=lambda: Waiting(way.new_transport(), self)),)
 
-        with App(found, lambda: datetime.fromisoformat(DAY_ONE)) as app, mock.patch.object(draining, "routes", routes):
+        with App(found, lambda: datetime.fromisoformat(DAY_ONE)) as app, mock.patch.object(outbox, "routes", routes):
             return asyncio.run(app.send(stop=self.stop, progress=Progress(on_result=self.told.append)))
 
     async def before_a_message(self, recipient: str) -> None:
