@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -32,6 +33,8 @@ from digest.working import open_queue, wake
 from tests.databases import Databases
 from tests.factories import NOW, TODAY, report, subscriber
 from tests.lists import DAY_ONE, write_list
+from tests.nursery import Nursery
+from tests.scale.fleet import WORKER
 from tests.scale.storm import Plan, storm
 from tests.servers.postgres import missing
 from tests.servers.smtp import CollectingServer
@@ -41,6 +44,7 @@ pytestmark = [pytest.mark.system, pytest.mark.skipif(bool(missing()), reason=mis
 
 LAB = ListId("lab")
 DATE = re.compile(rb"^Date: [^\r]*\r\n", re.M)
+READERS = 60
 SECRET = "invented-for-this-test-alone-0123456789"
 
 
@@ -142,34 +146,37 @@ def test_status_tells_of_shards_and_of_what_was_set_aside(url: str, store: Datab
     assert Shards(store).begin(first, "host/1", NOW) is ShardState.WAITING
 
 
-def test_every_way_of_sending_makes_the_same_messages(url: str, databases: Databases, tmp_path: Path) -> None:
-    """One process on SQLite, one worker and two on PostgreSQL: to each reader the same bytes, its date apart."""
-    with ExitStack() as stack:
-        alone = sent_by(0, "sqlite:///digest.db", tmp_path / "alone")
-        one = sent_by(1, url, tmp_path / "one")
-        two = sent_by(2, databases.url("postgresql", tmp_path, stack), tmp_path / "two")
-    assert len(alone) == 6
-    assert alone == one == two
+def test_every_way_of_sending_makes_the_same_messages(databases: Databases, tmp_path: Path) -> None:
+    """One process on SQLite; one worker, two and four on PostgreSQL: to each reader the same bytes, its date apart.
+
+    The date is when its delivery was queued, which is when its shard was ranked.
+    """
+    with Nursery(*WORKER) as nursery, ExitStack() as stack:
+        alone = sent_by(0, "sqlite:///digest.db", tmp_path / "alone", nursery)
+        assert len(alone) == READERS
+        for workers in (1, 2, 4):
+            url = databases.url("postgresql", tmp_path, stack)
+            assert sent_by(workers, url, tmp_path / f"by {workers}", nursery) == alone
 
 
-def sent_by(workers: int, store_url: str, folder: Path) -> dict[str, bytes]:
-    """The first edition of a list, by so many workers; 0: by `digest send`."""
+def sent_by(workers: int, store_url: str, folder: Path, nursery: Nursery) -> dict[str, bytes]:
+    """The first edition of a list, by so many workers; 0: by one process alone. Fails if a message comes twice."""
     folder.mkdir()
     with CollectingServer() as server:
         extra = f'[store]\nurl = "{store_url}"\n'
-        path = write_list(folder, 6, port=server.port, extra=extra)
-        command = [sys.executable, "-m", "digest", "worker", "--config", str(path), "--now", DAY_ONE]
-        environment = os.environ | {"DIGEST_LIST__SECRET": SECRET}
-        (config,) = load([path], {"DIGEST_LIST__SECRET": SECRET}).lists
+        path = write_list(folder, READERS, port=server.port, connections=4, extra=extra)
+        path.write_text(path.read_text().replace("papers = 3", f'papers = 3\nsecret = "{SECRET}"'))
+        (config,) = load([path]).lists
         clock = datetime.fromisoformat(DAY_ONE)
         with (
-            mock.patch("digest.working.cut", partial(cut, size=2)),
+            mock.patch("digest.working.cut", partial(cut, size=8)),
             App(config, lambda: clock, queue=open_queue(config.store_url)) as app,
         ):
             sent = asyncio.run(app.send())
             assert sent.drained is not None
             assert sent.drained.held == ("no worker lives: start `digest worker`" if workers else None)
-            running = [subprocess.Popen(command, env=environment) for _ in range(workers)]
+            command = ("worker", "--config", str(path), "--now", DAY_ONE)
+            running = [nursery.start(*command) for _ in range(workers)]
             try:
                 deadline = time.monotonic() + 120
                 while app.editions.unfinished(app.list.id):
@@ -177,8 +184,9 @@ def sent_by(workers: int, store_url: str, folder: Path) -> dict[str, bytes]:
                     time.sleep(0.1)
             finally:
                 for each in running:
-                    each.terminate()
-                assert [each.wait(60) for each in running] == [0] * workers
+                    os.kill(each.pid, signal.SIGTERM)
+                assert [each.wait().returncode for each in running] == [0] * workers
+        assert len(server.messages) == READERS
         return {message.recipients[0]: DATE.sub(b"", message.data) for message in server.messages}
 
 

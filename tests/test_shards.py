@@ -101,10 +101,25 @@ def test_the_edition_is_finished_with_the_last_shard(world: World) -> None:
         world.rank(shard)
         assert world.editions.overview(world.edition).finished_at is None
         assert world.send(shard) == shard.last - shard.first + 1
-        assert world.shards.end(shard, world.edition, NOW) is None
+        assert world.shards.end(shard, NOW) is None
         assert world.shards.begin(shard, "another", NOW) is ShardState.DONE
+        assert world.shards.settle(world.edition, NOW) == (shard == world.cut[-1])
+    assert not world.shards.settle(world.edition, NOW)  # told once
     assert world.editions.overview(world.edition).finished_at == NOW
     assert world.due() == []
+
+
+def test_who_is_killed_at_the_end_leaves_no_edition_open(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between a shard's last step and its edition's: whoever looks next takes that."""
+    with monkeypatch.context() as killed:
+        killed.setattr(Shards, "settle", lambda *_: False)
+        for shard in world.cut:
+            world.rank(shard)
+            world.send(shard)
+            assert world.shards.end(shard, NOW) is None
+    assert not world.editions.recipients_are_frozen(world.edition)
+    assert world.shards.settle(world.edition, NOW)
+    assert world.editions.overview(world.edition).finished_at == NOW
 
 
 def test_what_is_deferred_is_looked_at_when_it_is_due(world: World) -> None:
@@ -112,7 +127,7 @@ def test_what_is_deferred_is_looked_at_when_it_is_due(world: World) -> None:
     shard = world.cut[0]
     world.rank(shard)
     world.send(shard, Outcome(DeliveryStatus.DEFERRED, "4.7.1", "451 4.7.1 later"))
-    assert world.shards.end(shard, world.edition, NOW) == NOW + LATER
+    assert world.shards.end(shard, NOW) == NOW + LATER
     assert world.due() == world.cut[1:]
     Decisions(world.database, world.edition).retry(NOW)
     assert world.due() == world.cut
@@ -124,7 +139,7 @@ def test_what_another_holds_is_looked_at_when_its_lease_ends(world: World) -> No
     world.rank(shard)
     ledger = world.ledger(shard)
     ledger.claim(9)
-    assert world.shards.end(shard, world.edition, NOW) == NOW + ledger.lease
+    assert world.shards.end(shard, NOW) == NOW + ledger.lease
 
 
 def test_a_renewed_lease_ends_later(world: World) -> None:
@@ -183,7 +198,7 @@ def test_a_retry_of_one_reader_wakes_the_shards(world: World) -> None:
     for shard in world.cut:
         world.rank(shard)
         world.send(shard, Outcome(DeliveryStatus.BOUNCED, "5.7.1", "550 5.7.1 no"))
-        world.shards.end(shard, world.edition, NOW)
+        world.shards.end(shard, NOW)
     assert world.due() == []
     Decisions(world.database, world.edition, [Address("reader5@example.org")]).retry(NOW)
     assert world.due() == world.cut

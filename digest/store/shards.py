@@ -106,17 +106,12 @@ class Shards:
         with self._database.write(alone=False) as connection:
             waits = sa.and_(_is(shard), table.c.state == ShardState.WAITING)
             connection.execute(sa.update(table).where(waits).values(state=ShardState.RANKED, ranked_at=now))
-        # In a transaction of its own: whoever comes last sees what all others have done.
-        with self._database.read() as connection:
-            still = sa.select(sa.literal(1)).where(table.c.edition_id == edition.id, table.c.ranked_at.is_(None))
-            is_last = connection.execute(still.limit(1)).first() is None
-        if is_last:
-            editions.close_recipients(edition, now)
+        self.settle(edition, now)
 
-    def end(self, shard: Shard, edition: Edition, now: datetime, not_before: datetime | None = None) -> datetime | None:
+    def end(self, shard: Shard, now: datetime, not_before: datetime | None = None) -> datetime | None:
         """The shard has been worked through: when to look at it again, None if it is done.
 
-        With the last shard the edition is finished. `not_before`: what keeps the rest waiting will last until then.
+        `not_before`: what keeps the rest waiting will last until then.
         """
         with self._database.write(alone=False) as connection:
             again = _next(connection, shard, now)
@@ -125,13 +120,28 @@ class Shards:
             if again is None:
                 values |= {"state": ShardState.DONE, "unsettled": 0}
             connection.execute(sa.update(table).where(_is(shard)).values(values))
-        if again is None:
-            with self._database.read() as connection:
-                open_ones = sa.and_(table.c.edition_id == edition.id, table.c.state != ShardState.DONE)
-                is_last = connection.execute(sa.select(sa.literal(1)).where(open_ones).limit(1)).first() is None
-            if is_last:
-                Editions(self._database).finish(edition, now)
         return again
+
+    def settle(self, edition: Edition, now: datetime) -> bool:
+        """Freezes the edition's recipients once each shard is ranked, and finishes it once each is done.
+
+        Whether this call has finished it. For whoever has brought a shard forward, and from time to time for
+        schedulers: who came last may have been killed before.
+        """
+        # In transactions of their own: whoever comes last sees what all others have done.
+        of_it = table.c.edition_id == edition.id
+        unranked = sa.func.count().filter(table.c.ranked_at.is_(None))
+        still_open = sa.func.count().filter(table.c.state != ShardState.DONE)
+        with self._database.read() as connection:
+            total, to_rank, to_do = connection.execute(
+                sa.select(sa.func.count(), unranked, still_open).where(of_it)
+            ).one()
+        if not total or to_rank:
+            return False
+        editions = Editions(self._database)
+        if not editions.recipients_are_frozen(edition):
+            editions.close_recipients(edition, now)
+        return not to_do and editions.finish(edition, now)
 
     def failed(self, shard: Shard, error: str, now: datetime, again: timedelta) -> datetime | None:
         """The shard ended in an error: when to try again, None if it has been set aside."""
