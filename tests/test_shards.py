@@ -7,12 +7,13 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
-from digest.ledger import Intent, Result
+from digest.ledger import Intent, Release, Result
 from digest.model import Address, DeliveryStatus, Edition, ListId, Outcome, Shard, ShardState
 from digest.pull.dedupe import merge
 from digest.store import Database, Decisions, DeliveryLedger, Editions, Shards, Subscribers, schema
 from digest.store.editions import rows_of
-from digest.store.shards import TRIES, cut
+from digest.store.outbox import LEASE
+from digest.store.shards import OTHERS_LOOK, TRIES, cut
 from tests.factories import NOW, TODAY, report, selection, subscriber
 
 LAB = ListId("lab")
@@ -133,13 +134,16 @@ def test_what_is_deferred_is_looked_at_when_it_is_due(world: World) -> None:
     assert world.due() == world.cut
 
 
-def test_what_another_holds_is_looked_at_when_its_lease_ends(world: World) -> None:
-    """A worker that has gone may have it."""
+def test_what_another_holds_is_looked_at_soon(world: World) -> None:
+    """A worker that has gone may have it, or one that lets it go in a moment; and when its lease ends, if that is first."""
     shard = world.cut[0]
     world.rank(shard)
-    ledger = world.ledger(shard)
-    ledger.claim(9)
-    assert world.shards.end(shard, NOW) == NOW + ledger.lease
+    claims = world.ledger(shard).claim(9)
+    assert world.shards.end(shard, NOW) == NOW + OTHERS_LOOK
+    lease_ends = NOW + LEASE
+    assert world.shards.end(shard, lease_ends - timedelta(seconds=1)) == lease_ends
+    world.ledger(shard).commit([Release(claims[0])])
+    assert world.shards.end(shard, NOW) == NOW
 
 
 def test_a_renewed_lease_ends_later(world: World) -> None:

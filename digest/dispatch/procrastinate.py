@@ -63,7 +63,7 @@ class _AtItsTime(BaseRetryStrategy):
         return RetryDecision(retry_at=at)
 
 
-class _Connection(psycopg.AsyncConnection[Any]):
+class Connection(psycopg.AsyncConnection[Any]):
     """One that is closed when it is broken off half made: a PostgreSQL that is to stop waits a minute for such.
 
     Psycopg's own is held by the error that broke it off, until somebody looks for garbage.
@@ -204,7 +204,7 @@ class ProcrastinateQueue:
         app = procrastinate.App(
             connector=procrastinate.PsycopgConnector(
                 conninfo=self._conninfo,
-                connection_class=_Connection,
+                connection_class=Connection,
                 kwargs=connection_arguments(),  # the one that listens has them too
                 min_size=1,
                 max_size=QUEUE_CONNECTIONS,

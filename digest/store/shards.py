@@ -23,6 +23,8 @@ TRIES = 5
 """How often a shard may end in an error, or end its worker, without one more delivery settled."""
 SIZE = 1000
 """Readers of a shard: some seconds of ranking and sending, and what a worker has in hand when it is killed."""
+OTHERS_LOOK = timedelta(seconds=30)
+"""When a shard that is in another worker's hands is looked at again."""
 
 table = schema.shards
 deliveries = schema.deliveries
@@ -207,13 +209,21 @@ def _unsettled(connection: sa.Connection, shard: Shard) -> int:
 
 
 def _next(connection: sa.Connection, shard: Shard, now: datetime) -> datetime | None:
-    """When the first of its unsettled deliveries is due, or may be taken from whoever has it."""
+    """When to look at its unsettled deliveries again: at once, unless each waits for its time or is in a worker's hands.
+
+    Whoever has them may let them go long before the lease ends, and knows nothing of who has looked meanwhile.
+    """
     held = deliveries.c.status.in_([DeliveryStatus.ACTIVE, DeliveryStatus.SENDING])
-    times = sa.case((held, deliveries.c.lease_until), else_=deliveries.c.next_attempt_at)
-    query = sa.select(sa.func.count(), sa.func.count(times), sa.func.min(times, type_=schema.UtcTime())).where(
-        _open(shard)
-    )
-    unsettled, timed, first = connection.execute(query).one()
+    ends = sa.func.min(sa.case((held, deliveries.c.lease_until)), type_=schema.UtcTime())
+    waits = sa.case((~held, deliveries.c.next_attempt_at))
+    timed = sa.func.count().filter(sa.or_(held, waits.is_not(None)))
+    due = sa.func.min(waits, type_=schema.UtcTime())
+    unsettled, with_time, lease, attempt = connection.execute(
+        sa.select(sa.func.count(), timed, ends, due).where(_open(shard))
+    ).one()
     if not unsettled:
         return None
-    return max(first, now) if timed == unsettled else now
+    if with_time < unsettled:
+        return now
+    times = [time for time in (attempt, lease and min(lease, now + OTHERS_LOOK)) if time]
+    return max(min(times), now)

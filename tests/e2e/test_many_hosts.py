@@ -17,7 +17,7 @@ from digest.store import Editions, open_database
 from tests.databases import Databases, databases  # noqa: F401 - a fixture
 from tests.lists import write_list
 from tests.nursery import Nursery, patch
-from tests.scale.fleet import WORKER
+from tests.scale.fleet import IMPORTED
 from tests.servers.postgres import missing
 from tests.servers.smtp import CollectingServer
 from tests.test_scale import LAB
@@ -36,7 +36,7 @@ def test_a_scheduled_edition_arrives_once_however_many_hosts_there_are(databases
     with ExitStack() as stack:
         url = databases.url("postgresql", tmp_path, stack)
         server = stack.enter_context(CollectingServer(pipelining=True))
-        nursery = stack.enter_context(Nursery(*WORKER))
+        nursery = stack.enter_context(Nursery(*IMPORTED))
         path = write_list(tmp_path, READERS, port=server.port, connections=4, extra=f'[store]\nurl = "{url}"\n')
         path.write_text(path.read_text().replace("papers = 3", SCHEDULE))
         common = ("--config", str(path), "--now", BEFORE, "-v")

@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from functools import partial
@@ -39,6 +40,7 @@ sys.argv = ["digest", "worker", "--config", {config!r}]
 from digest.cli import main
 main()
 """
+"""The program of a process that is new."""
 
 
 class Fleet:

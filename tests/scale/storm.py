@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import os
 import random
 import signal
@@ -96,6 +95,13 @@ class Storm:
     untold: list[str] = field(default_factory=list)
     """Message-IDs that came more often than the ledger tells of tries."""
     open_shards: list[str] = field(default_factory=list)
+
+    def is_bad(self, plan: Plan) -> bool:
+        """Whether a promise has been broken."""
+        in_doubt = self.doubled + self.statuses.get(DeliveryStatus.UNKNOWN, 0)
+        allowed = plan.connections * self.struck if plan.how != "term" else 0
+        doubles_held = plan.on_unknown == OnUnknown.HOLD and self.doubled
+        return bool(self.lost or self.never or self.untold or not self.finished or doubles_held or in_doubt > allowed)
 
 
 def address(number: int) -> str:
@@ -263,8 +269,7 @@ def main(arguments: Sequence[str]) -> int:
     result = storm(plan)
     shown = {name: len(value) if name in LONG else value for name, value in asdict(result).items()}
     print(json.dumps(shown))
-    bad = result.lost or result.never or result.untold or not result.finished
-    return 1 if bad or (plan.on_unknown == OnUnknown.HOLD and result.doubled) else 0
+    return 1 if result.is_bad(plan) else 0
 
 
 if __name__ == "__main__":
