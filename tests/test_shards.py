@@ -135,7 +135,7 @@ def test_what_is_deferred_is_looked_at_when_it_is_due(world: World) -> None:
 
 
 def test_what_another_holds_is_looked_at_soon(world: World) -> None:
-    """A worker that has gone may have it, or one that lets it go in a moment; and when its lease ends, if that is first."""
+    """A worker that has gone may have it, or one that lets it go in a moment; and no later than its lease ends."""
     shard = world.cut[0]
     world.rank(shard)
     claims = world.ledger(shard).claim(9)

@@ -209,7 +209,7 @@ def _unsettled(connection: sa.Connection, shard: Shard) -> int:
 
 
 def _next(connection: sa.Connection, shard: Shard, now: datetime) -> datetime | None:
-    """When to look at its unsettled deliveries again: at once, unless each waits for its time or is in a worker's hands.
+    """When to look at its unsettled deliveries again: at once, unless each waits for its time or is in others' hands.
 
     Whoever has them may let them go long before the lease ends, and knows nothing of who has looked meanwhile.
     """
