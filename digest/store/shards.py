@@ -225,5 +225,6 @@ def _next(connection: sa.Connection, shard: Shard, now: datetime) -> datetime | 
         return None
     if with_time < unsettled:
         return now
-    times = [time for time in (attempt, lease and min(lease, now + OTHERS_LOOK)) if time]
+    times: list[datetime] = [attempt] if attempt else []
+    times += [min(lease, now + OTHERS_LOOK)] if lease else []
     return max(min(times), now)
