@@ -13,7 +13,7 @@ from datetime import date, datetime
 from functools import partial
 from logging import WARNING
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from digest import draining, processes
 from digest import edition as life
@@ -72,6 +72,9 @@ from digest.store.relay_turns import RelayTurns, places
 from digest.timing import Due, look_again
 from digest.working import ListEdition, enqueue_shards, wake
 
+if TYPE_CHECKING:
+    import sqlalchemy as sa
+
 T = TypeVar("T")
 
 
@@ -95,7 +98,8 @@ class App:
         self.papers = Papers(self._database)
         self._queue = queue
         self.shards = Shards(self._database)
-        self.editions = Editions(self._database, partial(enqueue_shards, queue) if queue else None)
+        self._made: list[Edition] = []
+        self.editions = Editions(self._database, self._on_made)
         self.bounces = Bounces(self._database, self.list.id)
         self.archive = Archive(self._database, self.list.id)
         self.sources = Sources(self._database)
@@ -185,9 +189,9 @@ class App:
                 if again:
                     self.papers.record(self.list.id, pulled.all_reports, self._now())
                 else:
-                    before = self.editions.unfinished(self.list.id)
+                    self._made.clear()
                     today, reason = self._freeze(pulled, day, closing=bool(due and due.closes_at))
-                    self._tell_made(before)
+                    self._tell_made()
             semantic = self.semantic if today else None
         if not (again or stop.is_set()):
             self.runs.settle(began)
@@ -266,11 +270,16 @@ class App:
         self._finish()
         return report
 
-    def _tell_made(self, before: Collection[Edition]) -> None:
-        for edition in self.editions.unfinished(self.list.id):
-            if edition not in before:
-                papers, day = len(self.editions.candidates(edition)), edition.due_on
-                tell(Event.EDITION_MADE, list=self.list.id, edition=edition.number, due_on=day, papers=papers)
+    def _on_made(self, connection: sa.Connection, edition: Edition) -> None:
+        """In the transaction that makes it; where another process makes it, this is never called."""
+        self._made.append(edition)
+        if self._queue:
+            enqueue_shards(self._queue, connection, edition)
+
+    def _tell_made(self) -> None:
+        for edition in self._made:
+            papers, day = len(self.editions.candidates(edition)), edition.due_on
+            tell(Event.EDITION_MADE, list=self.list.id, edition=edition.number, due_on=day, papers=papers)
 
     def _finish(self) -> None:
         for edition in self.editions.unfinished(self.list.id):

@@ -70,6 +70,9 @@ def wake(queue: Queue, database: Database, list_id: ListId, now: datetime) -> in
             cut(connection, edition)
         due = shards.due(connection, list_id, now)
         queue.enqueue(connection, due)
+    for edition in Editions(database).unfinished(list_id):
+        if shards.settle(edition, now):  # who did its last shard has been killed before
+            tell(Event.EDITION_FINISHED, list=list_id, edition=edition.number)
     return len(due)
 
 

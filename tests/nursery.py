@@ -24,7 +24,7 @@ import tempfile
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from multiprocessing.connection import Connection
@@ -84,13 +84,16 @@ class Child:
 class Nursery:
     """From `with` to the end of it, a process that forks; children that still run at the end are killed.
 
-    Several threads may use it.
+    Several threads may use it. `more`: modules that it imports beside `HEAVY`.
     """
+
+    def __init__(self, *more: str):
+        self._more = more
 
     def __enter__(self) -> Self:
         context = multiprocessing.get_context("spawn")  # this process may have threads, which do not fork well
         self._pipe, theirs = context.Pipe()
-        self._process = context.Process(target=_serve, args=(theirs,))
+        self._process = context.Process(target=_serve, args=(theirs, HEAVY + self._more))
         self._process.start()
         theirs.close()
         self._folder = Path(tempfile.mkdtemp(prefix="digest-nursery-"))
@@ -127,10 +130,14 @@ class Nursery:
     def wait(self, pid: int) -> int:
         """The exit code of a child, when it has ended. Fails if that takes too long."""
         deadline = time.monotonic() + PATIENCE
-        while (code := self._ask(_poll, pid)) is None:
+        while (code := self.poll(pid)) is None:
             assert time.monotonic() < deadline, f"process {pid} does not end"
             time.sleep(0.003)
         return code
+
+    def poll(self, pid: int) -> int | None:
+        """The exit code of a child; None while it runs. To be asked no more once there is one."""
+        return self._ask(_poll, pid)
 
     def _ask(self, function: Callable[..., T], *arguments: object) -> T:
         """What the function gives in the process that forks."""
@@ -165,9 +172,9 @@ _renderers: dict[int, EditionRenderer] = {}
 """Of the process that forks, as `_children` are."""
 
 
-def _serve(pipe: Connection) -> None:
+def _serve(pipe: Connection, heavy: Sequence[str]) -> None:
     typer.main.get_command = cache(typer.main.get_command)  # typer builds all commands anew for each that is run
-    for name in HEAVY:
+    for name in heavy:
         importlib.import_module(name)
     try:
         while True:

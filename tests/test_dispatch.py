@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -11,6 +12,7 @@ import pytest
 
 from digest.dispatch.shard import AFTER_ERROR, HELD_UP, run_shard
 from digest.errors import StoreError
+from digest.logs import Event
 from digest.model import Edition, EditionId, ListId, Shard, ShardState, SubscriberId
 from digest.send.outbox import DrainReport
 from tests.factories import NOW, TODAY
@@ -33,9 +35,13 @@ class Board:
     def ranked(self, shard: Shard, rows: Sequence[Mapping[str, object]], edition: Edition, now: datetime) -> None:
         self.told.append(("ranked", len(rows)))
 
-    def end(self, shard: Shard, edition: Edition, now: datetime, not_before: datetime | None = None) -> datetime | None:
+    def end(self, shard: Shard, now: datetime, not_before: datetime | None = None) -> datetime | None:
         self.told.append(("end", not_before))
         return not_before
+
+    def settle(self, edition: Edition, now: datetime) -> bool:
+        self.told.append("settle")
+        return True
 
     def failed(self, shard: Shard, error: str, now: datetime, again: timedelta) -> datetime | None:
         self.told.append(("failed", error))
@@ -68,18 +74,20 @@ def run(board: Board, report: DrainReport | Exception, *, stopped: bool = False)
     return asyncio.run(ran())
 
 
-def test_a_shard_is_ranked_and_sent() -> None:
-    """In this order."""
+def test_a_shard_is_ranked_and_sent(caplog: pytest.LogCaptureFixture) -> None:
+    """In this order; who does the last tells that the edition is finished."""
     board = Board()
-    assert run(board, DrainReport({})) is None
-    assert board.told == ["begin", ("ranked", 9), ("end", None)]
+    with caplog.at_level(logging.INFO):
+        assert run(board, DrainReport({})) is None
+    assert [record.event for record in caplog.records] == [Event.EDITION_FINISHED]  # type: ignore[attr-defined]
+    assert board.told == ["begin", ("ranked", 9), ("end", None), "settle"]
 
 
 def test_a_shard_is_ranked_once() -> None:
     """Whoever takes it up later only sends."""
     board = Board(ShardState.RANKED)
     run(board, DrainReport({}))
-    assert board.told == ["begin", ("end", None)]
+    assert board.told == ["begin", ("end", None), "settle"]
 
 
 @pytest.mark.parametrize("state", [ShardState.DONE, ShardState.ASIDE])
@@ -102,7 +110,7 @@ def test_who_is_stopped_leaves_the_rest_at_once() -> None:
     """To other workers."""
     board = Board()
     assert run(board, DrainReport({}, paused="stopped"), stopped=True) is None
-    assert board.told[-1] == ("end", None)
+    assert board.told[-2:] == [("end", None), "settle"]
 
 
 def test_an_error_is_kept_with_the_shard() -> None:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -22,16 +24,19 @@ import sqlalchemy as sa
 from psycopg.conninfo import conninfo_to_dict
 
 from digest.app import App
-from digest.dispatch.procrastinate import ProcrastinateQueue, _conninfo
+from digest.dispatch.procrastinate import Connection, ProcrastinateQueue, _conninfo
 from digest.model import Edition, ListId, OnUnknown, ShardState
 from digest.pull.dedupe import merge
 from digest.settings import load
 from digest.store import Database, Editions, Shards, Subscribers, open_database, schema
 from digest.store.shards import TRIES, cut
+from digest.worker import Worker
 from digest.working import open_queue, wake
 from tests.databases import Databases
 from tests.factories import NOW, TODAY, report, subscriber
 from tests.lists import DAY_ONE, write_list
+from tests.nursery import Nursery
+from tests.scale.fleet import IMPORTED
 from tests.scale.storm import Plan, storm
 from tests.servers.postgres import missing
 from tests.servers.smtp import CollectingServer
@@ -41,6 +46,7 @@ pytestmark = [pytest.mark.system, pytest.mark.skipif(bool(missing()), reason=mis
 
 LAB = ListId("lab")
 DATE = re.compile(rb"^Date: [^\r]*\r\n", re.M)
+READERS = 60
 SECRET = "invented-for-this-test-alone-0123456789"
 
 
@@ -142,34 +148,37 @@ def test_status_tells_of_shards_and_of_what_was_set_aside(url: str, store: Datab
     assert Shards(store).begin(first, "host/1", NOW) is ShardState.WAITING
 
 
-def test_every_way_of_sending_makes_the_same_messages(url: str, databases: Databases, tmp_path: Path) -> None:
-    """One process on SQLite, one worker and two on PostgreSQL: to each reader the same bytes, its date apart."""
-    with ExitStack() as stack:
-        alone = sent_by(0, "sqlite:///digest.db", tmp_path / "alone")
-        one = sent_by(1, url, tmp_path / "one")
-        two = sent_by(2, databases.url("postgresql", tmp_path, stack), tmp_path / "two")
-    assert len(alone) == 6
-    assert alone == one == two
+def test_every_way_of_sending_makes_the_same_messages(databases: Databases, tmp_path: Path) -> None:
+    """One process on SQLite; one worker, two and four on PostgreSQL: to each reader the same bytes, its date apart.
+
+    The date is when its delivery was queued, which is when its shard was ranked.
+    """
+    with Nursery(*IMPORTED) as nursery, ExitStack() as stack:
+        alone = sent_by(0, "sqlite:///digest.db", tmp_path / "alone", nursery)
+        assert len(alone) == READERS
+        for workers in (1, 2, 4):
+            url = databases.url("postgresql", tmp_path, stack)
+            assert sent_by(workers, url, tmp_path / f"by {workers}", nursery) == alone
 
 
-def sent_by(workers: int, store_url: str, folder: Path) -> dict[str, bytes]:
-    """The first edition of a list, by so many workers; 0: by `digest send`."""
+def sent_by(workers: int, store_url: str, folder: Path, nursery: Nursery) -> dict[str, bytes]:
+    """The first edition of a list, by so many workers; 0: by one process alone. Fails if a message comes twice."""
     folder.mkdir()
     with CollectingServer() as server:
         extra = f'[store]\nurl = "{store_url}"\n'
-        path = write_list(folder, 6, port=server.port, extra=extra)
-        command = [sys.executable, "-m", "digest", "worker", "--config", str(path), "--now", DAY_ONE]
-        environment = os.environ | {"DIGEST_LIST__SECRET": SECRET}
-        (config,) = load([path], {"DIGEST_LIST__SECRET": SECRET}).lists
+        path = write_list(folder, READERS, port=server.port, connections=4, extra=extra)
+        path.write_text(path.read_text().replace("papers = 3", f'papers = 3\nsecret = "{SECRET}"'))
+        (config,) = load([path]).lists
         clock = datetime.fromisoformat(DAY_ONE)
         with (
-            mock.patch("digest.working.cut", partial(cut, size=2)),
+            mock.patch("digest.working.cut", partial(cut, size=8)),
             App(config, lambda: clock, queue=open_queue(config.store_url)) as app,
         ):
             sent = asyncio.run(app.send())
             assert sent.drained is not None
             assert sent.drained.held == ("no worker lives: start `digest worker`" if workers else None)
-            running = [subprocess.Popen(command, env=environment) for _ in range(workers)]
+            command = ("worker", "--config", str(path), "--now", DAY_ONE)
+            running = [nursery.start(*command) for _ in range(workers)]
             try:
                 deadline = time.monotonic() + 120
                 while app.editions.unfinished(app.list.id):
@@ -177,18 +186,76 @@ def sent_by(workers: int, store_url: str, folder: Path) -> dict[str, bytes]:
                     time.sleep(0.1)
             finally:
                 for each in running:
-                    each.terminate()
-                assert [each.wait(60) for each in running] == [0] * workers
+                    os.kill(each.pid, signal.SIGTERM)
+                assert [each.wait().returncode for each in running] == [0] * workers
+        assert len(server.messages) == READERS
         return {message.recipients[0]: DATE.sub(b"", message.data) for message in server.messages}
 
 
-SMALL = Plan(shards=4, size=50, workers=2, kill_every=4.0, strikes=4, deferrals=0.02, beats=(0.5, 3.0), patience=240.0)
+def test_a_worker_takes_up_a_changed_config(url: str, tmp_path: Path) -> None:
+    """With its next shard, as `digest run` does with its next piece of work; while it is broken, the old one holds."""
+    clock = datetime.fromisoformat(DAY_ONE)
+    with CollectingServer() as server:
+        path = write_list(tmp_path, 6, port=server.port, extra=f'[store]\nurl = "{url}"\n')
+        (config,) = load([path]).lists
+        with (
+            mock.patch("digest.working.cut", partial(cut, size=2)),
+            App(config, lambda: clock, queue=open_queue(config.store_url)) as app,
+        ):
+            asyncio.run(app.send())
+        with closing(open_database(url)) as database, database.read() as connection:
+            shards = Shards(database).due(connection, LAB, clock)
+
+        async def worked() -> None:
+            with Worker([config], lambda: clock, asyncio.Event()) as worker:
+                assert await worker.run(shards[0]) is None
+                path.write_text(path.read_text().replace("Lab <", "Other <"))
+                assert await worker.run(shards[1]) is None
+                path.write_text("broken")
+                assert await worker.run(shards[2]) is None
+
+        asyncio.run(worked())
+        senders = [re.search(rb"^From: (\w+) <", message.data, re.M) for message in server.messages]
+        assert [found and found[1] for found in senders] == [b"Lab"] * 2 + [b"Other"] * 4
+
+
+def test_a_connection_that_is_broken_off_half_made_is_closed() -> None:
+    """Whoever keeps the error does not keep the connection: a server that is to stop would wait a minute for it."""
+
+    async def broken_off() -> None:
+        came, gone = asyncio.Event(), asyncio.Event()
+
+        async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            came.set()
+            await reader.read()
+            writer.close()
+            gone.set()
+
+        async with await asyncio.start_server(silent, "127.0.0.1", 0) as server:
+            port = server.sockets[0].getsockname()[1]
+            connecting = asyncio.create_task(Connection.connect(f"host=127.0.0.1 port={port} user=digest"))
+            await came.wait()
+            connecting.cancel()
+            kept = await asyncio.gather(connecting, return_exceptions=True)
+            await asyncio.wait_for(gone.wait(), 5)
+            assert isinstance(kept[0], asyncio.CancelledError)
+
+    gc.disable()
+    try:
+        asyncio.run(broken_off())
+    finally:
+        gc.enable()
+
+
+SMALL = Plan(shards=4, size=50, workers=2, kill_every=1.5, strikes=4, deferrals=0.02, beats=(0.3, 2.0), patience=240.0)
 
 
 @pytest.mark.parametrize("on_unknown", list(OnUnknown))
 def test_kills_and_restarts_lose_nothing(on_unknown: OnUnknown) -> None:
     """Workers killed, the database stopped twice: all is sent or in doubt; copies too many only by "resend"."""
-    result = storm(replace(SMALL, on_unknown=on_unknown))
+    plan = replace(SMALL, on_unknown=on_unknown)
+    result = storm(plan)
+    assert not result.is_bad(plan), result
     assert (result.lost, result.never, result.untold) == ([], [], [])
     assert result.finished
     assert (result.recipients, result.editions, result.aside) == (200, 1, 0)

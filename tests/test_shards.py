@@ -7,12 +7,13 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
-from digest.ledger import Intent, Result
+from digest.ledger import Intent, Release, Result
 from digest.model import Address, DeliveryStatus, Edition, ListId, Outcome, Shard, ShardState
 from digest.pull.dedupe import merge
 from digest.store import Database, Decisions, DeliveryLedger, Editions, Shards, Subscribers, schema
 from digest.store.editions import rows_of
-from digest.store.shards import TRIES, cut
+from digest.store.outbox import LEASE
+from digest.store.shards import OTHERS_LOOK, TRIES, cut
 from tests.factories import NOW, TODAY, report, selection, subscriber
 
 LAB = ListId("lab")
@@ -101,10 +102,25 @@ def test_the_edition_is_finished_with_the_last_shard(world: World) -> None:
         world.rank(shard)
         assert world.editions.overview(world.edition).finished_at is None
         assert world.send(shard) == shard.last - shard.first + 1
-        assert world.shards.end(shard, world.edition, NOW) is None
+        assert world.shards.end(shard, NOW) is None
         assert world.shards.begin(shard, "another", NOW) is ShardState.DONE
+        assert world.shards.settle(world.edition, NOW) == (shard == world.cut[-1])
+    assert not world.shards.settle(world.edition, NOW)  # told once
     assert world.editions.overview(world.edition).finished_at == NOW
     assert world.due() == []
+
+
+def test_who_is_killed_at_the_end_leaves_no_edition_open(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between a shard's last step and its edition's: whoever looks next takes that."""
+    with monkeypatch.context() as killed:
+        killed.setattr(Shards, "settle", lambda *_: False)
+        for shard in world.cut:
+            world.rank(shard)
+            world.send(shard)
+            assert world.shards.end(shard, NOW) is None
+    assert not world.editions.recipients_are_frozen(world.edition)
+    assert world.shards.settle(world.edition, NOW)
+    assert world.editions.overview(world.edition).finished_at == NOW
 
 
 def test_what_is_deferred_is_looked_at_when_it_is_due(world: World) -> None:
@@ -112,19 +128,22 @@ def test_what_is_deferred_is_looked_at_when_it_is_due(world: World) -> None:
     shard = world.cut[0]
     world.rank(shard)
     world.send(shard, Outcome(DeliveryStatus.DEFERRED, "4.7.1", "451 4.7.1 later"))
-    assert world.shards.end(shard, world.edition, NOW) == NOW + LATER
+    assert world.shards.end(shard, NOW) == NOW + LATER
     assert world.due() == world.cut[1:]
     Decisions(world.database, world.edition).retry(NOW)
     assert world.due() == world.cut
 
 
-def test_what_another_holds_is_looked_at_when_its_lease_ends(world: World) -> None:
-    """A worker that has gone may have it."""
+def test_what_another_holds_is_looked_at_soon(world: World) -> None:
+    """A worker that has gone may have it, or one that lets it go in a moment; and no later than its lease ends."""
     shard = world.cut[0]
     world.rank(shard)
-    ledger = world.ledger(shard)
-    ledger.claim(9)
-    assert world.shards.end(shard, world.edition, NOW) == NOW + ledger.lease
+    claims = world.ledger(shard).claim(9)
+    assert world.shards.end(shard, NOW) == NOW + OTHERS_LOOK
+    lease_ends = NOW + LEASE
+    assert world.shards.end(shard, lease_ends - timedelta(seconds=1)) == lease_ends
+    world.ledger(shard).commit([Release(claims[0])])
+    assert world.shards.end(shard, NOW) == NOW
 
 
 def test_a_renewed_lease_ends_later(world: World) -> None:
@@ -183,7 +202,7 @@ def test_a_retry_of_one_reader_wakes_the_shards(world: World) -> None:
     for shard in world.cut:
         world.rank(shard)
         world.send(shard, Outcome(DeliveryStatus.BOUNCED, "5.7.1", "550 5.7.1 no"))
-        world.shards.end(shard, world.edition, NOW)
+        world.shards.end(shard, NOW)
     assert world.due() == []
     Decisions(world.database, world.edition, [Address("reader5@example.org")]).retry(NOW)
     assert world.due() == world.cut

@@ -80,7 +80,8 @@ class World:
         claims = ledger.claim(9)
         ledger.commit([Intent(claim) for claim in claims])
         ledger.commit([Result(claim, outcome) for claim in claims])
-        self.shards.end(shard, self.edition, NOW + after)
+        self.shards.end(shard, NOW + after)
+        self.shards.settle(self.edition, NOW + after)
 
     def set_aside(self, shard: Shard, after: timedelta) -> None:
         """It fails as often as it may."""

@@ -16,7 +16,7 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Self
 
 import procrastinate
 import psycopg
@@ -61,6 +61,22 @@ class _AtItsTime(BaseRetryStrategy):
     def get_retry_decision(self, *, exception: BaseException, job: Job) -> RetryDecision:  # noqa: ARG002
         at = exception.at if isinstance(exception, AgainError) else datetime.now(UTC) + timedelta(seconds=5)
         return RetryDecision(retry_at=at)
+
+
+class Connection(psycopg.AsyncConnection[Any]):
+    """One that is closed when it is broken off half made: a PostgreSQL that is to stop waits a minute for such.
+
+    Psycopg's own is held by the error that broke it off, until somebody looks for garbage.
+    """
+
+    @classmethod
+    async def connect(cls, *arguments: Any, **named: Any) -> Self:
+        """As psycopg does it."""
+        try:
+            return await super().connect(*arguments, **named)
+        except asyncio.CancelledError:
+            pass
+        raise asyncio.CancelledError  # without what the other holds
 
 
 def _key(shard: Shard) -> str:
@@ -188,6 +204,7 @@ class ProcrastinateQueue:
         app = procrastinate.App(
             connector=procrastinate.PsycopgConnector(
                 conninfo=self._conninfo,
+                connection_class=Connection,
                 kwargs=connection_arguments(),  # the one that listens has them too
                 min_size=1,
                 max_size=QUEUE_CONNECTIONS,

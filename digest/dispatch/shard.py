@@ -5,6 +5,7 @@
     enqueue    one transaction                                 a crash: all of the shard's deliveries or none
     drain      each delivery by the ledger                     a crash: as `send/outbox.py` has it
     end        done, or when to look again                     a crash: somebody looks, and finds nothing left
+    settle     with the last, the edition is finished          a crash: a scheduler does it within a minute
 
 Two workers may have the same shard: one was thought dead, or a job came twice. Picks are the same for both, and a
 delivery has one holder.
@@ -19,6 +20,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from digest.errors import StoreError
+from digest.logs import Event, tell
 from digest.model import Edition, Shard, ShardState
 from digest.send.outbox import DrainReport
 
@@ -35,9 +37,8 @@ class ShardStore(Protocol):
 
     def begin(self, shard: Shard, worker: str, now: datetime) -> ShardState: ...
     def ranked(self, shard: Shard, rows: Sequence[Mapping[str, object]], edition: Edition, now: datetime) -> None: ...
-    def end(
-        self, shard: Shard, edition: Edition, now: datetime, not_before: datetime | None = None
-    ) -> datetime | None: ...
+    def end(self, shard: Shard, now: datetime, not_before: datetime | None = None) -> datetime | None: ...
+    def settle(self, edition: Edition, now: datetime) -> bool: ...
     def failed(self, shard: Shard, error: str, now: datetime, again: timedelta) -> datetime | None: ...
 
 
@@ -84,4 +85,7 @@ async def run_shard(
         return await asyncio.to_thread(shards.failed, shard, said, now(), AFTER_ERROR)
     held_up = report.paused or report.held
     not_before = now() + HELD_UP if held_up and not stop.is_set() else None
-    return await asyncio.to_thread(shards.end, shard, work.edition, now(), not_before)
+    again = await asyncio.to_thread(shards.end, shard, now(), not_before)
+    if again is None and await asyncio.to_thread(shards.settle, work.edition, now()):
+        tell(Event.EDITION_FINISHED, list=shard.list_id, edition=work.edition.number)
+    return again

@@ -294,11 +294,11 @@ class Editions:
             )
 
     def finish(self, edition: Edition, now: datetime) -> bool:
-        """Marks the edition finished if its counts add up and nothing is left to do; says whether it is finished."""
+        """Marks the edition finished if its counts add up and nothing is left to do; whether this call has done so."""
         with self._database.write() as connection:
             overview = overview_of(connection, edition)
-            done = overview.adds_up and not any(overview.counts.get(status) for status in UNSETTLED)
-            if done and overview.finished_at is None:
+            settled = overview.adds_up and not any(overview.counts.get(status) for status in UNSETTLED)
+            if done := settled and overview.finished_at is None:
                 connection.execute(
                     sa.update(schema.editions).where(schema.editions.c.id == edition.id).values(finished_at=now)
                 )

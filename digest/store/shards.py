@@ -23,6 +23,8 @@ TRIES = 5
 """How often a shard may end in an error, or end its worker, without one more delivery settled."""
 SIZE = 1000
 """Readers of a shard: some seconds of ranking and sending, and what a worker has in hand when it is killed."""
+OTHERS_LOOK = timedelta(seconds=30)
+"""When a shard that is in another worker's hands is looked at again."""
 
 table = schema.shards
 deliveries = schema.deliveries
@@ -106,17 +108,12 @@ class Shards:
         with self._database.write(alone=False) as connection:
             waits = sa.and_(_is(shard), table.c.state == ShardState.WAITING)
             connection.execute(sa.update(table).where(waits).values(state=ShardState.RANKED, ranked_at=now))
-        # In a transaction of its own: whoever comes last sees what all others have done.
-        with self._database.read() as connection:
-            still = sa.select(sa.literal(1)).where(table.c.edition_id == edition.id, table.c.ranked_at.is_(None))
-            is_last = connection.execute(still.limit(1)).first() is None
-        if is_last:
-            editions.close_recipients(edition, now)
+        self.settle(edition, now)
 
-    def end(self, shard: Shard, edition: Edition, now: datetime, not_before: datetime | None = None) -> datetime | None:
+    def end(self, shard: Shard, now: datetime, not_before: datetime | None = None) -> datetime | None:
         """The shard has been worked through: when to look at it again, None if it is done.
 
-        With the last shard the edition is finished. `not_before`: what keeps the rest waiting will last until then.
+        `not_before`: what keeps the rest waiting will last until then.
         """
         with self._database.write(alone=False) as connection:
             again = _next(connection, shard, now)
@@ -125,13 +122,28 @@ class Shards:
             if again is None:
                 values |= {"state": ShardState.DONE, "unsettled": 0}
             connection.execute(sa.update(table).where(_is(shard)).values(values))
-        if again is None:
-            with self._database.read() as connection:
-                open_ones = sa.and_(table.c.edition_id == edition.id, table.c.state != ShardState.DONE)
-                is_last = connection.execute(sa.select(sa.literal(1)).where(open_ones).limit(1)).first() is None
-            if is_last:
-                Editions(self._database).finish(edition, now)
         return again
+
+    def settle(self, edition: Edition, now: datetime) -> bool:
+        """Freezes the edition's recipients once each shard is ranked, and finishes it once each is done.
+
+        Whether this call has finished it. For whoever has brought a shard forward, and from time to time for
+        schedulers: who came last may have been killed before.
+        """
+        # In transactions of their own: whoever comes last sees what all others have done.
+        of_it = table.c.edition_id == edition.id
+        unranked = sa.func.count().filter(table.c.ranked_at.is_(None))
+        still_open = sa.func.count().filter(table.c.state != ShardState.DONE)
+        with self._database.read() as connection:
+            total, to_rank, to_do = connection.execute(
+                sa.select(sa.func.count(), unranked, still_open).where(of_it)
+            ).one()
+        if not total or to_rank:
+            return False
+        editions = Editions(self._database)
+        if not editions.recipients_are_frozen(edition):
+            editions.close_recipients(edition, now)
+        return not to_do and editions.finish(edition, now)
 
     def failed(self, shard: Shard, error: str, now: datetime, again: timedelta) -> datetime | None:
         """The shard ended in an error: when to try again, None if it has been set aside."""
@@ -197,13 +209,22 @@ def _unsettled(connection: sa.Connection, shard: Shard) -> int:
 
 
 def _next(connection: sa.Connection, shard: Shard, now: datetime) -> datetime | None:
-    """When the first of its unsettled deliveries is due, or may be taken from whoever has it."""
+    """When to look at its unsettled deliveries again: at once, unless each waits for its time or is in others' hands.
+
+    Whoever has them may let them go long before the lease ends, and knows nothing of who has looked meanwhile.
+    """
     held = deliveries.c.status.in_([DeliveryStatus.ACTIVE, DeliveryStatus.SENDING])
-    times = sa.case((held, deliveries.c.lease_until), else_=deliveries.c.next_attempt_at)
-    query = sa.select(sa.func.count(), sa.func.count(times), sa.func.min(times, type_=schema.UtcTime())).where(
-        _open(shard)
-    )
-    unsettled, timed, first = connection.execute(query).one()
+    ends = sa.func.min(sa.case((held, deliveries.c.lease_until)), type_=schema.UtcTime())
+    waits = sa.case((~held, deliveries.c.next_attempt_at))
+    timed = sa.func.count().filter(sa.or_(held, waits.is_not(None)))
+    due = sa.func.min(waits, type_=schema.UtcTime())
+    unsettled, with_time, lease, attempt = connection.execute(
+        sa.select(sa.func.count(), timed, ends, due).where(_open(shard))
+    ).one()
     if not unsettled:
         return None
-    return max(first, now) if timed == unsettled else now
+    if with_time < unsettled:
+        return now
+    times: list[datetime] = [attempt] if attempt else []
+    times += [min(lease, now + OTHERS_LOOK)] if lease else []
+    return max(min(times), now)

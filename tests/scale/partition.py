@@ -22,6 +22,7 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -30,8 +31,10 @@ from digest.model import DeliveryStatus, Edition
 from digest.store import Database, Editions, schema
 from digest.working import wake
 from tests.lists import write_list
-from tests.scale.storm import LAB, LONG, Fleet, Plan, Sink, Storm, judge, make_edition, prepared
+from tests.scale.fleet import FarFleet
+from tests.scale.storm import LAB, LONG, Plan, Storm, judge, make_edition, prepared
 from tests.servers.network import Host
+from tests.servers.smtp import CollectingServer, Misbehaviour
 
 MOST = 60.0
 """Seconds in which a worker must be back when the wire is mended, and have ended when it is asked to."""
@@ -101,6 +104,29 @@ class Outcome:
         return nothing and storm.finished and max((*self.ended, self.back or 0.0, self.longest_pause)) <= MOST
 
 
+class Sink(CollectingServer):
+    """Keeps only Message-IDs, in the order in which they came."""
+
+    def __init__(self, *misbehaviours: Misbehaviour, **how: Any):
+        super().__init__(*misbehaviours, pipelining=True, **how)
+        self.messages = _Ids()
+
+    @property
+    def ids(self) -> list[str]:
+        return self.messages.ids  # type: ignore[attr-defined, no-any-return]
+
+
+class _Ids(list[Any]):
+    """A list that takes messages and keeps what they are called."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ids: list[str] = []
+
+    def append(self, message: Any) -> None:
+        self.ids.append(message.message_id)
+
+
 def run(scenario: Scenario, plan: Plan, log: Path | None = None) -> Outcome:
     """Sends an edition over that wire."""
     found = Outcome()
@@ -118,8 +144,8 @@ def run(scenario: Scenario, plan: Plan, log: Path | None = None) -> Outcome:
         edition = make_edition(database, near_url, plan.size, datetime.now(UTC))
         host.port, host.loss = server.port, scenario.loss
         first = _IN_A_HURRY if scenario.hurry else ""
-        far = Fleet(config, plan, log, host.command(sys.executable), first)
-        near = Fleet(config, replace(plan, workers=scenario.near), log, first=first)
+        far = FarFleet(config, 1, plan.beats, plan.lease, log, host.command(sys.executable), first)
+        near = FarFleet(config, scenario.near, plan.beats, plan.lease, log, first=first)
         watch = _Watch(database, edition, near_url, plan, host)
         begun = time.monotonic()
         try:
