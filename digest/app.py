@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 from collections.abc import Callable, Collection, Coroutine
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from functools import partial
 from logging import WARNING
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
+from digest import draining, processes
 from digest import edition as life
-from digest import processes
 from digest.dispatch import Queue
 from digest.errors import SendError
 from digest.holding import Hold
@@ -31,10 +30,9 @@ from digest.model import (
     DeliveryStatus,
     Edition,
     EditionId,
-    OnUnknown,
-    Shard,
     WhenEmpty,
 )
+from digest.outbox import Outbox
 from digest.pulling import gather
 from digest.rank.embedding import Embed
 from digest.render import EditionRenderer
@@ -47,17 +45,13 @@ from digest.results import (
     why_nothing_is_due,
 )
 from digest.roundup import coarser
-from digest.send.drain import drain
 from digest.send.letters import Posted, post
 from digest.send.outbox import DrainReport
-from digest.send.rate import Turns
-from digest.send.routes import Route
 from digest.settings import ListConfig
 from digest.store import (
     Archive,
     Bounces,
     Decisions,
-    DeliveryLedger,
     EditionOverview,
     Editions,
     Fetches,
@@ -73,10 +67,9 @@ from digest.store import (
     database_exists,
     open_database,
 )
-from digest.store.outbox import LEASE, RENEWED_LEASE
+from digest.store.outbox import RENEWED_LEASE
 from digest.store.relay_turns import RelayTurns, places
 from digest.timing import Due, look_again
-from digest.ways_out import routes
 from digest.working import ListEdition, enqueue_shards, wake
 
 if TYPE_CHECKING:
@@ -121,6 +114,7 @@ class App:
         self.runs = Runs(self._database, self.list.id)
         self._journals = Journals(config.journal, self.list.id, self._database)
         self.hold = Hold(self.list, self.pauses, now)
+        self.outbox = Outbox(config, self._database, self.making, self._journals, self.hold, now)
 
     def __enter__(self) -> Self:
         return self
@@ -132,7 +126,7 @@ class App:
 
     def decisions(self, edition: Edition, only: Collection[Address] = ()) -> Decisions:
         """The edition's deliveries, in a person's hands; what a journal knows of them is recorded first."""
-        self._ledger()
+        self.outbox.ledger()
         return Decisions(self._database, edition, only)
 
     async def fetch(self, progress: Progress = QUIET) -> Pulled:
@@ -202,9 +196,9 @@ class App:
         if not (again or stop.is_set()):
             self.runs.settle(began)
         latest = self.editions.latest(self.list.id)
-        self._ledger().reopen()
+        self.outbox.ledger().reopen()
         if at_once:
-            self._ledger(named).hurry()
+            self.outbox.ledger(named).hurry()
         waiting = self.editions.unfinished(self.list.id)
         drained: DrainReport | None = None
         if waiting:
@@ -264,27 +258,11 @@ class App:
         """Sends every due delivery of the list, and finishes the editions that are done."""
         if held := self.hold.reason():  # every minute by `digest run`: nothing needs to be made ready
             return DrainReport({}, held=held)
-        ledger = self._ledger(only)
+        ledger = self.outbox.ledger(only)
         if ledger.is_idle():  # for hours, while readers' own are to come
             self._finish()
             return DrainReport({})
-        # Made before the first claim: a broken template is found before anything is sent.
-        renderers = {e.id: self.making.renderer(e) for e in self.editions.unfinished(self.list.id)}
-        gc.freeze()  # a fifth of composing went into looking for garbage among what an edition holds
-        try:
-            with self._journals.keeping(ledger) as (kept, on_sent):
-                report = await drain(
-                    kept,
-                    self.routes(),
-                    lambda claim: self.making.compose(claim, renderers),
-                    now=self._now,
-                    stop=stop,
-                    hold=self.hold.wait,
-                    on_result=progress.on_result,
-                    on_sent=on_sent,
-                )
-        finally:
-            gc.unfreeze()
+        report = await draining.drain_all(self.outbox, ledger, stop, progress.on_result)
         if report.counts:
             tell(Event.DELIVERIES_SETTLED, list=self.list.id, counts=dict(report.counts))
         if report.paused:
@@ -310,12 +288,13 @@ class App:
 
     def edition_work(self, edition: Edition) -> ListEdition:
         """The edition for a worker that does its shards."""
-        renderers: dict[EditionId, EditionRenderer] = {}
 
         def new_runner() -> life.ShardRunner:
             named = life.named_by_recipients(self.list, self.editions, edition)
             embed = self.making.embed(QUIET)
             return life.ShardRunner(self.list, edition, self.papers, self.editions, self.making.library, named, embed)
+
+        renderers: dict[EditionId, EditionRenderer] = {}
 
         def make_ready() -> None:
             if edition.id not in renderers:
@@ -326,8 +305,8 @@ class App:
             edition,
             self.editions,
             new_runner,
-            lambda shard: self._ledger(within=shard, lease=RENEWED_LEASE),
-            lambda: self.routes(RelayTurns(self._database)),
+            lambda shard: self.outbox.ledger(within=shard, lease=RENEWED_LEASE),
+            lambda: self.outbox.routes(RelayTurns(self._database)),
             self._journals.keeping,
             partial(places, self._database),
             make_ready,
@@ -336,27 +315,12 @@ class App:
             self._now,
         )
 
-    def routes(self, turns: Turns | None = None) -> tuple[Route, ...]:
-        """The list's ways out, with nothing open yet. `turns`: their rates are shared with other hosts."""
-        return routes(self.config, self._database, self._now, turns)
-
     async def post(self) -> Posted:
         """Sends the letters to single people that are due, whatever the list's pause or hours."""
-        posted = await post(self.membership.letters, self.routes(), self._now)
+        posted = await post(self.membership.letters, self.outbox.routes(), self._now)
         if posted.counts:
             tell(Event.LETTERS_SENT, list=self.list.id, counts=dict(posted.counts))
         return posted
-
-    def _ledger(
-        self, only: Collection[Address] = (), within: Shard | None = None, lease: timedelta = LEASE
-    ) -> DeliveryLedger:
-        # A Maildir knows its own copy of a message again, so there is never a doubt to hold.
-        on_unknown = self.config.relays[0].on_unknown if self.config.relays else OnUnknown.RESEND
-        ledger = DeliveryLedger(
-            self._database, self.list.id, self._now, on_unknown=on_unknown, only=only, within=within, lease=lease
-        )
-        self._journals.recover(ledger)
-        return ledger
 
     def _freeze(self, pulled: Pulled, day: date, *, closing: bool) -> tuple[Edition | None, str | None]:
         """The day's edition of what was pulled, or why there is none. `closing`: it has waited long enough."""

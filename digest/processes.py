@@ -56,10 +56,15 @@ class Work:
     at_once: bool
 
 
+def usable() -> int:
+    """How many processes can compute at once."""
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(allowed, MOST)
+
+
 def worth_starting(readers: int) -> int:
     """In how many processes so many readers are best ranked; with one, or none, in this process."""
-    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(allowed, MOST, readers // LEAST)
+    return min(usable(), readers // LEAST)
 
 
 async def enqueue_all(

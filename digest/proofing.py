@@ -83,7 +83,7 @@ async def send_test(app: App, address: Address, to: Collection[str], progress: P
         nobody = SubscriberId(0)
         addressed = replace(subscriber, id=nobody, address=address)
         message = proof.compose(addressed, selection, app.list, salt=secrets.token_hex(8))
-        transport = app.routes()[0].new_transport()
+        transport = app.outbox.routes()[0].new_transport()
         try:
             return await transport.submit(app.making.envelope(address), message, _no_intent)
         finally:

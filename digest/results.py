@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import NamedTuple, Self
 
 from digest import edition as life
 from digest.meaning import Embedded
 from digest.model import (
+    Address,
     Candidate,
     Claim,
     Delivery,
@@ -92,13 +94,31 @@ class Sent:
     """The edition that is due stays open until then, as a source is not complete."""
 
 
+class Settled(NamedTuple):
+    """What became of one delivery, as much as is shown of it."""
+
+    address: Address
+    papers: int
+    status: DeliveryStatus
+    reply: str
+
+    @classmethod
+    def of(cls, claim: Claim, outcome: Outcome) -> Self:
+        """Of a claim."""
+        delivery = claim.delivery
+        return cls(delivery.address, len(delivery.picks), outcome.status, outcome.reply)
+
+
+OnResult = Callable[[Settled], None]
+
+
 @dataclass(frozen=True, slots=True)
 class Progress:
     """Whom to tell what while it happens."""
 
     on_report: Callable[[SourceReport], None] | None = None
     on_edition: Callable[[Edition], None] | None = None
-    on_result: Callable[[Claim, Outcome], None] | None = None
+    on_result: OnResult | None = None
     on_embedded: Embedded | None = None
 
 

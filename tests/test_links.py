@@ -215,12 +215,12 @@ def test_a_mailbox_is_an_address_that_is_read(config: Path, table: str, address:
 
 
 @contextmanager
-def app_of(config: Path, *lines: str, keep: bool = True) -> Iterator[App]:
-    """The list of a config file, with more lines in its [list]."""
+def app_of(config: Path, *lines: str, keep: bool = True, hours: int = 0) -> Iterator[App]:
+    """The list of a config file, with more lines in its [list], so many hours after the first day began."""
     text = config.read_text().replace('id = "lab"\n', "\n".join(['id = "lab"', *lines, ""]))
     config.with_name("changed.toml").write_text(text)
     (found,) = load([config.with_name("changed.toml")], {}).lists
-    with App(found, lambda: datetime.fromisoformat(DAY_ONE), keep=keep) as app:
+    with App(found, lambda: datetime.fromisoformat(DAY_ONE) + timedelta(hours=hours), keep=keep) as app:
         yield app
 
 
@@ -341,10 +341,9 @@ def test_a_second_try_has_the_same_envelope_sender(tmp_path: Path) -> None:
         config = write_list(tmp_path, readers=1, port=server.port)
         for hours in (0, 9):
             with (
-                app_of(config, 'bounces = "bounces@example.org"') as app,
+                app_of(config, 'bounces = "bounces@example.org"', hours=hours) as app,
                 mock.patch.object(Making, "envelope", envelope),
             ):
-                app._now = lambda hours=hours: datetime.fromisoformat(DAY_ONE) + timedelta(hours=hours)  # type: ignore[misc]
                 asyncio.run(app.send())
         (message,) = server.messages
     assert len(seen) == 2

@@ -277,7 +277,7 @@ def test_jitter_only_delays(attempts: int, age: timedelta, jitter: float) -> Non
 
 def test_everybody_is_sent_to_once() -> None:
     """A drain over several connections sends each due delivery once and counts it."""
-    ledger, relay = FakeLedger(*people(20)), FakeRelay()
+    ledger, relay = FakeLedger(*people(20)), FakeRelay(during=lambda recipient: asyncio.sleep(0.001))
     results: list[tuple[int, DeliveryStatus]] = []
     report = run(
         ledger,

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from digest.console.words import plural
-from digest.model import Claim, DeliveryStatus, Outcome
+from digest.model import DeliveryStatus
+from digest.results import Settled
 
 if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress
@@ -43,16 +44,15 @@ class SendProgress:
         if self._bar:
             self._bar.stop()
 
-    def result(self, claim: Claim, outcome: Outcome) -> None:
+    def result(self, settled: Settled) -> None:
         """Tells what became of one delivery."""
         self._done += 1
         if self._bar and self._task is not None:
             self._bar.update(self._task, advance=1)
-        failed = outcome.status is not DeliveryStatus.SENT
+        failed = settled.status is not DeliveryStatus.SENT
         if failed or self._total <= EVERY_LINE_UP_TO:
-            reply = f"  {outcome.reply}" if failed else ""
-            count = plural(len(claim.delivery.picks), "paper")
-            self._terminal.say(f"  {outcome.status:<9} {claim.delivery.address}  {count}{reply}")
+            reply = f"  {settled.reply}" if failed else ""
+            self._terminal.say(f"  {settled.status:<9} {settled.address}  {plural(settled.papers, 'paper')}{reply}")
         elif not self._bar and self._done % 1000 == 0:
             self._terminal.say(f"  {self._done:,} of {self._total:,}")
 

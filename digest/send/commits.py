@@ -2,7 +2,8 @@
 
 A durable commit waits for the disk, some milliseconds that say nothing of how much is in it. So nobody's entry has a
 transaction of its own: while one runs, in a thread, the entries that become ready are collected, and go together into
-the next as soon as it has ended. There is no timer, and an entry that comes alone is written at once.
+the next as soon as those have had their turn who wait for it: a worker whose result is recorded comes with its next
+intent. There is no timer, and an entry that comes alone is written at once.
 
 What is grouped: intents, results and whatever else the workers of the connections write. Why that is safe: a worker
 waits for its own entry before it goes on, for an intent before DATA and for a result before its next message, so each
@@ -20,6 +21,9 @@ from concurrent.futures import ThreadPoolExecutor
 from digest.ledger import Entry
 from digest.model import Claim
 from digest.send.outbox import Ledger
+
+TURNS = 2
+"""Of the loop, until a worker that has been told of its result (through a shield) has composed its next message."""
 
 
 class GroupCommit:
@@ -60,6 +64,8 @@ class GroupCommit:
     async def _write_ready(self) -> None:
         loop = asyncio.get_running_loop()
         while self._ready:
+            for _ in range(TURNS):
+                await asyncio.sleep(0)
             group, self._ready = self._ready, []
             try:
                 made = await loop.run_in_executor(self._thread, self._ledger.commit, [entry for entry, _ in group])

@@ -126,6 +126,7 @@ class _Drain:
         self._counts: Counter[DeliveryStatus] = Counter()
         self._lost = 0
         self._paused: str | None = None
+        self._lasting = False
         self._held: str | None = None
         self._lanes = Lanes(self.routes)
         self._halt = asyncio.Event()  # no further conversation begins
@@ -148,7 +149,7 @@ class _Drain:
             await self._commits.close()
             await self._record_late()
             await self._lanes.give_back()
-        return DrainReport(dict(self._counts), self._paused, self._lost, self._held)
+        return DrainReport(dict(self._counts), self._paused, self._lost, self._held, self._lasting)
 
     async def _work(self) -> None:
         """In rounds: what one relay has left behind goes to those that are left."""
@@ -194,7 +195,7 @@ class _Drain:
             self._halt.set()
 
     def _pause(self, reason: str) -> None:
-        self._paused = self._paused or reason
+        self._paused, self._lasting = self._paused or reason, True
         self._halt.set()
 
     async def _worker(self, lane: Lane, *, first: bool) -> None:
@@ -294,8 +295,10 @@ class _Drain:
 
     def _give_up(self, lane: Lane, claim: Claim, trouble: Outcome) -> bool:
         self._claimed.appendleft(claim)  # others may have a connection that works
-        if trouble.status is DeliveryStatus.BOUNCED or lane.working == 1:
+        lasts = trouble.status is DeliveryStatus.BOUNCED
+        if lasts or lane.working == 1:
             self._close(lane, trouble.reply)
+            self._lasting = self._lasting or (lasts and self._paused is not None)
         return False
 
     async def _converse(

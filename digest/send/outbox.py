@@ -99,6 +99,8 @@ class DrainReport:
     """Claims that turned out to be another's, or cancelled, before anything was sent."""
     held: str | None = None
     """What keeps the rest waiting although nothing is wrong: a pause, the hours, the day's limits. In plain words."""
+    lasting: bool = False
+    """It was paused for what any other connection would meet as well."""
 
 
 def next_attempt(

@@ -123,6 +123,12 @@ class DeliveryLedger:
         with self._database.read() as connection:
             return connection.execute(query).first() is None
 
+    def has_due(self, count: int) -> bool:
+        """Whether so many are due now."""
+        query = sa.select(table.c.id).where(*self._scope, _is_due(self._now())).limit(1).offset(count - 1)
+        with self._database.read() as connection:
+            return connection.execute(query).first() is not None
+
     def hurry(self) -> None:
         """Lets go at once what waits for its reader's hour; it counts as queued now, and is dated so."""
         now = self._now()

@@ -147,6 +147,11 @@ class CollectingServer:
         """The Message-IDs of all that was accepted, in order, doubles included."""
         return [message.message_id for message in self.messages]
 
+    @property
+    def open_connections(self) -> int:
+        """How many there are now."""
+        return len(self._sessions)
+
     def settle(self) -> None:
         """Returns when the server has read all that clients sent who are gone; those who stay are waited for."""
         asyncio.run_coroutine_threadsafe(self._settle(), self._loop).result(timeout=30)

@@ -1,0 +1,378 @@
+"""Drains a list's outbox: in this process, and for a large edition also in others beside it. Called by `app.py`.
+
+What one process drains is an `Outbox`; the steps are `send/drain.py`'s. Two processes on one database are safe already,
+by leases with fencing tokens (`store/outbox.py`), so each process here claims, composes, sends and records for itself.
+What holds for all of them together:
+
+- The relay's `connections` are shared out, so that there are never more. This process goes first: the others begin when
+  the relay has accepted a message, so that a wrong password is tried once, and a relay that refuses everybody is not
+  asked by all of them.
+- A limit to the messages of a day is counted in the store, and each process looks for itself whether the list is paused
+  or its hours are over. A `rate` is kept in memory, and so are the shares of several relays: such a list is drained in
+  one process, as is a Maildir, which has one connection.
+- A stop is passed on, and so is a pause for a reason that lasts (`DrainReport.lasting`). Trouble that may pass ends the
+  process that has it; what it leaves others take, in the end this process alone.
+- A process that is ended from outside is told of. What it had claimed is free again, or `unknown` where its message may
+  have left, as soon as another claims (`store/outbox.py`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import multiprocessing
+import signal
+import threading
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from multiprocessing.connection import Connection
+from typing import NamedTuple
+
+from digest.holding import Hold
+from digest.journalling import Journals
+from digest.making import Making
+from digest.model import DeliveryStatus
+from digest.outbox import Compose, Outbox
+from digest.processes import usable
+from digest.results import OnResult, Settled
+from digest.send.outbox import DrainReport
+from digest.settings import ListConfig
+from digest.store import (
+    DeliveryLedger,
+    Editions,
+    Papers,
+    Pauses,
+    Secrets,
+    Vectors,
+    database_exists,
+    open_database,
+)
+
+log = logging.getLogger(__name__)
+
+MANY = 4_000
+"""Deliveries that are due; for fewer, processes take longer to start than they save."""
+TOLD_EVERY = 0.2
+"""Seconds between two reports of a process on what became of its deliveries."""
+READY, GO, STOP, BREAK_OFF = "ready", "go", "stop", "break off"
+
+
+async def drain_all(
+    outbox: Outbox, ledger: DeliveryLedger, stop: asyncio.Event, on_result: OnResult | None
+) -> DrainReport:
+    """Sends what is due, in as many processes as pay. What the ledger of one raises comes out when all have ended."""
+    compose = outbox.composing()
+    if (count := _how_many(outbox.config, ledger)) == 1:
+        return await outbox.drain(ledger, compose, stop, on_result)
+    report, is_over = await _Abreast(outbox, ledger, compose, stop, on_result, count).run()
+    if is_over:
+        return report
+    rest = await outbox.drain(ledger, compose, stop, on_result)
+    return replace(_sum([report, rest]), paused=rest.paused)
+
+
+def _how_many(config: ListConfig, ledger: DeliveryLedger) -> int:
+    """In how many processes the list is drained."""
+    if len(config.relays) != 1 or not database_exists(config.store_url):
+        return 1
+    (relay,) = config.relays
+    count = min(usable(), relay.connections)
+    if count == 1 or relay.rate or relay.per_domain or not ledger.has_due(MANY):
+        return 1
+    return count
+
+
+def _sum(reports: Sequence[DrainReport]) -> DrainReport:
+    counts: Counter[DeliveryStatus] = Counter()
+    reports = sorted(reports, key=lambda report: not report.lasting)
+    for report in reports:
+        counts.update(report.counts)
+    return DrainReport(
+        dict(counts),
+        next((report.paused for report in reports if report.paused), None),
+        sum(report.lost for report in reports),
+        next((report.held for report in reports if report.held), None),
+        any(report.lasting for report in reports),
+    )
+
+
+class _Work(NamedTuple):
+    """All that another process must be told."""
+
+    config: ListConfig
+    connections: int
+    now: datetime
+    """What this process's clock says. The other's goes on from there, also where this one's stands still."""
+    level: int
+    """From which level on it logs."""
+
+
+class _Line(NamedTuple):
+    """What another process has to log."""
+
+    logger: str
+    level: int
+    text: str
+
+
+class _Abreast:
+    """One drain in several processes, this one among them."""
+
+    def __init__(
+        self,
+        outbox: Outbox,
+        ledger: DeliveryLedger,
+        compose: Compose,
+        stop: asyncio.Event,
+        on_result: OnResult | None,
+        count: int,
+    ):
+        self._outbox, self._ledger, self._compose = outbox, ledger, compose
+        self._stop, self._on_result = stop, on_result
+        self._halt = asyncio.Event()
+        self._all_began = False
+        each, rest = divmod(outbox.config.relays[0].connections, count)
+        self._share, *shares = (each + (n < rest) for n in range(count))
+        level = logging.getLogger("digest").getEffectiveLevel()
+        self._others = [_Other(_Work(outbox.config, share, outbox.now(), level), self._told) for share in shares]
+
+    async def run(self) -> tuple[DrainReport, bool]:
+        """What all of them did, and whether nothing is left that could be done now."""
+        passing_on = [asyncio.create_task(self._halt_on_stop()), asyncio.create_task(self._stop_others_on_halt())]
+        try:
+            ends = await asyncio.gather(self._here(), *map(self._beside, self._others), return_exceptions=True)
+        finally:
+            for each in passing_on:
+                each.cancel()
+            await asyncio.gather(*(other.break_off() for other in self._others))
+        for end in ends:
+            if isinstance(end, BaseException):
+                raise end
+        reports = [end for end in ends if isinstance(end, DrainReport)]
+        total = _sum(reports)
+        is_done = len(reports) == len(ends) and not total.paused
+        return total, bool(is_done or self._halt.is_set() or total.held or not self._all_began)
+
+    async def _here(self) -> DrainReport:
+        try:
+            report = await self._outbox.drain(self._ledger, self._compose, self._halt, self._sent_here, self._share)
+        except BaseException:
+            self._halt.set()
+            raise
+        finally:
+            for other in self._others:
+                other.dismiss()
+        self._judge(report)
+        return report
+
+    async def _beside(self, other: _Other) -> DrainReport | None:
+        try:
+            report = await other.end
+        except Exception:
+            self._halt.set()
+            raise
+        if report:
+            self._judge(report)
+        return report
+
+    def _judge(self, report: DrainReport) -> None:
+        if report.lasting:
+            self._halt.set()
+
+    def _sent_here(self, settled: Settled) -> None:
+        if settled.status is DeliveryStatus.SENT and not self._all_began:
+            self._all_began = True
+            for other in self._others:
+                other.begin()
+        self._told([settled])
+
+    def _told(self, some: Sequence[Settled]) -> None:
+        if self._on_result is not None:
+            for settled in some:
+                self._on_result(settled)
+
+    async def _halt_on_stop(self) -> None:
+        await self._stop.wait()
+        self._halt.set()
+
+    async def _stop_others_on_halt(self) -> None:
+        await self._halt.wait()
+        for other in self._others:
+            other.tell(STOP)
+
+
+class _Other:
+    """A process beside this one, as this one sees it."""
+
+    def __init__(self, work: _Work, told: Callable[[Sequence[Settled]], None]):
+        context = multiprocessing.get_context("spawn")
+        self._pipe, theirs = context.Pipe()
+        self._process = context.Process(target=_begin, args=(work, theirs))
+        self._process.start()
+        theirs.close()
+        self._told = told
+        self._is_ready = self._may_begin = self._has_begun = self._is_dismissed = False
+        self._loop = asyncio.get_running_loop()
+        self.end: asyncio.Future[DrainReport | None] = self._loop.create_future()
+        """What it did; what its ledger raised; None if it was ended from outside."""
+        threading.Thread(target=self._listen, daemon=True).start()
+
+    def tell(self, order: str) -> None:
+        """`STOP` or `BREAK_OFF`; `GO` only by `begin`."""
+        with contextlib.suppress(OSError):  # it has ended
+            self._pipe.send(order)
+
+    def begin(self) -> None:
+        """Lets it begin as soon as it is ready: its templates are read, nothing is claimed."""
+        self._may_begin = True
+        self._begin_when_ready()
+
+    def _begin_when_ready(self) -> None:
+        if self._is_ready and self._may_begin and not self._is_dismissed:
+            self._has_begun = True
+            self.tell(GO)
+
+    def dismiss(self) -> None:
+        """It is not needed any more, if it has not begun."""
+        if not self._has_begun:
+            self._is_dismissed = True
+            self._process.kill()
+
+    async def break_off(self) -> None:
+        """Returns when the process has ended: by itself, or because it is told to leave what it does in doubt."""
+        self.tell(BREAK_OFF)
+        try:
+            await asyncio.to_thread(self._process.join)
+        except BaseException:
+            self._process.kill()
+            raise
+        self._pipe.close()
+
+    def _listen(self) -> None:
+        with contextlib.suppress(EOFError, OSError, RuntimeError):  # RuntimeError: the loop is closed
+            while True:
+                self._loop.call_soon_threadsafe(self._hear, self._pipe.recv())
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self._hear, None)
+
+    def _hear(self, told: object) -> None:
+        if isinstance(told, list):
+            self._told(told)
+        elif isinstance(told, _Line):
+            logging.getLogger(told.logger).log(told.level, "%s", told.text)
+        elif told == READY:
+            self._is_ready = True
+            self._begin_when_ready()
+        elif self.end.done():
+            pass
+        elif isinstance(told, Exception):
+            self.end.set_exception(told)
+        elif isinstance(told, DrainReport) or self._is_dismissed:
+            self.end.set_result(told if isinstance(told, DrainReport) else DrainReport({}))
+        else:
+            log.warning(
+                "process %d, which sent beside this one, was ended from outside; each message that it had under way is "
+                "in doubt, what else it had claimed is sent by the others",
+                self._process.pid,
+            )
+            self.end.set_result(None)
+
+
+def _begin(work: _Work, pipe: Connection) -> None:
+    """Another process: it leaves signals to the one that started it, and is told by that one when to stop."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    with contextlib.suppress(asyncio.CancelledError):
+        asyncio.run(_Beside(work, pipe).run())
+
+
+class _Beside:
+    """A process beside the one that the command is, as it sees itself."""
+
+    def __init__(self, work: _Work, pipe: Connection):
+        self._work, self._pipe = work, pipe
+        self._one_at_a_time = threading.Lock()
+        self._settled: list[Settled] = []
+        self._go, self._stop = asyncio.Event(), asyncio.Event()
+
+    async def run(self) -> None:
+        """Does as it is told, and says what became of it."""
+        loop, task = asyncio.get_running_loop(), asyncio.current_task()
+
+        def obey(order: str) -> None:
+            if order == BREAK_OFF and task:
+                task.cancel()
+            if order == STOP:
+                self._stop.set()
+            self._go.set()
+
+        def listen() -> None:
+            with contextlib.suppress(RuntimeError):  # the loop is closed
+                with contextlib.suppress(EOFError, OSError):
+                    while True:
+                        loop.call_soon_threadsafe(obey, self._pipe.recv())
+                loop.call_soon_threadsafe(obey, STOP)  # who started it is gone: it ends as tidily as after a signal
+
+        threading.Thread(target=listen, daemon=True).start()
+        logging.getLogger().addHandler(_Forwarded(self._tell))
+        logging.getLogger("digest").setLevel(self._work.level)
+        telling = asyncio.create_task(self._tell_now_and_then())
+        end: DrainReport | Exception
+        try:
+            end = await self._drain()
+        except Exception as error:
+            end = error
+        finally:
+            telling.cancel()
+            self._tell_settled()
+        self._tell(end)
+
+    async def _drain(self) -> DrainReport:
+        config, began = self._work.config, self._work.now - datetime.now(UTC)
+
+        def now() -> datetime:
+            return datetime.now(UTC) + began
+
+        database = open_database(config.store_url)
+        try:
+            list_id, vectors, secrets = config.mailing_list.id, Vectors(database, now), Secrets(database, now)
+            making = Making(config, now, Papers(database), Editions(database), vectors, secrets)
+            hold = Hold(config.mailing_list, Pauses(database, list_id), now)
+            outbox = Outbox(config, database, making, Journals(config.journal, list_id, database), hold, now)
+            compose = outbox.composing()
+            self._tell(READY)
+            await self._go.wait()
+            return await outbox.drain(
+                outbox.ledger(), compose, self._stop, self._settled.append, self._work.connections
+            )
+        finally:
+            database.close()
+
+    async def _tell_now_and_then(self) -> None:
+        while True:
+            await asyncio.sleep(TOLD_EVERY)
+            self._tell_settled()
+
+    def _tell_settled(self) -> None:
+        if self._settled:
+            self._tell(self._settled.copy())
+            self._settled.clear()
+
+    def _tell(self, what: object) -> None:
+        with contextlib.suppress(OSError), self._one_at_a_time:  # OSError: who started it is gone
+            self._pipe.send(what)
+
+
+class _Forwarded(logging.Handler):
+    """Logs in the process that started this one."""
+
+    def __init__(self, tell: Callable[[_Line], None]):
+        super().__init__()
+        self._tell = tell
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """For `logging`."""
+        self._tell(_Line(record.name, record.levelno, record.getMessage()))

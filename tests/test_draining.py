@@ -1,0 +1,267 @@
+"""One list drained in two processes at once: nobody is left out, nobody gets two copies, and all limits hold.
+
+The second process is a real one, over one SQLite file and one real server. This process sends its second message
+only when the other has connected: so both always take part.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import psutil
+import pytest
+
+from digest import draining, outbox, ways_out
+from digest.app import App
+from digest.model import Envelope, Outcome, Rate
+from digest.results import Progress, Sent, Settled
+from digest.send import drain
+from digest.send.outbox import Transport
+from digest.send.routes import Route
+from digest.settings import load
+from tests.lists import DAY_ONE, write_list
+from tests.servers.smtp import CollectingServer, refuses_auth_535, rejects_data_554
+
+READERS = 24
+PATIENCE = 60.0
+
+
+@pytest.fixture(autouse=True)
+def _in_two(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As for thousands of readers on a host with two processors; this process leaves some for the other."""
+    monkeypatch.setattr(draining, "MANY", 2)
+    monkeypatch.setattr(draining, "usable", lambda: 2)
+    monkeypatch.setattr(drain, "CLAIMED_AT_ONCE", 3)
+
+
+def others() -> list[psutil.Process]:
+    """The processes that this one has started to drain beside it."""
+    return [child for child in psutil.Process().children() if "spawn_main" in " ".join(child.cmdline())]
+
+
+async def nothing() -> None: ...
+
+
+@dataclass
+class Send:
+    """One `send` of a list over two connections, and what it was told.
+
+    With its second message this process waits until the other has connected, and for what is done `meanwhile`.
+    """
+
+    config: Path
+    server: CollectingServer
+    meanwhile: Callable[[], Awaitable[None]] = nothing
+    told: list[Settled] = field(default_factory=list)
+    stop: asyncio.Event = field(default_factory=asyncio.Event)
+    mine: list[str] = field(default_factory=list)
+    """Who has been sent to from this process."""
+    both: bool = False
+
+    def run(self) -> Sent:
+        (found,) = load([self.config], {}).lists
+
+        def routes(*of: Any) -> Sequence[Route]:
+            (way,) = ways_out.routes(*of)
+            return (replace(way, new_transport=lambda: Waiting(way.new_transport(), self)),)
+
+        with App(found, lambda: datetime.fromisoformat(DAY_ONE)) as app, mock.patch.object(outbox, "routes", routes):
+            return asyncio.run(app.send(stop=self.stop, progress=Progress(on_result=self.told.append)))
+
+    async def before_a_message(self, recipient: str) -> None:
+        if len(self.mine) == 1 and not self.both:
+            await wait_for(lambda: self.server.connections == 2)
+            self.both = True
+            await self.meanwhile()
+        self.mine.append(recipient)
+
+
+@dataclass
+class Waiting:
+    """The transport of this process."""
+
+    transport: Transport
+    send: Send
+
+    async def submit(self, envelope: Envelope, message: bytes, before_data: Callable[[], Awaitable[None]]) -> Outcome:
+        await self.send.before_a_message(envelope.recipient)
+        return await self.transport.submit(envelope, message, before_data)
+
+    async def close(self) -> None:
+        await self.transport.close()
+
+
+async def wait_for(seen: Callable[[], object]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not seen():
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.005)
+
+
+def counts(sent: Sent) -> dict[str, int]:
+    (overview,) = sent.overviews
+    assert overview.adds_up
+    assert overview.recipients == READERS
+    return {str(status): count for status, count in overview.counts.items()}
+
+
+def copies(server: CollectingServer) -> Counter[str]:
+    return Counter(recipient for message in server.messages for recipient in message.recipients)
+
+
+def everybody() -> dict[str, int]:
+    return {f"reader{n}@example.org": 1 for n in range(READERS)}
+
+
+@pytest.fixture
+def no_process_is_left() -> Iterator[None]:
+    before = others()
+    yield
+    assert [each for each in others() if each not in before] == []
+
+
+pytestmark = pytest.mark.usefixtures("no_process_is_left")
+
+
+def test_two_processes_send_one_copy_each_over_no_more_connections(tmp_path: Path) -> None:
+    """Both send, everybody has one copy, every result is told here, and the relay never has more connections."""
+    most = 0
+
+    def watch(_stage: str) -> None:
+        nonlocal most
+        most = max(most, server.open_connections)
+
+    with CollectingServer(pipelining=True, watch=watch) as server:
+        send = Send(write_list(tmp_path, READERS, port=server.port, connections=2), server)
+        sent = send.run()
+    assert send.both
+    assert most == 2
+    assert sent.drained
+    assert dict(sent.drained.counts) == counts(sent) == {"sent": READERS}
+    assert copies(server) == everybody()
+    assert Counter(settled.address for settled in send.told) == everybody()
+    assert all(settled.status == "sent" and settled.papers in (2, 3) for settled in send.told)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="kills by SIGKILL")
+@pytest.mark.parametrize("at", [3, READERS - 6])
+def test_a_process_that_is_killed_loses_and_doubles_nothing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, at: int
+) -> None:
+    """Of what it had claimed one message is in doubt, and said to be; the others go out from here. It is told of.
+
+    The second time this process has had nothing more to claim, and has ended its part.
+    """
+    of_other, killed = 0, threading.Event()
+
+    def watch(stage: str) -> None:
+        nonlocal of_other
+        if stage == "accepted" and server.messages[-1].recipients[0] not in send.mine:
+            of_other += 1
+            if of_other == at:  # kept, and its sender does not know
+                others()[0].kill()
+                killed.set()
+
+    async def until_killed() -> None:
+        await wait_for(killed.is_set)
+
+    with CollectingServer(pipelining=True, watch=watch) as server, caplog.at_level(logging.WARNING):
+        config = write_list(tmp_path, READERS, port=server.port, connections=2)
+        send = Send(config, server, until_killed if at == 3 else nothing)
+        sent = send.run()
+    assert counts(sent) == {"sent": READERS - 1, "unknown": 1}
+    assert copies(server) == everybody()
+    assert "was ended from outside" in caplog.text
+
+
+def test_a_stop_ends_all_processes_tidily(tmp_path: Path) -> None:
+    """The other leaves signals to this one, and hands back what it has not begun; a next run goes on."""
+    with CollectingServer(pipelining=True) as server:
+        config = write_list(tmp_path, READERS, port=server.port, connections=2)
+
+        async def stop() -> None:
+            for other in others():
+                other.terminate()
+            send.stop.set()
+
+        send = Send(config, server, stop)
+        sent = send.run()
+        first = counts(sent)
+        assert sent.stopped
+        assert first.keys() == {"sent", "queued"}
+        assert first["sent"] == len(server.messages) < READERS
+        assert counts(Send(config, server, both=True).run()) == {"sent": READERS}
+    assert copies(server) == everybody()
+
+
+def test_a_wrong_password_is_tried_once(tmp_path: Path) -> None:
+    """The other is ready before this process logs in, and still waits for a first message that is accepted."""
+    ready = asyncio.Event()
+    hear = draining._Other._hear
+
+    def hear_of_it(other: draining._Other, told: object) -> None:
+        hear(other, told)
+        ready.set()
+
+    class Later(Send):
+        async def before_a_message(self, recipient: str) -> None:
+            await ready.wait()
+            await asyncio.sleep(1)
+
+    with CollectingServer(refuses_auth_535, credentials=("digest", "right")) as server:
+        secret = 'username = "digest"\npassword = "wrong"\n'
+        config = write_list(tmp_path, READERS, port=server.port, connections=4, extra=secret)
+        with mock.patch.object(draining._Other, "_hear", hear_of_it):
+            sent = Later(config, server).run()
+    assert ready.is_set()
+    assert sent.drained
+    assert "535" in str(sent.drained.paused)
+    assert counts(sent) == {"queued": READERS}
+    assert sum(command.startswith(b"AUTH") for command in server.commands) == 1
+
+
+def test_a_relay_that_refuses_everybody_pauses_all_processes(tmp_path: Path) -> None:
+    """Five equal refusals in one of them stop the others: none goes on until it has had five of its own and more."""
+    with CollectingServer(replace(rejects_data_554, skip=1), pipelining=True) as server:
+        config = write_list(tmp_path, READERS, port=server.port, connections=2)
+        sent = Send(config, server).run()
+    assert sent.drained
+    assert sent.drained.lasting
+    assert "refused 5 recipients in a row" in str(sent.drained.paused)
+    found = counts(sent)
+    assert found["sent"] == 2
+    assert 5 <= found["bounced"] < 10
+    assert found["queued"] >= READERS - 2 - 10
+
+
+def test_a_list_whose_limits_are_kept_in_memory_is_drained_in_one_process(tmp_path: Path) -> None:
+    """A rate, several relays, a Maildir, one connection, few deliveries."""
+    (found,) = load([write_list(tmp_path, 3, port=25, connections=4)], {}).lists
+    (relay,) = found.relays
+    ways = [
+        replace(found, relays=relays)
+        for relays in (
+            (),
+            (relay, replace(relay, name="other")),
+            (replace(relay, connections=1),),
+            (replace(relay, rate=Rate(60, 60)),),
+            (replace(relay, per_domain=(("example.org", Rate(60, 60)),)),),
+        )
+    ]
+    with App(found, lambda: datetime.now(UTC)) as app:
+        ledger = app.outbox.ledger()
+        assert draining._how_many(found, ledger) == 1
+        ledger.has_due = lambda count: True  # type: ignore[method-assign]
+        assert draining._how_many(found, ledger) == 2
+        assert [draining._how_many(way, ledger) for way in ways] == [1] * len(ways)
