@@ -9,6 +9,7 @@ from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import hypothesis
 import pytest
 import typer.main
 from xdist.scheduler import LoadScopeScheduling
@@ -29,6 +30,8 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+hypothesis.settings.register_profile("patient", deadline=None)  # how long an example takes is the machine's
+hypothesis.settings.load_profile("patient")
 typer.main.get_command = functools.cache(typer.main.get_command)  # it builds all commands anew for each that is run
 copy_the_first()
 

@@ -358,7 +358,8 @@ class _Drain:
             outcome = replace(outcome, status=DeliveryStatus.DEFERRED)
         lane.refusals.note(outcome)
         if lane.refusals.verdict:
-            self._pause(f"the relay refused {EQUAL_REFUSALS} recipients in a row for the same reason: {outcome.reply}")
+            said = f"the relay refused {EQUAL_REFUSALS} recipients in a row for the same reason: {outcome.reply}"
+            self._pause(f"{said} (when that is mended, `digest retry` makes these due again)")
         await self._record(claim, outcome)
 
     async def _record(self, claim: Claim, outcome: Outcome) -> None:
