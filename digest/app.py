@@ -1,6 +1,6 @@
 """Wires the adapters together; the only place where they meet.
 
-An `App` is one list with its store, its sources and its way out. `cli.py`, `tending.py` and `demo/` call it; it
+An `App` is one list with its store, its sources and its way out. `cli/`, `tending.py` and `demo/` call it; it
 prints nothing and decides nothing about exit codes.
 """
 

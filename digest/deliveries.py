@@ -1,6 +1,6 @@
 """`digest deliveries`, `retry` and `resolve`: who got what and why, and what a person decides about it.
 
-Each function shows what it does and returns the exit code. Called by `cli.py`.
+Each function shows what it does and returns the exit code. Called by `cli/`.
 """
 
 from __future__ import annotations

@@ -70,7 +70,10 @@ class Journals:
         try:
             kept = journal.Journal(self._folder, self._list_id)
         except OSError as error:
-            raise StoreError(f"`journal` of [store] cannot be kept in {self._folder}: {error.strerror}") from error
+            raise StoreError(
+                f"`journal` of [store] cannot be kept in {self._folder}: {error.strerror}; name a folder that this "
+                "user may write to, then run the same command again"
+            ) from error
         try:
             yield journal.JournalledLedger(ledger, kept, lambda: self.recover(ledger)), kept.note
         finally:

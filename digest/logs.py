@@ -5,7 +5,7 @@ library's `logging`, so that a library's lines come out like ours, and is put in
 a JSON object a line. No line can be forged by what a stranger wrote, and at level info and above there is no address
 and no token in one, whoever wrote it. Nothing may depend on what is logged, save that `digest/watchman.py` listens.
 
-A person at a terminal has the lines of `console.py` instead: there events show only with `--verbose`.
+A person at a terminal has the lines of `console/` instead: there events show only with `--verbose`.
 """
 
 from __future__ import annotations

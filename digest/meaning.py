@@ -1,6 +1,6 @@
 """Texts to sentence vectors, each text once: a memory is asked first, only what is new goes through the network.
 
-`making.py` gives it the store as its memory, `cli.py` (the batch form of `digest rank`) a dictionary. Whether a vector
+`making.py` gives it the store as its memory, `cli/` (the batch form of `digest rank`) a dictionary. Whether a vector
 is new or remembered makes no difference to its bits: all have been float16.
 """
 

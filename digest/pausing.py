@@ -1,6 +1,6 @@
 """`digest pause` and `digest resume`: a list sends nothing, until somebody says so.
 
-Each function shows what it does and returns the exit code. Called by `cli.py`.
+Each function shows what it does and returns the exit code. Called by `cli/`.
 """
 
 from __future__ import annotations

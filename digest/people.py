@@ -1,7 +1,7 @@
 """`digest subscribers`: who is on a list, put there, taken off, imported, exported, forgotten.
 
 Each function shows what it does and returns the exit code. Before it, the config's people are made the listed ones, so
-that what is shown and done is what the next send would go by. The rules are `membership.py`'s. Called by `cli.py`.
+that what is shown and done is what the next send would go by. The rules are `membership.py`'s. Called by `cli/`.
 """
 
 from __future__ import annotations

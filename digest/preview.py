@@ -1,4 +1,4 @@
-"""`digest preview`: each subscriber's email as files to look at. Called by `cli.py` and `demo/`."""
+"""`digest preview`: each subscriber's email as files to look at. Called by `cli/` and `demo/`."""
 
 from __future__ import annotations
 

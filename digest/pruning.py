@@ -60,8 +60,9 @@ def _prune(terminal: Terminal, store: Store, now: datetime, *, dry_run: bool, va
         counts = let_go(database, store.configs, now, dry_run=dry_run)
     finally:
         database.close()
-    if vacuum and not dry_run:
-        copies.vacuum(store.path)
+    path = database_file(store.url)  # PostgreSQL has none, and vacuums by itself
+    if vacuum and not dry_run and path is not None:
+        copies.vacuum(path)
     terminal.say(f"{database.name} ({', '.join(sorted(store.lists))})", style="bold")
     for kind, count in counts.items():
         terminal.say(f"  {count:>10,}  {WORDS[kind]}{' would go' if dry_run else ''}")
@@ -73,7 +74,7 @@ def _prune(terminal: Terminal, store: Store, now: datetime, *, dry_run: bool, va
         "dry_run": dry_run,
         "removed": {str(kind): count for kind, count in counts.items()},
     }
-    if (path := database_file(store.url)) is not None:  # PostgreSQL vacuums by itself
+    if path is not None:
         size, free = copies.room(path)
         hint = "" if vacuum or dry_run else "; `--vacuum` gives it back to the system"
         terminal.say(f"  the file has {size / 1e6:,.1f} MB, {free / 1e6:,.1f} MB of it free for what is to come{hint}")

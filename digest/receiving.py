@@ -1,6 +1,6 @@
 """`digest mailbox` and `digest suppressions`: what came in and came back, and who gets nothing any more.
 
-Each function shows what it does and returns the exit code. Called by `cli.py` and `postbox.py`.
+Each function shows what it does and returns the exit code. Called by `cli/` and `postbox.py`.
 """
 
 from __future__ import annotations

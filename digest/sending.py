@@ -1,6 +1,6 @@
 """`digest send` in its three forms: for real, as a rehearsal, and as one message to a test address.
 
-Each form shows what it does and returns the exit code. Called by `cli.py` and `demo/`.
+Each form shows what it does and returns the exit code. Called by `cli/` and `demo/`.
 """
 
 from __future__ import annotations

@@ -51,6 +51,17 @@ def test_a_database_is_looked_at_and_left_as_it_is(url: str) -> None:
     assert path.read_bytes() == before
 
 
+def test_a_journal_that_cannot_be_kept_is_told_of(tmp_path: Path) -> None:
+    """A folder that is there, one that is made by the first send, one where a file is in the way; none is made here."""
+    (tmp_path / "file").touch()
+    assert local.journal(None) == []
+    there, later, wrong = (local.journal(tmp_path / name)[0] for name in (".", "new/journal", "file/journal"))
+    assert (there.level, later.level, wrong.level) == (Level.OK, Level.OK, Level.FAILED)
+    assert later.says.endswith("which the first send makes")
+    assert wrong.says == f"{tmp_path / 'file'} is no folder"
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
 @pytest.mark.parametrize(
     ("statement", "level", "says"),
     [

@@ -116,6 +116,13 @@ def test_no_server_is_one_clear_line() -> None:
     with pytest.raises(StoreError, match=r"127\.0\.0\.1:1/lab: .*check that the server runs") as raised:
         open_database("postgresql://digest:secret@127.0.0.1:1/lab")
     assert "secret" not in str(raised.value)
+    assert "Is the server running" not in str(raised.value)
+
+
+def test_a_database_that_nobody_has_made_is_told_of_with_how(server: PostgresServer) -> None:
+    """PostgreSQL makes none by itself; that the server runs is plain."""
+    with pytest.raises(StoreError, match=r'database "nobodys" does not exist; make it with `createdb'):
+        migrate_database(server.url("nobodys"))
 
 
 @pytest.mark.parametrize("library", ["psycopg", "procrastinate"])

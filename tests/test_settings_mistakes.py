@@ -370,6 +370,7 @@ MISTAKES: list[tuple[str, int, str, str]] = [
     ),
     (after(13, "[store]", 'url = "postgresql://db"'), 15, "store.url", "…must name the host and the database…"),
     (after(13, "[store]", 'url = "postgresql:///digest"'), 15, "store.url", "…must name the host and the database…"),
+    (after(13, "[store]", 'url = "postgresql://db:no/digest"'), 15, "store.url", "…and a port by its number, such as…"),
     (after(13, "[store]", "password = 7"), 15, "store.password", "…must be text…"),
     (after(13, "[store]", 'url = "digest.db"'), 15, "store.url", "…must be an address such as sqlite:///…"),
     (after(13, "[store]", 'url = "sqlite://"'), 15, "store.url", "…must be an address such as sqlite:///…"),

@@ -30,7 +30,7 @@ from tests.test_cli import jsons
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="POSIX signals; mounts a tmpfs")
 
 READERS = 3
-BUSY, LATE = "digest.store.database.BUSY_SECONDS", "digest.send.drain.RECORD_AFTER"
+BUSY, LATE = "digest.store.database.BUSY_SECONDS", "digest.send.recording.RECORD_AFTER"
 PATIENCE: dict[str, dict[str, object]] = {
     "for a moment": {},
     "for good": {BUSY: 0.2, LATE: (0.0,)},

@@ -295,7 +295,7 @@ def test_check_looks_at_server_queue_and_clock(world: World) -> None:
     database, queued, clock = server(world.url)
     assert worst((database, queued, clock)) is Level.OK
     assert re.match(
-        r"PostgreSQL \d+\.\d+, UTF8, schema \d+; \d+ connections in use, 200 allowed, up to 9 ", database.says
+        r"PostgreSQL \d+\.\d+, UTF8, schema \d+; connections: \d+ in use, 200 allowed, up to 9 ", database.says
     )
     assert queued.says == "its tables are those of procrastinate's migration 03.04.00_50; 1 worker lives"
     assert (clock.level, clock.subject) == (Level.OK, "database clock")

@@ -78,8 +78,19 @@ def templates(config: ListConfig, now: datetime) -> list[Finding]:
 def database(config: ListConfig) -> list[Finding]:
     """Looks at the store, and at the room on its disk, if it is a file, and on the Maildir's. Raises StoreError."""
     if is_file(config.store_url):
-        return [of_database(inspect(config.store_url)), *disks(config)]
-    return [*server(config.store_url), *disks(config)]
+        return [of_database(inspect(config.store_url)), *journal(config.journal), *disks(config)]
+    return [*server(config.store_url), *journal(config.journal), *disks(config)]
+
+
+def journal(folder: Path | None) -> list[Finding]:
+    """Whether what relays have taken can be noted there, if it is to be: without it a send fails before its first."""
+    if folder is None:
+        return []
+    there = next(each for each in (folder, *folder.parents) if each.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+        says = f"this user may not write to {there}" if there.is_dir() else f"{there} is no folder"
+        return [failed("journal", says, "change its owner, or `journal` of [store]")]
+    return [ok("journal", f"is kept in {folder}{'' if there == folder else ', which the first send makes'}")]
 
 
 def of_database(found: Inspection) -> Finding:  # noqa: PLR0911 - one for each state

@@ -35,7 +35,7 @@ def of_database(name: str, facts: ServerFacts) -> Finding:
     each = CONNECTIONS + QUEUE_CONNECTIONS
     needed = facts.workers * each + CONNECTIONS
     says = (
-        f"PostgreSQL {facts.version}, {facts.encoding}, schema {SCHEMA_VERSION}; {facts.in_use:,} connections in use, "
+        f"PostgreSQL {facts.version}, {facts.encoding}, schema {SCHEMA_VERSION}; connections: {facts.in_use:,} in use, "
         f"{facts.allowed:,} allowed, up to {each} for each worker of a list"
     )
     if facts.encoding != "UTF8":

@@ -1,4 +1,4 @@
-"""The command line. Each command is a few lines over `app.py`; `console.py` does the talking.
+"""The command line. Each command is a few lines over `app.py`; `console/` does the talking.
 
 Heavy modules are imported inside the commands: `digest --help` must stay quick. Exit codes: 0 done; 1 done in part or
 failed; 2 config or usage; 3 nothing to do where something was expected. The modules register their commands with `cli`

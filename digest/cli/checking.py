@@ -35,7 +35,8 @@ if TYPE_CHECKING:
 def check(
     config: ConfigOption = None,
     fix: Annotated[
-        bool, typer.Option("--fix", help="First do what is safe: make missing folders and keys, migrate the database.")
+        bool,
+        typer.Option("--fix", help="First do what is safe: make missing folders and keys, migrate a file of SQLite."),
     ] = False,
     resolver: Annotated[
         str | None, typer.Option(metavar="ADDRESS", help="Ask this DNS server, e.g. 1.1.1.1 or 127.0.0.1:5300.")

@@ -3,7 +3,7 @@
 `shard.py` does one shard and knows no queue; `procrastinate.py` is the queue, on the list's own PostgreSQL. The store
 is the truth (`store/shards.py` for the work, `store/outbox.py` for deliveries): a job that is lost, doubled or late
 does no harm, because whoever looks finds out from there what is left to do. Without a queue (`digest send`) one process
-does all of an edition, in `app.py`.
+does all of an edition (`digest/app.py`).
 """
 
 from __future__ import annotations

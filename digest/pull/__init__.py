@@ -1,10 +1,10 @@
 """New abstracts in: every source of a list, fetched and read, each with a report of its own.
 
-`pull` is called by `digest.app`. It joins `http.py`, which fetches and knows no format, with the source modules, which
-decide and read and fetch nothing (`conversation.py` says how). Whatever becomes of one source (a refusal, a stall, a
-page that is no feed, a bug of ours) is one line in its report and never touches another. `dedupe.py` makes candidates
-out of all that was announced. Nothing is decided here: reports hold every announce type, the edition takes what it
-wants.
+`pull` is called by `digest.pulling`. It joins `http.py`, which fetches and knows no format, with the source modules,
+which decide and read and fetch nothing (`conversation.py` says how). Whatever becomes of one source (a refusal, a
+stall, a page that is no feed, a bug of ours) is one line in its report and never touches another. `dedupe.py` makes
+candidates out of all that was announced. Nothing is decided here: reports hold every announce type, the edition takes
+what it wants.
 """
 
 from __future__ import annotations

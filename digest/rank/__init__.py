@@ -2,8 +2,9 @@
 
 `Ranker` scores candidates for profiles and names its reasons, `near_duplicates` finds what is nearly the same,
 `select` makes one subscriber's picks of a ranking.
-Called by `digest.edition`, `digest.app` and `digest.batch`; imports only `digest.model` of the rest of digest. Sentence
-vectors (the extra `semantic`) come to `Ranker` as a function; they are made in `embedding.py`, which loads files.
+Called by `digest.edition`, `digest.making` and `digest.batch`; imports only `digest.model` of the rest of digest.
+Sentence vectors (the extra `semantic`) come to `Ranker` as a function; they are made in `embedding.py`, which loads
+files.
 """
 
 from digest.rank.duplicates import near_duplicates

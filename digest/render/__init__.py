@@ -1,8 +1,8 @@
 """One edition as email: papers and picks in, messages in wire form out.
 
 `EditionRenderer` prepares what an edition's messages share and joins each subscriber's from it; `message_id` names a
-message before it is made. Pure: values in, values out; only templates are read from disk. Called by `edition.py`
-and `app.py`. Nothing here sends, stores or ranks.
+message before it is made. Pure: values in, values out; only templates are read from disk. Called by
+`digest/making.py`; `digest/edition.py` names messages. Nothing here sends, stores or ranks.
 """
 
 from digest.render.edition import EditionRenderer, Rendered

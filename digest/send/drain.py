@@ -1,7 +1,8 @@
 """Drains the outbox: claims what is due, hands each message to a transport, and has it recorded what became of it.
 
-The states, the order of steps and the retry schedule are `outbox.py`'s. `app` calls `drain`, for a manual send and from
-the scheduler alike.
+The states, the order of steps and the retry schedule are `outbox.py`'s; what is written of each delivery is
+`recording.py`'s. Called by `digest/outbox.py`, for a manual send and a scheduler's alike, and by `digest/working.py`,
+for a worker's shard.
 """
 
 from __future__ import annotations
@@ -11,18 +12,17 @@ import logging
 import math
 import random
 import time
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import partial
 
-from digest.errors import GivenUpError, LeaseLostError
-from digest.ledger import Intent, Release, Result, TakeBack
+from digest.errors import LeaseLostError
 from digest.model import Claim, DeliveryStatus, Envelope, Outcome
 from digest.send.commits import GroupCommit
-from digest.send.outbox import DrainReport, Ledger, Transport, next_attempt
+from digest.send.outbox import DrainReport, Ledger, Transport
 from digest.send.outcome import fingerprint
+from digest.send.recording import Recorder
 from digest.send.routes import EQUAL_REFUSALS, Allowance, Lane, Lanes, Route
 
 log = logging.getLogger(__name__)
@@ -30,8 +30,6 @@ log = logging.getLogger(__name__)
 RECONNECT_AFTER = (2.0, 10.0)
 """Seconds to wait before each further try of a relay that has passing trouble."""
 CLAIMED_AT_ONCE = 100
-RECORD_AFTER = (0.0, 5.0, 30.0)
-"""Seconds to wait before each further try to record what the relay has said."""
 
 
 async def drain(
@@ -70,67 +68,31 @@ async def drain(
     record. What the ledger raises stops the drain, and comes out when all other conversations have ended and been
     recorded.
     """
-    return await _Drain(
-        ledger, routes, compose, now, stop, hold, on_result, on_sent, rand, sleep, leave_within, clock
-    ).run()
-
-
-class _Intent:
-    """The `before_data` of one conversation: remembers whether `sending` was committed, or why not."""
-
-    def __init__(self, commits: GroupCommit, claim: Claim, leave_within: float, clock: Callable[[], float]):
-        self._commits = commits
-        self._claim = claim
-        self._leave_within = leave_within
-        self._clock = clock
-        self.begun = False
-        self.committed = False
-        self.error: Exception | None = None
-
-    async def commit(self) -> None:
-        self.begun = True
-        began = self._clock()
-        try:
-            made = await self._commits.write(Intent(self._claim))
-        except Exception as error:
-            self.error = error
-            raise
-        if not made:
-            raise LeaseLostError(f"{self._claim.delivery.message_id} has another holder, or its reader has left")
-        self.committed = True
-        if self._clock() - began > self._leave_within:
-            raise LeaseLostError(f"{self._claim.delivery.message_id} was held up until its lease may have ended")
+    commits = GroupCommit(ledger)
+    recorder = Recorder(ledger, commits, now, on_result, on_sent, rand, sleep, leave_within, clock)
+    return await _Drain(commits, recorder, routes, compose, stop, hold, sleep).run()
 
 
 @dataclass
 class _Drain:
     """One call of `drain`: what its workers share. Everything runs on one event loop, so plain attributes do."""
 
-    ledger: Ledger
+    commits: GroupCommit
+    recorder: Recorder
     routes: Sequence[Route]
     compose: Callable[[Claim], tuple[Envelope, bytes]]
-    now: Callable[[], datetime]
     stop: asyncio.Event
     hold: Callable[[], Awaitable[str]] | None
-    on_result: Callable[[Claim, Outcome], None] | None
-    on_sent: Callable[[Claim, Outcome], None] | None
-    rand: Callable[[], float]
     sleep: Callable[[float], Awaitable[object]]
-    leave_within: float
-    clock: Callable[[], float]
 
     def __post_init__(self) -> None:
-        self._commits = GroupCommit(self.ledger)
         self._claimed: deque[Claim] = deque()
         self._claiming = asyncio.Lock()
-        self._counts: Counter[DeliveryStatus] = Counter()
-        self._lost = 0
         self._paused: str | None = None
         self._lasting = False
         self._held: str | None = None
         self._lanes = Lanes(self.routes)
         self._halt = asyncio.Event()  # no further conversation begins
-        self._unrecorded: list[Result] = []  # what the relay has said, and the ledger has refused
 
     async def run(self) -> DrainReport:
         watchers = [asyncio.create_task(self._halt_on_stop())]
@@ -144,12 +106,13 @@ class _Drain:
         finally:
             for watcher in watchers:
                 watcher.cancel()
-            await self._commits.settle()  # a claim that is under way brings more to hand back
+            await self.commits.settle()  # a claim that is under way brings more to hand back
             self._hand_back()
-            await self._commits.close()
-            await self._record_late()
+            await self.commits.close()
+            await self.recorder.record_late()
             await self._lanes.give_back()
-        return DrainReport(dict(self._counts), self._paused, self._lost, self._held, self._lasting)
+        counts, lost = dict(self.recorder.counts), self.recorder.lost
+        return DrainReport(counts, self._paused, lost, self._held, self._lasting)
 
     async def _work(self) -> None:
         """In rounds: what one relay has left behind goes to those that are left."""
@@ -166,23 +129,7 @@ class _Drain:
 
     def _hand_back(self) -> None:
         while self._claimed:
-            self._release(self._claimed.popleft())
-
-    def _release(self, claim: Claim) -> None:
-        self._commits.write(Release(claim)).add_done_callback(partial(_warn_if_kept, claim))
-
-    async def _record_late(self) -> None:
-        """A database that was locked or full for a moment must not put in doubt what the relay has said."""
-        for delay in RECORD_AFTER if self._unrecorded else ():
-            await self.sleep(delay)
-            try:
-                made = await asyncio.to_thread(self.ledger.commit, self._unrecorded)
-            except Exception as error:
-                log.warning("what became of %d messages cannot be recorded: %s", len(self._unrecorded), error)
-            else:
-                recorded = [result for result, done in zip(self._unrecorded, made, strict=True) if done]
-                self._counts.update(result.outcome.status for result in recorded)
-                break
+            self.recorder.release(self._claimed.popleft())
 
     async def _halt_on_stop(self) -> None:
         await self.stop.wait()
@@ -223,7 +170,7 @@ class _Drain:
                 # More at a time costs less; not where they would wait for their turn until the lease ends.
                 connections = sum(route.connections for route in self.routes)
                 at_once = 1 if any(route.limiter for route in self.routes) else CLAIMED_AT_ONCE
-                claiming = self._commits.claim(max(connections, at_once))
+                claiming = self.commits.claim(max(connections, at_once))
                 claiming.add_done_callback(self._hold_claims)
                 await asyncio.shield(claiming)
         if not self._claimed or self._closed(lane):
@@ -270,7 +217,8 @@ class _Drain:
             composed = self.compose(claim)
         except Exception as error:
             _log_failure("delivery %d could not be composed: %s", claim, error)
-            await self._record(claim, Outcome(DeliveryStatus.DEFERRED, reply=f"could not be composed: {error}"))
+            outcome = Outcome(DeliveryStatus.DEFERRED, reply=f"could not be composed: {error}")
+            await self.recorder.record(claim, outcome)
             return True
         claim = replace(claim, relay=lane.route.name)
         for delay in RECONNECT_AFTER:
@@ -305,49 +253,33 @@ class _Drain:
         self, lane: Lane, transport: Transport, claim: Claim, envelope: Envelope, message: bytes
     ) -> Outcome | None:
         """One try, recorded. The outcome if it is the relay's trouble and the claim is still held, else None."""
-        intent = _Intent(self._commits, claim, self.leave_within, self.clock)
+        intention = self.recorder.intention(claim)
         try:
-            outcome = await transport.submit(envelope, message, intent.commit)
+            outcome = await transport.submit(envelope, message, intention.commit)
         except LeaseLostError:
             lane.through.set()
-            self._lost += 1
-            if intent.committed:
-                await self._take_back(claim)
-            self._release(claim)
+            self.recorder.lost += 1
+            if intention.committed:
+                await self.recorder.take_back(claim)
+            self.recorder.release(claim)
             return None
         except asyncio.CancelledError:
-            self._abandon(claim, intent)
+            self.recorder.abandon(claim, intention)
             raise
         except Exception as error:
-            if intent.error is not None:
-                self._release(claim)
+            if intention.error is not None:
+                self.recorder.release(claim)
                 raise
             _log_failure("delivery %d made the transport fail: %s", claim, error)
-            status = DeliveryStatus.UNKNOWN if intent.committed else DeliveryStatus.DEFERRED
+            status = DeliveryStatus.UNKNOWN if intention.committed else DeliveryStatus.DEFERRED
             outcome = Outcome(status, reply=f"{type(error).__name__}: {error}")
         if outcome.relay_trouble:
-            if intent.committed:
-                await self._take_back(claim)
+            if intention.committed:
+                await self.recorder.take_back(claim)
             return outcome
         lane.through.set()
         await self._settle(lane, claim, outcome)
         return None
-
-    async def _take_back(self, claim: Claim) -> None:
-        try:
-            await self._commits.write(TakeBack(claim))
-        except asyncio.CancelledError:
-            self._release(claim)
-            raise
-
-    def _abandon(self, claim: Claim, intent: _Intent) -> None:
-        """What is known when a conversation is cancelled; `run` waits until it is written."""
-        if intent.committed:
-            self._write_result(claim, Outcome(DeliveryStatus.UNKNOWN, reply="interrupted after DATA"))
-            return
-        if intent.begun:  # it may be in the transaction that is under way: nothing was sent on its account
-            self._commits.write(TakeBack(claim)).add_done_callback(partial(_warn_if_kept, claim))
-        self._release(claim)
 
     async def _settle(self, lane: Lane, claim: Claim, outcome: Outcome) -> None:
         """Records the outcome of a conversation that reached the recipient, and judges whether to go on at all."""
@@ -360,37 +292,7 @@ class _Drain:
         if lane.refusals.verdict:
             said = f"the relay refused {EQUAL_REFUSALS} recipients in a row for the same reason: {outcome.reply}"
             self._pause(f"{said} (when that is mended, `digest retry` makes these due again)")
-        await self._record(claim, outcome)
-
-    async def _record(self, claim: Claim, outcome: Outcome) -> None:
-        await asyncio.shield(self._write_result(claim, outcome))
-
-    def _write_result(self, claim: Claim, outcome: Outcome) -> asyncio.Future[bool]:
-        next_attempt_at = None
-        if outcome.status in (DeliveryStatus.DEFERRED, DeliveryStatus.UNKNOWN):
-            delivery = claim.delivery
-            next_attempt_at = next_attempt(delivery.attempts + 1, self.now(), delivery.queued_at, self.rand)
-            if next_attempt_at is None and outcome.status is DeliveryStatus.DEFERRED:
-                outcome = replace(outcome, status=DeliveryStatus.EXPIRED)
-        elif outcome.status is DeliveryStatus.SENT and self.on_sent is not None:
-            self.on_sent(claim, outcome)
-        result = Result(claim, outcome, next_attempt_at)
-        writing = self._commits.write(result)
-        writing.add_done_callback(partial(self._count, result))
-        return writing
-
-    def _count(self, result: Result, written: asyncio.Future[bool]) -> None:
-        claim, outcome = result.claim, result.outcome
-        if (error := written.exception()) is not None:
-            error.add_note(f"delivery {claim.delivery.id} ended as {outcome.status}: {outcome.reply}")
-            if not isinstance(error, GivenUpError):  # that has been tried for long enough
-                self._unrecorded.append(result)
-        elif not written.result():
-            self._lost += 1
-        else:
-            self._counts[outcome.status] += 1
-            if self.on_result is not None:
-                self.on_result(claim, outcome)
+        await self.recorder.record(claim, outcome)
 
     async def _wait(self, lane: Lane, claim: Claim, waiting: Awaitable[object]) -> bool:
         """Waits with a claim in hand; leaves it to the others if its lane is closed. Whether the wait ended well."""
@@ -422,8 +324,3 @@ class _Drain:
 
 def _log_failure(what: str, claim: Claim, error: Exception) -> None:
     log.error(what, claim.delivery.id, error, exc_info=log.isEnabledFor(logging.DEBUG))
-
-
-def _warn_if_kept(claim: Claim, written: asyncio.Future[bool]) -> None:
-    if (error := written.exception()) is not None:
-        log.warning("delivery %d stays claimed until its lease ends: %s", claim.delivery.id, error)

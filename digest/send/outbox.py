@@ -1,8 +1,8 @@
 """What becomes of a delivery: its states, the steps that keep them true, and when it is tried again.
 
 Here live the state table, the retry schedule, and what the parts of a send promise each other. `drain.py` takes the
-steps, `commits.py` has them written. No SMTP (`smtp.py`), no verdicts on replies (`outcome.py`), no SQL: the ledger is
-a protocol, kept by `digest/store/outbox.py`; what each entry makes of a row is `digest/ledger.py`'s.
+steps, `recording.py` and `commits.py` have them written. No SMTP (`smtp.py`), no verdicts on replies (`outcome.py`), no
+SQL: the ledger is a protocol, kept by `digest/store/outbox.py`; what each entry makes of a row is `digest/ledger.py`'s.
 
 The states of a delivery, and what a crash at that moment does:
 

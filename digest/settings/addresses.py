@@ -172,5 +172,8 @@ def _postgresql(url: str) -> str:
     except ValueError:
         named = False
     if not named:
-        raise WrongValue("must name the host and the database, such as postgresql://user@host/name", shown=False)
+        wanted = (
+            "must name the host and the database, and a port by its number, such as postgresql://user@host:5432/name"
+        )
+        raise WrongValue(wanted, shown=False)
     return url

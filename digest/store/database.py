@@ -106,17 +106,21 @@ class Database:
         try:
             yield
         except sa.exc.OperationalError as error:
-            said = " ".join(str(error.orig).split())  # PostgreSQL says it in several lines
-            raise StoreError(f"{self.name}: {said}; {self._advice(error.orig)}") from error
+            raise StoreError(f"{self.name}: {_said(error.orig)}; {self._advice(error.orig)}") from error
         except sa.exc.TimeoutError as error:  # each of the pool's connections waits for its own
             raise StoreError(f"{self.name}: no connection was free in time; {self._advice(None)}") from error
         except sa.exc.DBAPIError as error:
             if error.connection_invalidated:
-                said = " ".join(str(error.orig).split())
-                raise StoreError(f"{self.name}: {said}; {self._advice(error.orig)}") from error
+                raise StoreError(f"{self.name}: {_said(error.orig)}; {self._advice(error.orig)}") from error
             if "malformed" not in str(error.orig):
                 raise
             raise StoreError(f"{self.name}: {error.orig}: the file is damaged, restore it from a backup") from error
+
+
+def _said(error: BaseException | None) -> str:
+    """What the database said, in one line: PostgreSQL takes several, and asks a question that our advice is about."""
+    lines = (" ".join(line.split()) for line in str(error).splitlines())
+    return "; ".join(line for line in lines if line and not line.startswith("Is the server running"))
 
 
 def _advice(error: BaseException | None) -> str:

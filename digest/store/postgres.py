@@ -148,6 +148,8 @@ def _advice(error: BaseException | None) -> str:
         return f"another program has held it for over {BUSY_SECONDS} s: see `pg_stat_activity`, then try again"
     if kind == "DiskFull":
         return "free some space there, then run the same command again: nothing was lost"
+    if "database" in str(error) and "does not exist" in str(error):
+        return "make it with `createdb --encoding UTF8`, or correct `url` of [store]; then run `digest migrate`"
     return "check that the server runs and lets this user in (`url` and `password` of [store]), then try again"
 
 

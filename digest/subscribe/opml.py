@@ -1,7 +1,7 @@
 """`digest feeds`: the feeds that somebody reads elsewhere, as the `[[sources]]` of a list.
 
 OPML as feed readers export it, http://opml.org/spec2.opml. Read by lxml without external documents and huge trees; a
-file that declares entities is refused, for libxml2 expands those of attributes whatever it is told. Called by `cli.py`.
+file that declares entities is refused, for libxml2 expands those of attributes whatever it is told. Called by `cli/`.
 """
 
 from __future__ import annotations
