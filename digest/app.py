@@ -262,7 +262,7 @@ class App:
         if ledger.is_idle():  # for hours, while readers' own are to come
             self._finish()
             return DrainReport({})
-        report = await draining.drain_all(self.outbox, ledger, stop, progress.on_result)
+        report = await draining.drain_all(self.outbox, only, ledger, stop, progress.on_result)
         if report.counts:
             tell(Event.DELIVERIES_SETTLED, list=self.list.id, counts=dict(report.counts))
         if report.paused:

@@ -12,8 +12,9 @@ What holds for all of them together:
   one process, as is a Maildir, which has one connection.
 - A stop is passed on, and so is a pause for a reason that lasts (`DrainReport.lasting`). Trouble that may pass ends the
   process that has it; what it leaves others take, in the end this process alone.
-- A process that is ended from outside is told of. What it had claimed is free again, or `unknown` where its message may
-  have left, as soon as another claims (`store/outbox.py`).
+- A process that cannot begin, say because the database lets no more in, is told of and done without. So is one that is
+  ended from outside: what it had claimed is free again, or `unknown` where its message may have left, as soon as
+  another claims (`store/outbox.py`).
 """
 
 from __future__ import annotations
@@ -22,21 +23,22 @@ import asyncio
 import contextlib
 import logging
 import multiprocessing
+import pickle
 import signal
 import threading
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from multiprocessing.connection import Connection
 from typing import NamedTuple
 
 from digest.holding import Hold
 from digest.journalling import Journals
 from digest.making import Making
-from digest.model import DeliveryStatus
+from digest.model import Address, DeliveryStatus
 from digest.outbox import Compose, Outbox
-from digest.processes import usable
+from digest.processes import deaf, usable
 from digest.results import OnResult, Settled
 from digest.send.outbox import DrainReport
 from digest.settings import ListConfig
@@ -61,13 +63,16 @@ READY, GO, STOP, BREAK_OFF = "ready", "go", "stop", "break off"
 
 
 async def drain_all(
-    outbox: Outbox, ledger: DeliveryLedger, stop: asyncio.Event, on_result: OnResult | None
+    outbox: Outbox, only: Collection[Address], ledger: DeliveryLedger, stop: asyncio.Event, on_result: OnResult | None
 ) -> DrainReport:
-    """Sends what is due, in as many processes as pay. What the ledger of one raises comes out when all have ended."""
+    """Sends what is due, in as many processes as pay. What the ledger of one raises comes out when all have ended.
+
+    `ledger`: of those readers `only`, as each process makes its own.
+    """
     compose = outbox.composing()
     if (count := _how_many(outbox.config, ledger)) == 1:
         return await outbox.drain(ledger, compose, stop, on_result)
-    report, is_over = await _Abreast(outbox, ledger, compose, stop, on_result, count).run()
+    report, is_over = await _Abreast(outbox, only, ledger, compose, stop, on_result, count).run()
     if is_over:
         return report
     rest = await outbox.drain(ledger, compose, stop, on_result)
@@ -103,9 +108,10 @@ class _Work(NamedTuple):
     """All that another process must be told."""
 
     config: ListConfig
+    only: tuple[Address, ...]
     connections: int
-    now: datetime
-    """What this process's clock says. The other's goes on from there, also where this one's stands still."""
+    ahead: timedelta
+    """How far this process's clock is before the system's; so is the other's, also where this one's stands still."""
     level: int
     """From which level on it logs."""
 
@@ -124,6 +130,7 @@ class _Abreast:
     def __init__(
         self,
         outbox: Outbox,
+        only: Collection[Address],
         ledger: DeliveryLedger,
         compose: Compose,
         stop: asyncio.Event,
@@ -137,7 +144,14 @@ class _Abreast:
         each, rest = divmod(outbox.config.relays[0].connections, count)
         self._share, *shares = (each + (n < rest) for n in range(count))
         level = logging.getLogger("digest").getEffectiveLevel()
-        self._others = [_Other(_Work(outbox.config, share, outbox.now(), level), self._told) for share in shares]
+        ahead = outbox.now() - datetime.now(UTC)
+        works = [_Work(outbox.config, tuple(only), share, ahead, level) for share in shares]
+        self._others: list[_Other] = []
+        try:
+            for work in works:
+                self._others.append(_Other(work, self._told))
+        except OSError as error:  # those that have begun to start must end with the others
+            log.warning("a process that was to send beside this one cannot be started: %s", error)
 
     async def run(self) -> tuple[DrainReport, bool]:
         """What all of them did, and whether nothing is left that could be done now."""
@@ -211,7 +225,8 @@ class _Other:
         context = multiprocessing.get_context("spawn")
         self._pipe, theirs = context.Pipe()
         self._process = context.Process(target=_begin, args=(work, theirs))
-        self._process.start()
+        with deaf():
+            self._process.start()
         theirs.close()
         self._told = told
         self._is_ready = self._may_begin = self._has_begun = self._is_dismissed = False
@@ -268,10 +283,16 @@ class _Other:
             self._begin_when_ready()
         elif self.end.done():
             pass
+        elif isinstance(told, DrainReport):
+            self.end.set_result(told)
+        elif not self._has_begun:
+            if not self._is_dismissed:
+                log.warning(
+                    "a process that was to send beside this one cannot: %s", told or "it was ended from outside"
+                )
+            self.end.set_result(DrainReport({}))
         elif isinstance(told, Exception):
             self.end.set_exception(told)
-        elif isinstance(told, DrainReport) or self._is_dismissed:
-            self.end.set_result(told if isinstance(told, DrainReport) else DrainReport({}))
         else:
             log.warning(
                 "process %d, which sent beside this one, was ended from outside; each message that it had under way is "
@@ -324,17 +345,17 @@ class _Beside:
         try:
             end = await self._drain()
         except Exception as error:
-            end = error
+            end = _sendable(error)
         finally:
             telling.cancel()
             self._tell_settled()
         self._tell(end)
 
     async def _drain(self) -> DrainReport:
-        config, began = self._work.config, self._work.now - datetime.now(UTC)
+        config = self._work.config
 
         def now() -> datetime:
-            return datetime.now(UTC) + began
+            return datetime.now(UTC) + self._work.ahead
 
         database = open_database(config.store_url)
         try:
@@ -345,9 +366,8 @@ class _Beside:
             compose = outbox.composing()
             self._tell(READY)
             await self._go.wait()
-            return await outbox.drain(
-                outbox.ledger(), compose, self._stop, self._settled.append, self._work.connections
-            )
+            ledger = outbox.ledger(self._work.only)
+            return await outbox.drain(ledger, compose, self._stop, self._settled.append, self._work.connections)
         finally:
             database.close()
 
@@ -364,6 +384,15 @@ class _Beside:
     def _tell(self, what: object) -> None:
         with contextlib.suppress(OSError), self._one_at_a_time:  # OSError: who started it is gone
             self._pipe.send(what)
+
+
+def _sendable(error: Exception) -> Exception:
+    """The error, or one that says the same: not each can be read again by whoever is told."""
+    try:
+        pickle.loads(pickle.dumps(error))  # noqa: S301 - our own
+    except Exception:
+        return RuntimeError(f"{type(error).__name__}: {error}")
+    return error
 
 
 class _Forwarded(logging.Handler):

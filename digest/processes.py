@@ -15,9 +15,10 @@ import os
 import signal
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -38,6 +39,8 @@ LEAST = 5_000
 """Readers for each process: it takes more than a second of a processor to start, in which some thousands are ranked."""
 MOST = 8
 """Processes; each holds the papers that the ranking compares with."""
+
+_STOPPING = (signal.SIGINT, signal.SIGTERM)
 
 Rows = Sequence[Mapping[str, object]]
 
@@ -60,6 +63,24 @@ def usable() -> int:
     """How many processes can compute at once."""
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return min(allowed, MOST)
+
+
+@contextmanager
+def deaf() -> Iterator[None]:
+    """Processes that are started meanwhile hear of no signal to stop: by Ctrl-C it comes to all, and it ends one that
+    has not come so far as to ignore it.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    from multiprocessing import resource_tracker
+
+    resource_tracker.ensure_running()  # starting it unblocks them
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _STOPPING)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def worth_starting(readers: int) -> int:
@@ -93,7 +114,8 @@ async def enqueue_all(
     found: deque[Future[Rows]] = deque()
 
     def submit(count: int) -> None:
-        found.extend(pool.submit(_run, *shard) for shard in islice(waiting, count))
+        with deaf():  # it starts a process where none is idle
+            found.extend(pool.submit(_run, *shard) for shard in islice(waiting, count))
 
     try:
         submit(size + 1)
@@ -118,7 +140,7 @@ def _begin(work: Work) -> None:
     """Makes a new process one of the pool's: it leaves signals to whoever started it, and ends with it."""
     global _work  # noqa: PLW0603 - a pool's task has no other way to what it is part of
     _work = work
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in _STOPPING:
         signal.signal(number, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import logging
 import threading
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -22,7 +21,7 @@ import sqlalchemy as sa
 from digest.dispatch import Queue
 from digest.edition import ShardRunner, hours_of, nothing_for
 from digest.errors import StoreError
-from digest.garbage import left_alone
+from digest.garbage import left_alone, spare_what_lives
 from digest.holding import LOOK_EVERY, Hold
 from digest.journalling import Note
 from digest.logs import Event, tell
@@ -110,7 +109,7 @@ class ListEdition:
         with self._making:
             if self._runner is None:
                 self._runner = self._new_runner()
-                gc.freeze()  # what an edition holds is no garbage: to look at it again and again takes long
+                spare_what_lives()  # what an edition holds is no garbage: to look at it again and again takes long
         now = self._now()
         hours = hours_of(self._list, self.edition, people, now)
         with left_alone():

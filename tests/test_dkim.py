@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import pickle
 import re
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 from digest.errors import ConfigError
 from digest.render.message import Letterhead, Mailbox, assemble
 from digest.send.dkim import AS_THEY_ARE, ONCE, DkimKey, private_key, sign
+from digest.settings import load
 from tests.dkim_keys import ed25519_key, oversized_rsa, pem, records, rsa, rsa_key, verdicts
 from tests.lists import DAY_ONE, write_list
 from tests.render_samples import LIST
@@ -212,6 +214,25 @@ def test_a_key_is_read_as_it_was_written() -> None:
     for key in (rsa_key(), ed25519_key()):
         again = DkimKey(key.domain, key.selector, private_key(pem(key.key)))
         assert sign([again], HEAD, BODY) == sign([key], HEAD, BODY)
+        assert (again, hash(again)) == (key, hash(key))
+        assert again != dataclasses.replace(key, selector="other")
+    assert rsa_key() != ed25519_key()
+
+
+@KEYS
+def test_a_key_goes_to_another_process(key: DkimKey) -> None:
+    """It arrives as it was: a large edition is sent from several."""
+    again = pickle.loads(pickle.dumps(key))
+    assert again == key
+    assert sign([again], HEAD, BODY) == sign([key], HEAD, BODY)
+
+
+def test_a_config_with_keys_that_is_read_again_is_the_same(tmp_path: Path) -> None:
+    """Else whoever watches it would begin anew each time."""
+    (tmp_path / "rsa.pem").write_bytes(pem(rsa_key().key))
+    (tmp_path / "ed.pem").write_bytes(pem(ed25519_key().key))
+    config = write_list(tmp_path, extra=TABLES)
+    assert load([config], {}).lists == load([config], {}).lists
 
 
 def test_a_preview_shows_what_is_sent(tmp_path: Path) -> None:

@@ -7,7 +7,10 @@ only when the other has connected: so both always take part.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+import os
+import signal
 import sys
 import threading
 import time
@@ -21,15 +24,19 @@ from unittest import mock
 
 import psutil
 import pytest
+import sqlalchemy as sa
 
 from digest import draining, outbox, ways_out
 from digest.app import App
+from digest.errors import StoreError
 from digest.model import Envelope, Outcome, Rate
 from digest.results import Progress, Sent, Settled
 from digest.send import drain
 from digest.send.outbox import Transport
 from digest.send.routes import Route
 from digest.settings import load
+from digest.store import open_database, schema
+from tests.dkim_keys import pem, rsa_key
 from tests.lists import DAY_ONE, write_list
 from tests.servers.smtp import CollectingServer, refuses_auth_535, rejects_data_554
 
@@ -64,6 +71,8 @@ class Send:
     server: CollectingServer
     meanwhile: Callable[[], Awaitable[None]] = nothing
     told: list[Settled] = field(default_factory=list)
+    only: Sequence[str] = ()
+    now: Callable[[], datetime] = lambda: datetime.fromisoformat(DAY_ONE)
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     mine: list[str] = field(default_factory=list)
     """Who has been sent to from this process."""
@@ -76,8 +85,8 @@ class Send:
             (way,) = ways_out.routes(*of)
             return (replace(way, new_transport=lambda: Waiting(way.new_transport(), self)),)
 
-        with App(found, lambda: datetime.fromisoformat(DAY_ONE)) as app, mock.patch.object(outbox, "routes", routes):
-            return asyncio.run(app.send(stop=self.stop, progress=Progress(on_result=self.told.append)))
+        with App(found, self.now) as app, mock.patch.object(outbox, "routes", routes):
+            return asyncio.run(app.send(self.only, stop=self.stop, progress=Progress(on_result=self.told.append)))
 
     async def before_a_message(self, recipient: str) -> None:
         if len(self.mine) == 1 and not self.both:
@@ -243,6 +252,145 @@ def test_a_relay_that_refuses_everybody_pauses_all_processes(tmp_path: Path) -> 
     assert found["sent"] == 2
     assert 5 <= found["bounced"] < 10
     assert found["queued"] >= READERS - 2 - 10
+
+
+def test_only_those_who_were_asked_for_are_sent_to(tmp_path: Path) -> None:
+    """By no process."""
+    named = [f"reader{n}@example.org" for n in range(0, READERS, 2)]
+    with CollectingServer(pipelining=True) as server:
+        send = Send(write_list(tmp_path, READERS, port=server.port, connections=2), server, only=named)
+        sent = send.run()
+    assert send.both
+    assert counts(sent) == {"sent": len(named), "queued": READERS - len(named)}
+    assert copies(server) == dict.fromkeys(named, 1)
+
+
+def test_a_signed_list_is_drained_in_two_processes(tmp_path: Path) -> None:
+    """The other has the key."""
+    (tmp_path / "rsa.pem").write_bytes(pem(rsa_key().key))
+    signed = '[[dkim]]\nselector = "rsa"\nkey_file = "rsa.pem"\n'
+    with CollectingServer(pipelining=True) as server:
+        send = Send(write_list(tmp_path, READERS, port=server.port, connections=2, extra=signed), server)
+        assert counts(send.run()) == {"sent": READERS}
+    assert send.both
+    assert all(b"DKIM-Signature" in message.data for message in server.messages)
+
+
+def test_both_processes_have_one_clock(tmp_path: Path) -> None:
+    """However long the other took to start: what it sends is recorded for when that was."""
+    apart = datetime.fromisoformat(DAY_ONE) - datetime.now(UTC)
+    connected: list[datetime] = []
+
+    def watch(stage: str) -> None:
+        if stage == "ehlo":
+            connected.append(datetime.now(UTC) + apart)
+
+    with CollectingServer(pipelining=True, watch=watch) as server:
+        config = write_list(tmp_path, READERS, port=server.port, connections=2)
+        send = Send(config, server, now=lambda: datetime.now(UTC) + apart)
+        send.run()
+    (found,) = load([config], {}).lists
+    with contextlib.closing(open_database(found.store_url)) as database, database.read() as connection:
+        rows = connection.execute(sa.select(schema.deliveries)).all()
+    theirs = [row.settled_at for row in rows if row.address not in send.mine]
+    assert send.both
+    assert min(theirs) > connected[1]
+
+
+def of_another_kind(monkeypatch: pytest.MonkeyPatch, make: Callable[[Any, Any], draining._Other]) -> asyncio.Event:
+    """Others are made so; set when the first has been heard of."""
+    heard = asyncio.Event()
+    hear = draining._Other._hear
+
+    def hear_of_it(other: draining._Other, told: object) -> None:
+        hear(other, told)
+        heard.set()
+
+    monkeypatch.setattr(draining._Other, "_hear", hear_of_it)
+    monkeypatch.setattr(draining, "_Other", make)
+    return heard
+
+
+def test_a_process_that_cannot_begin_is_done_without(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It finds no database, say because that lets no more in: this one sends all the same."""
+    other = draining._Other
+
+    def make(work: draining._Work, told: Any) -> draining._Other:
+        elsewhere = f"sqlite:///{tmp_path}/nowhere/digest.db"
+        return other(work._replace(config=replace(work.config, store_url=elsewhere)), told)
+
+    heard = of_another_kind(monkeypatch, make)
+
+    class Alone(Send):
+        async def before_a_message(self, recipient: str) -> None:
+            await heard.wait()
+
+    with CollectingServer(pipelining=True) as server, caplog.at_level(logging.WARNING):
+        sent = Alone(write_list(tmp_path, READERS, port=server.port, connections=2), server).run()
+    assert counts(sent) == {"sent": READERS}
+    assert sent.drained
+    assert not sent.drained.paused
+    assert "there is no folder" in caplog.text
+    assert "in doubt" not in caplog.text
+
+
+def test_a_host_that_starts_no_more_processes_sends_with_those_it_has(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """None is left to wait for ever."""
+    other = draining._Other
+    made: list[draining._Other] = []
+
+    def make(work: draining._Work, told: Any) -> draining._Other:
+        if made:
+            raise BlockingIOError(11, "Resource temporarily unavailable")
+        made.append(other(work, told))
+        return made[0]
+
+    monkeypatch.setattr(draining, "usable", lambda: 3)
+    of_another_kind(monkeypatch, make)
+    with CollectingServer(pipelining=True) as server, caplog.at_level(logging.WARNING):
+        send = Send(write_list(tmp_path, READERS, port=server.port, connections=3), server)
+        sent = send.run()
+    assert counts(sent) == {"sent": READERS}
+    assert send.both
+    assert "temporarily unavailable" in caplog.text
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="another console, other signals")
+def test_a_process_that_is_only_starting_hears_of_no_signal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C comes to all processes; what the other does is this one's to say."""
+    other = draining._Other
+
+    def make(work: draining._Work, told: Any) -> draining._Other:
+        made = other(work, told)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            os.kill(int(made._process.pid or 0), number)
+        return made
+
+    of_another_kind(monkeypatch, make)
+    with CollectingServer(pipelining=True) as server:
+        send = Send(write_list(tmp_path, READERS, port=server.port, connections=2), server)
+        assert counts(send.run()) == {"sent": READERS}
+    assert send.both
+
+
+class TwoWordsError(Exception):
+    """Pickled, and never read again."""
+
+    def __init__(self, first: str, second: str):
+        super().__init__(f"{first} {second}")
+
+
+def test_an_error_that_no_other_process_could_read_is_told_in_words() -> None:
+    """Else whoever waits for it would wait for ever."""
+    plain = StoreError("full")
+    assert draining._sendable(plain) is plain
+    assert str(draining._sendable(TwoWordsError("disk", "gone"))) == "TwoWordsError: disk gone"
+    held = KeyError(threading.Lock())
+    assert str(draining._sendable(held)).startswith("KeyError: ")
 
 
 def test_a_list_whose_limits_are_kept_in_memory_is_drained_in_one_process(tmp_path: Path) -> None:

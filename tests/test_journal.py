@@ -193,6 +193,42 @@ kept.close()
 
 
 @POSIX
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such modes")
+def test_a_file_that_was_written_anew_is_its_owners_alone(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the first was: what a relay said may name a reader."""
+    monkeypatch.setattr(journal, "LARGE", 0)
+    kept = Journal(folder, LAB)
+    first, second = claim(1), claim(2)
+    kept.note(first, SENT)
+    kept.note(second, SENT)
+    kept.forget([Result(first, SENT)])
+    (path,) = folder.glob("*")
+    assert (path.stat().st_mode & 0o777, len(path.read_bytes().splitlines())) == (0o600, 1)
+    kept.forget([Result(second, SENT)])
+    kept.close()
+
+
+def test_a_file_that_cannot_be_opened_anew_ends_the_journal_and_not_the_send(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its number may be another file's by then: that is not closed in its place."""
+    monkeypatch.setattr(journal, "LARGE", 0)
+    kept = Journal(folder, LAB)
+    kept.note(claim(1), SENT)
+
+    def no_more_files(_: Journal) -> int:
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr(Journal, "_opened", no_more_files)
+    kept.forget([])
+    other = os.open(folder, os.O_RDONLY) if os.name != "nt" else None
+    kept.note(claim(2), SENT)
+    kept.close()
+    if other is not None:
+        os.fstat(other)
+        os.close(other)
+
+
 def test_a_full_disk_ends_the_journal_and_not_the_send(folder: Path) -> None:
     """It is said once; half a line stays the last one."""
     done = subprocess.run([sys.executable, "-c", FULL, str(folder)], check=False, capture_output=True, text=True)

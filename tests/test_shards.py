@@ -160,6 +160,25 @@ def test_a_renewed_lease_ends_later(world: World) -> None:
     assert leases == [NOW + LATER + ledger.lease] * 3
 
 
+def test_leases_are_renewed_beside_what_is_being_written(world: World) -> None:
+    """Whoever writes takes rows in their order, and a renewal in any: if they waited, they could wait in a circle."""
+    if world.database.path:
+        pytest.skip("SQLite has one writer at a time")
+    shard = world.cut[0]
+    world.rank(shard)
+    now = NOW
+    ledger = DeliveryLedger(world.database, LAB, lambda: now, within=shard)
+    first, *_ = ledger.claim(9)
+    now += LATER
+    table = schema.deliveries
+    with world.database.write(alone=False) as writing:
+        writing.execute(sa.select(table.c.id).where(table.c.id == first.delivery.id).with_for_update())
+        ledger.renew()
+    with world.database.read() as connection:
+        leases = connection.execute(sa.select(table.c.lease_until).order_by(table.c.id)).scalars().all()
+    assert leases == [NOW + ledger.lease, *[NOW + LATER + ledger.lease] * 2]
+
+
 def test_a_poisoned_shard_is_set_aside_and_the_rest_goes_on(world: World) -> None:
     """With what it failed with; `retry` takes it up again."""
     poisoned, *others = world.cut

@@ -30,7 +30,13 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+    load_pem_private_key,
+)
 
 from digest.errors import ConfigError
 
@@ -50,7 +56,7 @@ _LISTED = tuple((name, name.lower().encode()) for name in ONCE + AS_THEY_ARE)
 _BLANKS = re.compile(rb"[ \t]{2,}|\t")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class DkimKey:
     """A private key and where its public half is published: in the DNS, at `SELECTOR._domainkey.DOMAIN`.
 
@@ -74,6 +80,25 @@ class DkimKey:
         if isinstance(self.key, RSAPrivateKey):
             return self.key.sign(signed, PKCS1v15(), hashes.SHA256())
         return self.key.sign(hashlib.sha256(signed).digest())
+
+    def __eq__(self, other: object) -> bool:
+        """Whether it signs the same: a config that is read again is the same config. The library's keys compare not."""
+        return isinstance(other, DkimKey) and self._known_by() == other._known_by()
+
+    def __hash__(self) -> int:
+        return hash(self._known_by())
+
+    def _known_by(self) -> tuple[str, str, bytes]:
+        return self.domain, self.selector, published(self.key)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """For another process of ours (`draining.py`): the library's keys cannot be pickled."""
+        pem = self.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        return _brought, (self.domain, self.selector, pem)
+
+
+def _brought(domain: str, selector: str, pem: bytes) -> DkimKey:
+    return DkimKey(domain, selector, private_key(pem))
 
 
 def private_key(pem: bytes) -> PrivateKey:

@@ -34,6 +34,8 @@ LARGE = 1_000_000
 """Bytes from which on a file is written anew, with only what the ledger does not have."""
 _NAME = re.compile(r"(.+)@([^@]+)@(\d+)@(\d+\.\d+)@\d+(\.closed)?\.journal")
 _NUMBERS = count()
+_CLOSED = -1
+"""In place of a file's number, which may be another file's by now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +91,8 @@ class Journal:
     def close(self) -> None:
         """Removes the file, if the ledger has all of it; else it is for the next who looks, in this process too."""
         with self._turn:
-            os.close(self._file)
+            if self._file != _CLOSED:
+                os.close(self._file)
             self._works = False
             if self._open:
                 with contextlib.suppress(OSError):
@@ -112,8 +115,11 @@ class Journal:
     def _write_anew(self) -> None:
         beside = _beside(self._path)
         try:
+            durable.remove(beside)
+            durable.private_file(beside)  # replies may name readers
             beside.write_bytes(b"".join(self._open.values()))
             os.close(self._file)  # Windows replaces no open file
+            self._file = _CLOSED
             try:
                 beside.replace(self._path)
             finally:

@@ -139,12 +139,15 @@ class DeliveryLedger:
             )
 
     def renew(self) -> None:
-        """Lengthens our leases: they are for the others to see that we live."""
+        """Lengthens our leases: they are for the others to see that we live.
+
+        Not those of deliveries of which something is just being written: it would wait for that, and that for it.
+        """
+        ours = sa.and_(*self._scope, table.c.status.in_(_HELD), table.c.owner == self._owner)
+        free = sa.select(table.c.id).where(ours).with_for_update(skip_locked=True)
         with self._database.write(alone=False) as connection:
             connection.execute(
-                sa.update(table)
-                .where(*self._scope, table.c.status.in_(_HELD), table.c.owner == self._owner)
-                .values(lease_until=self._now() + self.lease)
+                sa.update(table).where(ours, table.c.id.in_(free)).values(lease_until=self._now() + self.lease)
             )
 
     def reopen(self) -> None:
