@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from unittest import mock
 
+import psutil
 import pytest
 
 from digest.errors import ConfigError
@@ -195,6 +196,10 @@ def converse(folder: Path, arguments: Sequence[str], talk: Sequence[tuple[str, s
                 assert time.monotonic() < deadline, shown
                 time.sleep(0.01)
             if typed == CTRL_C:
+                # A signal just before the prompt reads is noticed only with the next key, as in any Python program.
+                while psutil.Process(child.pid).status() != psutil.STATUS_SLEEPING:
+                    assert time.monotonic() < deadline, shown
+                    time.sleep(0.01)
                 child.send_signal(signal.SIGINT)
             else:
                 os.write(terminal, f"{typed}\n".encode())
