@@ -14,6 +14,7 @@ from digest.store import Database, Decisions, DeliveryLedger, Editions, Shards, 
 from digest.store.editions import rows_of
 from digest.store.outbox import LEASE
 from digest.store.shards import OTHERS_LOOK, TRIES, cut
+from tests.databases import BOTH
 from tests.factories import NOW, TODAY, report, selection, subscriber
 
 LAB = ListId("lab")
@@ -160,10 +161,12 @@ def test_a_renewed_lease_ends_later(world: World) -> None:
     assert leases == [NOW + LATER + ledger.lease] * 3
 
 
+@pytest.mark.parametrize("database", BOTH[1:], indirect=True)
 def test_leases_are_renewed_beside_what_is_being_written(world: World) -> None:
-    """Whoever writes takes rows in their order, and a renewal in any: if they waited, they could wait in a circle."""
-    if world.database.path:
-        pytest.skip("SQLite has one writer at a time")
+    """Whoever writes takes rows in their order, and a renewal in any: if they waited, they could wait in a circle.
+
+    SQLite has one writer at a time.
+    """
     shard = world.cut[0]
     world.rank(shard)
     now = NOW

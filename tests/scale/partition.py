@@ -141,16 +141,19 @@ def run(scenario: Scenario, plan: Plan, log: Path | None = None) -> Outcome:
         text = config.read_text().replace("papers = 3", "papers = 3\nmin_relevance = 0.0")
         config.write_text(text.replace('host = "127.0.0.1"', f'host = "{host.here}"'))
         log = log or folder / "log"
-        edition = make_edition(database, near_url, plan.size, datetime.now(UTC))
         host.port, host.loss = server.port, scenario.loss
         first = _IN_A_HURRY if scenario.hurry else ""
         far = FarFleet(config, 1, plan.beats, plan.lease, log, host.command(sys.executable), first)
         near = FarFleet(config, scenario.near, plan.beats, plan.lease, log, first=first)
-        watch = _Watch(database, edition, near_url, plan, host)
         begun = time.monotonic()
         try:
             for fleet in (far, near):
                 fleet.fill()
+            # The near ones would have done all before a far one is up, which must have something to lose.
+            while log.read_text().count("waiting for work") < 1 + scenario.near and time.monotonic() < begun + MOST:
+                time.sleep(0.1)
+            edition = make_edition(database, near_url, plan.size, datetime.now(UTC))
+            watch = _Watch(database, edition, near_url, plan, host)
             if scenario.cut_for:
                 _cut(scenario, watch, found)
             mended = time.monotonic()
