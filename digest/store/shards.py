@@ -82,10 +82,7 @@ class Shards:
         return [_shard(list_id, *row) for row in connection.execute(query).all()]
 
     def begin(self, shard: Shard, worker: str, now: datetime) -> ShardState:
-        """Counts one more try, unless the last one has settled something; the state, `aside` after too many.
-
-        A try that this same worker has left without an end was the database's trouble, and does not count.
-        """
+        """Counts one more try, unless the last one has settled something; the state, `aside` after too many."""
         with self._database.write(alone=False) as connection:
             row = connection.execute(sa.select(table).where(_is(shard)).with_for_update()).one_or_none()
             if row is None:  # its edition is gone
@@ -93,8 +90,7 @@ class Shards:
             if row.state in (ShardState.DONE, ShardState.ASIDE):
                 return ShardState(row.state)
             left = _unsettled(connection, shard) if row.state == ShardState.RANKED else None
-            was_cut_off = row.worker == worker and row.ended_at is None
-            tries = row.tries + (not was_cut_off) if left == row.unsettled else 1
+            tries = row.tries + 1 if left == row.unsettled else 1
             state = ShardState.ASIDE if tries > TRIES else ShardState(row.state)
             error = row.error or "its worker ended each time, for want of memory perhaps"
             values = {"tries": tries, "unsettled": left, "worker": worker, "begun_at": now, "ended_at": None}
