@@ -112,9 +112,9 @@ class App:
         self.membership = Membership(config, self._database, now)
         self.pauses = Pauses(self._database, self.list.id)
         self.runs = Runs(self._database, self.list.id)
-        self._journals = Journals(config.journal, self.list.id, self._database)
         self.hold = Hold(self.list, self.pauses, now)
-        self.outbox = Outbox(config, self._database, self.making, self._journals, self.hold, now)
+        journals = Journals(config.journal, self.list.id, self._database)
+        self.outbox = Outbox(config, self._database, self.making, journals, self.hold, now)
 
     def __enter__(self) -> Self:
         return self
@@ -307,7 +307,7 @@ class App:
             new_runner,
             lambda shard: self.outbox.ledger(within=shard, lease=RENEWED_LEASE),
             lambda: self.outbox.routes(RelayTurns(self._database)),
-            self._journals.keeping,
+            self.outbox.journals.keeping,
             partial(places, self._database),
             make_ready,
             lambda claim: self.making.compose(claim, renderers),

@@ -8,48 +8,29 @@ from __future__ import annotations
 
 import asyncio
 import re
-import threading
 from collections.abc import Collection
-from types import TracebackType
-from typing import Self
+
+from tests.servers.apart import Apart
 
 _MESSAGE_ID = re.compile(rb"^message-id:\s*(<[^>\r\n]*>)", re.IGNORECASE | re.MULTILINE)
 _PATH = re.compile(rb"<([^>]*)>")
 _END = b"\r\n.\r\n"
 
 
-class Sink:
+class Sink(Apart):
     """A server on 127.0.0.1 and a free port, from `with` to the end of it, in a thread of its own.
 
     `greylisted`: recipients who are answered 451 when they are first named.
     """
 
     def __init__(self, greylisted: Collection[str] = ()):
+        super().__init__()
         self.port = 0
         self.ids: list[str] = []
         """The Message-IDs of all that was accepted, in order, doubles included."""
         self.greylisted = {address.encode() for address in greylisted}
         self.open: dict[asyncio.BaseTransport, asyncio.Future[None]] = {}
         """Each with what is done when it is closed."""
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        asyncio.run_coroutine_threadsafe(self._start(), self._loop).result(timeout=10)
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        asyncio.run_coroutine_threadsafe(self._stop(), self._loop).result(timeout=10)
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(timeout=10)
-        self._loop.close()
-
-    def settle(self) -> None:
-        """Returns when the server has read all that clients sent who are gone; those who stay are waited for."""
-        asyncio.run_coroutine_threadsafe(self._settle(), self._loop).result(timeout=30)
 
     async def _start(self) -> None:
         self._server = await self._loop.create_server(lambda: _Conversation(self), "127.0.0.1", 0)

@@ -15,11 +15,11 @@ import re
 import socket
 import ssl
 import struct
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Literal, Self
+from typing import Literal
+
+from tests.servers.apart import Apart
 
 STAGES = ("banner", "ehlo", "starttls", "auth", "mail", "rcpt", "data", "dot")
 _STUFFED = re.compile(rb"^\.", re.MULTILINE)
@@ -101,7 +101,7 @@ class _Session:
         await self.writer.drain()
 
 
-class CollectingServer:
+class CollectingServer(Apart):
     """An SMTP server on a free port of loopback, or of another `host`, from `with` to the end of it.
 
     `tls` makes it offer STARTTLS, or speak TLS at once with `implicit_tls`. With `credentials` it wants AUTH PLAIN
@@ -121,6 +121,7 @@ class CollectingServer:
         watch: Callable[[str], None] = lambda stage: None,
         host: str = "127.0.0.1",
     ):
+        super().__init__()
         self.host = host
         self.port = 0
         self.messages: list[Received] = []
@@ -138,8 +139,6 @@ class CollectingServer:
         self._pipelining = pipelining
         self._watch = watch
         self._occasions: dict[Misbehaviour, int] = {}
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._sessions: set[asyncio.Task[None]] = set()
 
     @property
@@ -151,23 +150,6 @@ class CollectingServer:
     def open_connections(self) -> int:
         """How many there are now."""
         return len(self._sessions)
-
-    def settle(self) -> None:
-        """Returns when the server has read all that clients sent who are gone; those who stay are waited for."""
-        asyncio.run_coroutine_threadsafe(self._settle(), self._loop).result(timeout=30)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        asyncio.run_coroutine_threadsafe(self._start(), self._loop).result(timeout=10)
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        asyncio.run_coroutine_threadsafe(self._stop(), self._loop).result(timeout=10)
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(timeout=10)
-        self._loop.close()
 
     async def _start(self) -> None:
         self._loop.set_exception_handler(lambda loop, context: None)  # clients that break off are what this is for
