@@ -13,7 +13,7 @@ from digest.pull.dedupe import merge
 from digest.store import Database, Decisions, DeliveryLedger, Editions, Shards, Subscribers, schema
 from digest.store.editions import rows_of
 from digest.store.outbox import LEASE
-from digest.store.shards import OTHERS_LOOK, TRIES, cut
+from digest.store.shards import ENDS, OTHERS_LOOK, TRIES, cut
 from tests.databases import BOTH
 from tests.factories import NOW, TODAY, report, selection, subscriber
 
@@ -201,8 +201,8 @@ def test_a_shard_that_ends_its_worker_is_set_aside(world: World) -> None:
     """Nobody lives to tell of an error: tries that settled nothing count."""
     shard = world.cut[0]
     world.rank(shard)
-    states = [world.shards.begin(shard, "worker", NOW) for _ in range(TRIES + 2)]
-    assert states == [ShardState.RANKED] * TRIES + [ShardState.ASIDE] * 2
+    states = [world.shards.begin(shard, "worker", NOW) for _ in range(ENDS + 2)]
+    assert states == [ShardState.RANKED] * ENDS + [ShardState.ASIDE] * 2
 
 
 def test_a_shard_that_gets_on_is_not_set_aside(world: World) -> None:
@@ -211,9 +211,9 @@ def test_a_shard_that_gets_on_is_not_set_aside(world: World) -> None:
     world.rank(shard)
     ledger = world.ledger(shard)
     claims = list(ledger.claim(9))
-    for tries in range(TRIES * 2):
+    for tries in range(ENDS * 2):
         assert world.shards.begin(shard, "worker", NOW) is ShardState.RANKED
-        if tries % TRIES == 1:
+        if tries % ENDS == 1:
             claim = claims.pop()
             ledger.commit([Intent(claim)])
             ledger.commit([Result(claim, SENT)])

@@ -20,7 +20,9 @@ from digest.store.workers import alive
 
 _OPEN = (ShardState.WAITING, ShardState.RANKED)
 TRIES = 5
-"""How often a shard may end in an error, or end its worker, without one more delivery settled."""
+"""How often a shard may end in an error without one more delivery settled."""
+ENDS = 10
+"""How often its worker may end over it, or lose its database, without one more settled: that says less of the shard."""
 SIZE = 1000
 """Readers of a shard: some seconds of ranking and sending, and what a worker has in hand when it is killed."""
 OTHERS_LOOK = timedelta(seconds=30)
@@ -91,8 +93,8 @@ class Shards:
                 return ShardState(row.state)
             left = _unsettled(connection, shard) if row.state == ShardState.RANKED else None
             tries = row.tries + 1 if left == row.unsettled else 1
-            state = ShardState.ASIDE if tries > TRIES else ShardState(row.state)
-            error = row.error or "its worker ended each time, for want of memory perhaps"
+            state = ShardState.ASIDE if tries > ENDS else ShardState(row.state)
+            error = row.error or "each try ended without a word, for want of memory perhaps, or of the database"
             values = {"tries": tries, "unsettled": left, "worker": worker, "begun_at": now, "ended_at": None}
             aside = {"state": state, "error": error, "ended_at": now, "worker": worker}
             connection.execute(

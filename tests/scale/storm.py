@@ -86,6 +86,7 @@ class Storm:
     jobs_left: int = 0
     finished: bool = False
     aside: int = 0
+    """Shards that were set aside, and taken up again as an operator does."""
     lost: list[str] = field(default_factory=list)
     """Message-IDs that the server never had, though they are not in doubt."""
     never: list[str] = field(default_factory=list)
@@ -212,7 +213,10 @@ def _weather(
             server.start()
             restarts.pop(0)
         deferred = counts.get(DeliveryStatus.DEFERRED, 0)
-        if deferred and settled + deferred == total:
+        shards = Shards(database).overview(edition)
+        aside = shards.counts.get(ShardState.ASIDE, 0) if shards else 0
+        result.aside += aside
+        if aside or (deferred and settled + deferred == total):
             Decisions(database, edition).retry(datetime.now(UTC))
             next_wake = 0.0
 
@@ -245,7 +249,6 @@ def judge(result: Storm, database: Database, edition: Edition, copies: Counter[s
     overview = Editions(database).overview(edition)
     result.finished = overview.finished_at is not None and overview.adds_up
     shards = Shards(database).overview(edition)
-    result.aside = shards.counts.get(ShardState.ASIDE, 0) if shards else 0
     if shards and not result.finished:
         result.open_shards = [f"{state}: {count}" for state, count in shards.counts.items()]
         result.open_shards += [f"{shard}: {error}" for shard, error in shards.errors]
