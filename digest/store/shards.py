@@ -33,7 +33,10 @@ deliveries = schema.deliveries
 
 
 def cut(connection: sa.Connection, edition: Edition, size: int = SIZE) -> list[Shard]:
-    """Cuts an edition, inside a transaction of another's: all who are on the list now. Nothing if it has been cut."""
+    """Cuts an edition, inside a transaction of another's: all who are on the list now. Nothing if it has been cut.
+
+    Of nobody there is one shard, so that such an edition is finished like any other.
+    """
     if connection.execute(sa.select(sa.literal(1)).where(table.c.edition_id == edition.id).limit(1)).first():
         return []
     people = schema.subscribers
@@ -41,12 +44,10 @@ def cut(connection: sa.Connection, edition: Edition, size: int = SIZE) -> list[S
     placed = sa.select(people.c.id, place.label("place")).where(people.c.list_id == edition.list_id).subquery()
     part = placed.c.place // size
     ends = sa.select(sa.func.min(placed.c.id), sa.func.max(placed.c.id)).group_by(part).order_by(part)
-    made = [_shard(edition.list_id, edition.id, *row) for row in connection.execute(ends).all()]
-    if made:
-        rows = [
-            {"edition_id": s.edition_id, "first": s.first, "last": s.last, "state": ShardState.WAITING} for s in made
-        ]
-        connection.execute(insert(table), rows)
+    ranges = connection.execute(ends).all() or [(0, 0)]
+    made = [_shard(edition.list_id, edition.id, first, last) for first, last in ranges]
+    rows = [{"edition_id": s.edition_id, "first": s.first, "last": s.last, "state": ShardState.WAITING} for s in made]
+    connection.execute(insert(table), rows)
     return made
 
 
