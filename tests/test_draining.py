@@ -1,6 +1,6 @@
 """One list drained in two processes at once: nobody is left out, nobody gets two copies, and all limits hold.
 
-The second process is a real one, over one SQLite file and one real server. This process sends its second message
+The second process is a real one, over one database and one real server. This process sends its second message
 only when the other has connected: so both always take part.
 """
 
@@ -16,6 +16,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -36,6 +37,7 @@ from digest.send.outbox import Transport
 from digest.send.routes import Route
 from digest.settings import load
 from digest.store import open_database, schema
+from tests.databases import BOTH, Databases
 from tests.dkim_keys import pem, rsa_key
 from tests.lists import DAY_ONE, write_list
 from tests.servers.smtp import CollectingServer, refuses_auth_535, rejects_data_554
@@ -143,7 +145,10 @@ def no_process_is_left() -> Iterator[None]:
 pytestmark = pytest.mark.usefixtures("no_process_is_left")
 
 
-def test_two_processes_send_one_copy_each_over_no_more_connections(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", BOTH)
+def test_two_processes_send_one_copy_each_over_no_more_connections(
+    kind: str, databases: Databases, tmp_path: Path
+) -> None:
     """Both send, everybody has one copy, every result is told here, and the relay never has more connections."""
     most = 0
 
@@ -151,8 +156,9 @@ def test_two_processes_send_one_copy_each_over_no_more_connections(tmp_path: Pat
         nonlocal most
         most = max(most, server.open_connections)
 
-    with CollectingServer(pipelining=True, watch=watch) as server:
-        send = Send(write_list(tmp_path, READERS, port=server.port, connections=2), server)
+    with CollectingServer(pipelining=True, watch=watch) as server, ExitStack() as stack:
+        store = f'[store]\nurl = "{databases.url(kind, tmp_path, stack)}"\n'
+        send = Send(write_list(tmp_path, READERS, port=server.port, connections=2, extra=store), server)
         sent = send.run()
     assert send.both
     assert most == 2

@@ -182,6 +182,30 @@ def test_leases_are_renewed_beside_what_is_being_written(world: World) -> None:
     assert leases == [NOW + ledger.lease, *[NOW + LATER + ledger.lease] * 2]
 
 
+@pytest.mark.parametrize("database", BOTH[1:], indirect=True)
+def test_leases_are_ended_beside_what_is_being_written(world: World) -> None:
+    """Whoever writes into a delivery lives: nobody waits to take it from him, and the others' is free at once."""
+    shard = world.cut[0]
+    world.rank(shard)
+    first, *others = world.ledger(shard).claim(9)
+    table, after = schema.deliveries, NOW + LEASE + LATER
+    with world.database.write(alone=False) as writing:
+        writing.execute(sa.select(table.c.id).where(table.c.id == first.delivery.id).with_for_update())
+        taken = DeliveryLedger(world.database, LAB, lambda: after, within=shard).claim(9)
+    assert [claim.delivery.id for claim in taken] == [claim.delivery.id for claim in others]
+
+
+def test_an_edition_for_nobody_is_finished(database: Database) -> None:
+    """By whoever takes its one shard."""
+    world = World(database, readers=0)
+    (shard,) = world.due()
+    world.rank(shard)
+    assert world.send(shard) == 0
+    assert world.shards.end(shard, NOW) is None
+    assert world.shards.settle(world.edition, NOW)
+    assert world.due() == []
+
+
 def test_a_poisoned_shard_is_set_aside_and_the_rest_goes_on(world: World) -> None:
     """With what it failed with; `retry` takes it up again."""
     poisoned, *others = world.cut

@@ -216,7 +216,9 @@ class DeliveryLedger:
     def _end_leases(self, connection: sa.Connection, dead: Sequence[str], now: datetime) -> None:
         # Our own claims may wait long for their turn; as long as we live they are ours.
         late = sa.and_(table.c.lease_until < now, table.c.owner != self._owner)
-        ended = sa.and_(*self._scope, sa.or_(late, table.c.owner.in_(dead)))
+        due = sa.and_(*self._scope, sa.or_(late, table.c.owner.in_(dead)))
+        # Not those that somebody is just writing: he lives, and may wait for what is locked here.
+        ended = sa.and_(due, table.c.id.in_(sa.select(table.c.id).where(due).with_for_update(skip_locked=True)))
         free = {"owner": None, "lease_until": None}
         connection.execute(
             sa.update(table).where(ended, table.c.status == DeliveryStatus.ACTIVE).values(status=_waiting(), **free)
