@@ -44,7 +44,7 @@ def cut(connection: sa.Connection, edition: Edition, size: int = SIZE) -> list[S
     placed = sa.select(people.c.id, place.label("place")).where(people.c.list_id == edition.list_id).subquery()
     part = placed.c.place // size
     ends = sa.select(sa.func.min(placed.c.id), sa.func.max(placed.c.id)).group_by(part).order_by(part)
-    ranges = connection.execute(ends).all() or [(0, 0)]
+    ranges = [(first, last) for first, last in connection.execute(ends)] or [(0, 0)]
     made = [_shard(edition.list_id, edition.id, first, last) for first, last in ranges]
     rows = [{"edition_id": s.edition_id, "first": s.first, "last": s.last, "state": ShardState.WAITING} for s in made]
     connection.execute(insert(table), rows)
