@@ -33,7 +33,7 @@ from digest.model import Edition, MailingList, Paper, PaperId, SubscriberId
 from digest.rank.embedding import Embed, Embedder
 from digest.roundup import coarser
 from digest.store import Editions, Papers, Vectors, open_database
-from digest.store.editions import rows_of
+from digest.store.rows import rows_of
 
 LEAST = 5_000
 """Readers for each process: it takes more than a second of a processor to start, in which some thousands are ranked."""

@@ -157,6 +157,6 @@ def unrecorded(edition: Edition, subscriber: Subscriber, selection: Selection, m
         address=subscriber.address,
         status=DeliveryStatus.QUEUED,
         message_id=message_id(mailing_list, edition, subscriber.id),
-        selection=selection,
+        frozen=lambda: selection,
         queued_at=edition.cutoff,
     )

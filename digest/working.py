@@ -32,7 +32,7 @@ from digest.send.outbox import DrainReport, Ledger
 from digest.send.patience import PatientLedger
 from digest.send.routes import Route
 from digest.store import Database, DeliveryLedger, Editions, Shards
-from digest.store.editions import rows_of
+from digest.store.rows import rows_of
 from digest.store.shards import cut
 
 log = logging.getLogger(__name__)

@@ -141,7 +141,7 @@ def delivery(to: Subscriber, picked: Sequence[Pick], mailing_list: MailingList =
     """The edition's delivery to the subscriber."""
     identity = message_id(mailing_list, EDITION, to.id)
     return Delivery(
-        DeliveryId(1), EDITION.id, to.id, to.address, DeliveryStatus.QUEUED, identity, Selection(tuple(picked))
+        DeliveryId(1), EDITION.id, to.id, to.address, DeliveryStatus.QUEUED, identity, lambda: Selection(tuple(picked))
     )
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import sqlite3
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +18,7 @@ from tests.test_cli import Answer, run
 
 LATER = "2026-06-09T12:00:00+00:00"
 FULL = replace(rejects_data_554, say=b"552 5.2.2 Mailbox full\r\n", only=b"reader0@")
+GREYLISTS = replace(rejects_data_554, say=b"451 4.7.1 Greylisted\r\n")
 BREAKS_OFF = replace(resets_after_dot, only=b"reader0@")
 
 
@@ -74,6 +77,19 @@ def test_an_edition_that_there_is_not(tmp_path: Path, edition: str) -> None:
     answer = digest(config, "deliveries", edition)
     assert answer.returncode == 2
     assert edition in answer.stderr
+
+
+def test_a_damaged_delivery_keeps_nobody_waiting(tmp_path: Path) -> None:
+    """It is deferred, with what is wrong with it; the others are sent, and all can be shown."""
+    config, _ = sent(tmp_path, GREYLISTS)
+    with closing(sqlite3.connect(tmp_path / "digest.db")) as database, database:
+        database.execute("UPDATE deliveries SET picks = '[{' WHERE address = 'reader0@example.org'")
+    answer, (_,) = send_again(config, tmp_path)
+    assert answer.returncode == 1
+    assert statuses(config) == {"reader0@example.org": "deferred", "reader1@example.org": "sent"}
+    assert re.search(r"reader0@example\.org +deferred +0 +2", digest(config, "deliveries").stdout)
+    told = digest(config, "deliveries", "--to", "reader0@example.org", "--json").stdout
+    assert "could not be composed: what was frozen for delivery 1 cannot be read" in json.loads(told)["reply"]
 
 
 def test_a_failed_delivery_is_tried_again_when_asked_for(tmp_path: Path) -> None:

@@ -412,7 +412,7 @@ def _golden_editions() -> dict[str, bytes]:
         theme: EditionRenderer(dataclasses.replace(LIST, theme=theme), EDITION, candidates(whole), SOURCES, VOTING)
         for theme in Theme
     }
-    due = dataclasses.replace(delivery(ADA, ()), selection=whole_selection(whole))
+    due = dataclasses.replace(delivery(ADA, ()), frozen=lambda: whole_selection(whole))
     german = dataclasses.replace(ADA, language="de")
     return {
         "daily": edition.compose(ADA, delivery(ADA, picks(varied))),

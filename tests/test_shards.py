@@ -11,8 +11,8 @@ from digest.ledger import Intent, Release, Result
 from digest.model import Address, DeliveryStatus, Edition, ListId, Outcome, Shard, ShardState
 from digest.pull.dedupe import merge
 from digest.store import Database, Decisions, DeliveryLedger, Editions, Shards, Subscribers, schema
-from digest.store.editions import rows_of
 from digest.store.outbox import LEASE
+from digest.store.rows import rows_of
 from digest.store.shards import ENDS, OTHERS_LOOK, TRIES, cut
 from tests.databases import BOTH
 from tests.factories import NOW, TODAY, report, selection, subscriber

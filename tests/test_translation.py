@@ -405,7 +405,7 @@ def test_the_same_bytes_on_any_machine(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def composed() -> bytes:
         edition = EditionRenderer(LIST, EDITION, candidates(PAPERS), SOURCES, VOTING)
-        return edition.compose(german, replace(delivery(german, ()), selection=WHOLE))
+        return edition.compose(german, replace(delivery(german, ()), frozen=lambda: WHOLE))
 
     here = composed()
     for name, value in {"TZ": "Asia/Tokyo", "LANG": "fr_FR.UTF-8", "LC_ALL": "fr_FR.UTF-8", "LANGUAGE": "fr"}.items():

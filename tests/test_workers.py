@@ -27,8 +27,8 @@ from digest.ledger import Intent, Result
 from digest.model import DeliveryStatus, ListId, Outcome, Pause, Shard
 from digest.pull.dedupe import merge
 from digest.store import DeliveryLedger, Editions, Pauses, Shards, Subscribers, open_database
-from digest.store.editions import rows_of
 from digest.store.relay_turns import RelayTurns, places
+from digest.store.rows import rows_of
 from digest.store.server import ServerFacts
 from digest.store.shards import TRIES, cut
 from tests.databases import Databases

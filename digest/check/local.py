@@ -18,9 +18,6 @@ from digest.check.speaking import Told
 from digest.model import (
     Address,
     Candidate,
-    Delivery,
-    DeliveryId,
-    DeliveryStatus,
     Edition,
     EditionId,
     Paper,
@@ -30,6 +27,7 @@ from digest.model import (
     Subscriber,
     SubscriberId,
 )
+from digest.results import unrecorded
 from digest.settings import ListConfig
 from digest.settings.files import is_public
 from digest.settings.named import Holds, named_files
@@ -59,17 +57,8 @@ def templates(config: ListConfig, now: datetime) -> list[Finding]:
     for tag in tags:
         reader = Subscriber(SubscriberId(0), Address("reader@example.org"), language=tag)
         for chosen in (selection, Selection()):
-            delivery = Delivery(
-                DeliveryId(0),
-                edition.id,
-                reader.id,
-                reader.address,
-                DeliveryStatus.QUEUED,
-                "<check@example.org>",
-                chosen,
-            )
             renderer.render(reader, chosen)
-            renderer.compose(reader, delivery)
+            renderer.compose(reader, unrecorded(edition, reader, chosen, mailing_list))
     own = f", with your own of {mailing_list.templates}" if mailing_list.templates else ""
     names = ", ".join(dict.fromkeys(language_of(tag).tag for tag in tags))
     return [ok("templates", f"{mailing_list.theme} renders in {names}{own}")]

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
+from functools import cached_property
 from pathlib import Path
 from typing import NewType
 
+from digest.errors import StoreError
 from digest.model.editions import EditionId, Pick, Selection
 from digest.model.people import Address, Subscriber, SubscriberId
 
@@ -28,7 +31,7 @@ class DeliveryStatus(StrEnum):
     CANCELLED = "cancelled"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Delivery:
     """One edition to one subscriber. `attempts` counts conversations that reached this recipient."""
 
@@ -39,7 +42,8 @@ class Delivery:
     status: DeliveryStatus
     message_id: str
     """With its angle brackets; fixed when the delivery is queued, so every try has the same."""
-    selection: Selection = field(default_factory=Selection)
+    frozen: Callable[[], Selection] = field(default=Selection, repr=False, compare=False)
+    """Reads what was frozen for it, which takes longer than all else, and may be damaged."""
     queued_at: datetime | None = None
     attempts: int = 0
     next_attempt_at: datetime | None = None
@@ -47,10 +51,18 @@ class Delivery:
     relay: str = ""
     """The name of the relay that it was given to last; empty for a Maildir, and before the first try."""
 
+    @cached_property
+    def selection(self) -> Selection:
+        """What the subscriber gets. Raises what `frozen` raises."""
+        return self.frozen()
+
     @property
     def picks(self) -> tuple[Pick, ...]:
-        """The papers, best first."""
-        return self.selection.picks
+        """The papers, best first; none where that cannot be read, which is told when it is composed."""
+        try:
+            return self.selection.picks
+        except StoreError:
+            return ()
 
 
 @dataclass(frozen=True, slots=True)

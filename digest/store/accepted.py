@@ -11,8 +11,8 @@ from digest.ledger import Accepted
 from digest.model import Claim, ListId, Subscriber
 from digest.store import schema
 from digest.store.database import Database
-from digest.store.editions import delivery_of
 from digest.store.papers import in_groups
+from digest.store.rows import delivery_of
 from digest.store.subscribers import subscriber_of
 
 table = schema.deliveries

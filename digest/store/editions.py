@@ -7,17 +7,13 @@ it used: there is no half-made edition, and any number of processes that try at 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import replace
 from datetime import date, datetime
-from typing import Any
 
 import sqlalchemy as sa
 
 from digest.model import (
-    Address,
     Candidate,
     Delivery,
-    DeliveryId,
     DeliveryStatus,
     Edition,
     EditionId,
@@ -25,7 +21,6 @@ from digest.model import (
     ListId,
     Paper,
     PaperId,
-    Pick,
     Selection,
     SourceReport,
     SourceSummary,
@@ -36,7 +31,7 @@ from digest.roundup import Material
 from digest.store import papers as paper_store
 from digest.store import schema
 from digest.store.already_sent import already_sent, wanted_ids
-from digest.store.codec import decode, encode
+from digest.store.codec import decode
 from digest.store.database import Database
 from digest.store.overviews import EditionOverview, overview_of
 from digest.store.pauses import RESTORE
@@ -50,6 +45,7 @@ from digest.store.rounds import (
     material,
     parts_of,
 )
+from digest.store.rows import delivery_of, rows_of
 from digest.store.statements import insert
 from digest.store.subscribers import people_of, reachable
 
@@ -321,54 +317,6 @@ class Editions:
         query = sa.select(table).where(table.c.edition_id == edition.id).order_by(table.c.subscriber_id)
         with self._database.read() as connection:
             return tuple(map(delivery_of, connection.execute(query)))
-
-
-def rows_of(
-    edition: Edition,
-    selected: Sequence[tuple[Subscriber, Selection, str]],
-    now: datetime,
-    nothing_for: str | None,
-    leaves: Mapping[SubscriberId, datetime],
-) -> list[dict[str, object]]:
-    """The deliveries of `Editions.enqueue` as they are kept."""
-    rows: list[dict[str, object]] = []
-    for subscriber, selection, message_id in selected:
-        empty = not selection.picks and nothing_for is not None
-        later = None if empty else leaves.get(subscriber.id)
-        rows.append(
-            {
-                "edition_id": edition.id,
-                "subscriber_id": subscriber.id,
-                "address": subscriber.address,
-                "status": DeliveryStatus.CANCELLED if empty else DeliveryStatus.QUEUED,
-                "reply": nothing_for if empty else "",
-                "settled_at": now if empty else None,
-                "message_id": message_id,
-                "picks": encode(selection.picks),
-                "beside": encode(replace(selection, picks=())),
-                "queued_at": later or now,
-                "next_attempt_at": later,
-            }
-        )
-    return rows
-
-
-def delivery_of(row: sa.Row[Any]) -> Delivery:
-    """A row of `deliveries` as a value."""
-    return Delivery(
-        id=DeliveryId(row.id),
-        edition_id=EditionId(row.edition_id),
-        subscriber_id=SubscriberId(row.subscriber_id),
-        address=Address(row.address),
-        status=DeliveryStatus(row.status),
-        message_id=row.message_id,
-        selection=replace(decode(row.beside, Selection), picks=decode(row.picks, tuple[Pick, ...])),
-        queued_at=row.queued_at,
-        attempts=row.attempts,
-        next_attempt_at=row.next_attempt_at,
-        reply=row.reply,
-        relay=row.relay,
-    )
 
 
 def _without_delivery(edition: Edition, apart: Collection[Frequency], after: int = 0) -> sa.Select[tuple[object, ...]]:

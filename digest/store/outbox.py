@@ -22,7 +22,7 @@ from digest.model import Address, Claim, Delivery, DeliveryId, DeliveryStatus, L
 from digest.owners import identity, may_live
 from digest.store import numbered, schema
 from digest.store.database import Database
-from digest.store.editions import delivery_of
+from digest.store.rows import delivery_of
 from digest.store.subscribers import PERSON, address_key, is_reachable, subscriber_of, suppress
 
 LEASE = timedelta(minutes=30)

@@ -31,7 +31,7 @@ from digest.ledger import Intent, Result
 from digest.model import DeliveryStatus, Edition, ListId, Outcome, Shard
 from digest.pull.dedupe import merge
 from digest.store import Database, DeliveryLedger, Editions, Shards, Subscribers, migrate_database, open_database
-from digest.store.editions import rows_of
+from digest.store.rows import rows_of
 from digest.store.shards import cut
 from tests.factories import report, selection, subscriber
 from tests.servers.postgres import PostgresServer

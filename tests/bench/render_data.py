@@ -160,5 +160,5 @@ def subscription(number: int, papers: Sequence[Paper], *, own_words: bool = True
         reader.address,
         DeliveryStatus.QUEUED,
         message_id(LIST, EDITION, reader.id),
-        selection,
+        lambda: selection,
     )

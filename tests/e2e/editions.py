@@ -91,5 +91,5 @@ def _in_language(tag: str, papers: list[Paper]) -> Iterator[Sample]:
 
 
 def _sample(name: str, edition: EditionRenderer, reader: Subscriber, selection: Selection) -> Sample:
-    due = replace(delivery(reader, ()), selection=selection)
+    due = replace(delivery(reader, ()), frozen=lambda: selection)
     return Sample(name.replace(" ", "-"), edition.render(reader, selection).html, edition.compose(reader, due))
