@@ -260,7 +260,7 @@ def _people(connection: sa.Connection, ids: Sequence[int]) -> dict[int, Subscrib
     """Those of the subscribers to whom anything is sent, by their ids."""
     dialect = connection.dialect.name
     found = connection.execute(_sent_to(dialect), {"ids": numbered.numbers(dialect, ids)})
-    return {row.id: subscriber_of(row) for row in found}
+    return {row.id: subscriber_of(row) for row in found.all()}  # one by one, psycopg takes long
 
 
 def _rows(connection: sa.Connection, entries: Sequence[Entry]) -> dict[DeliveryId, Row]:
@@ -270,12 +270,12 @@ def _rows(connection: sa.Connection, entries: Sequence[Entry]) -> dict[DeliveryI
     deliveries = [entry.claim.delivery for entry in entries]
     for edition, ids in numbered.by_edition((delivery.edition_id, delivery.id) for delivery in deliveries):
         which = {"ids": numbered.numbers(dialect, ids), "of": edition}
-        for number, status, token, attempts in connection.execute(_rows_of(dialect), which):
+        for number, status, token, attempts in connection.execute(_rows_of(dialect), which).all():
             found[DeliveryId(number)] = Row(DeliveryStatus(status), token, attempts, has_left=False)
     about_to = [entry.claim.delivery for entry in entries if isinstance(entry, Intent)]
     if about_to:  # of the others nobody asks
         to = {"ids": numbered.numbers(dialect, {delivery.subscriber_id for delivery in about_to})}
-        here = set(connection.execute(_still_here(dialect), to).scalars())
+        here = set(connection.execute(_still_here(dialect), to).scalars().all())
         for delivery in about_to:
             if delivery.id in found and delivery.subscriber_id not in here:
                 found[delivery.id] = found[delivery.id]._replace(has_left=True)

@@ -6,7 +6,7 @@
 On PostgreSQL each worker is a process with shards of its own, as `digest worker` has; on SQLite there is one, without,
 as `digest send` is, and only `MEASURED` of those that are queued are sent. Groups are of `--batch` deliveries, as when
 so many connections commit together; a durable commit each. Ratios count, and processor time: wall time is the
-machine's. A claim reads what is to be sent as well, 12 picks each.
+machine's. A claim reads what is to be sent as well, 12 picks each, as text: it is decoded when a message is composed.
 """
 
 from __future__ import annotations
