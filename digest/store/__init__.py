@@ -1,13 +1,15 @@
 """The store: what digest remembers, in one SQL database.
 
     opening       database.py (SQLite in WAL mode, migrated by Alembic), postgres.py (its own ways), schema.py (the
-                  tables), inspection.py (a file that may be no database of ours)
+                  tables), inspection.py (a file that may be no database of ours), server.py (what `check` asks)
+    writing       statements.py (for both databases), numbered.py (many rows at once), codec.py (values as text)
     pulling       papers.py fetches.py sources.py
-    ranking       vectors.py
-    editions      editions.py rounds.py overviews.py runs.py archive.py (for the pages) figures.py (for operators)
-                  past.py (for replays)
+    ranking       vectors.py already_sent.py
+    editions      editions.py rows.py rounds.py overviews.py runs.py archive.py (for the pages)
+                  figures.py and pulse.py (for operators), past.py (for replays)
     people        subscribers.py members.py letters.py
-    sending       outbox.py decisions.py pauses.py relay_days.py
+    sending       outbox.py decisions.py pauses.py relay_days.py accepted.py (what a journal speaks of)
+    many hosts    shards.py workers.py queue.py relay_turns.py
     coming back   bounces.py mailboxes.py
     signing       secrets.py
     keeping       copies.py and restored.py (backups) pruning.py
