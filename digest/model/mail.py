@@ -10,7 +10,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import NewType
 
-from digest.errors import StoreError
 from digest.model.editions import EditionId, Pick, Selection
 from digest.model.people import Address, Subscriber, SubscriberId
 
@@ -43,7 +42,7 @@ class Delivery:
     message_id: str
     """With its angle brackets; fixed when the delivery is queued, so every try has the same."""
     frozen: Callable[[], Selection] = field(default=Selection, repr=False, compare=False)
-    """Reads what was frozen for it, which takes longer than all else, and may be damaged."""
+    """Reads what was frozen for it, which takes longer than all else. Raises ValueError where that is damaged."""
     queued_at: datetime | None = None
     attempts: int = 0
     next_attempt_at: datetime | None = None
@@ -61,7 +60,7 @@ class Delivery:
         """The papers, best first; none where that cannot be read, which is told when it is composed."""
         try:
             return self.selection.picks
-        except StoreError:
+        except ValueError:
             return ()
 
 

@@ -10,7 +10,6 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from digest.errors import StoreError
 from digest.model import (
     Address,
     Delivery,
@@ -75,8 +74,8 @@ def delivery_of(row: sa.Row[Any]) -> Delivery:
 
 
 def _selection(delivery_id: int, picks: str, beside: str) -> Selection:
-    """What was frozen for a delivery. Raises StoreError if it cannot be read."""
+    """What was frozen for a delivery. Raises ValueError if it cannot be read."""
     try:
         return replace(decode(beside, Selection), picks=decode(picks, tuple[Pick, ...]))
     except ValueError as error:
-        raise StoreError(f"what was frozen for delivery {delivery_id} cannot be read: {error}") from error
+        raise ValueError(f"what was frozen for delivery {delivery_id} cannot be read: {error}") from error
