@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 
-from tests.scale.capacity import TEN_MILLION, Figures, least_seconds, needs, run
+from tests.scale.capacity import TEN_MILLION, Figures, by_tenths, least_seconds, needs, run
 from tests.servers.postgres import missing
 
 FIGURES = Figures(worker_ms=4.0, server_ms=1.0, wal_bytes=2000, table_bytes=4000, message_bytes=50_000, start_ms=1000)
@@ -28,6 +28,12 @@ def test_a_run_takes_as_long_as_what_is_slowest_in_it() -> None:
     assert least_seconds(FIGURES, 1000, connections=10, round_trip=0.05, processors=2) == 10
 
 
+def test_memory_that_grows_as_a_run_goes_on_shows() -> None:
+    """The most of each tenth of the looks, all of which count; a short run has fewer looks than ten."""
+    assert by_tenths([*range(23), 5]) == (1, 3, 6, 8, 11, 13, 15, 18, 20, 22)
+    assert by_tenths([7, 9]) == (7, 9)
+
+
 @pytest.mark.system
 @pytest.mark.skipif(bool(missing()), reason=missing() or "")
 @pytest.mark.skipif(shutil.which("smtp-sink") is None, reason="Postfix is not installed: apt-get install postfix")
@@ -38,4 +44,5 @@ def test_a_small_run_measures_every_figure() -> None:
     assert 20_000 < came.figures.message_bytes < 100_000
     assert came.figures.table_bytes > 1000
     assert came.figures.wal_bytes > 1000
+    assert all(20e6 < held < 1e9 for held in came.memory)
     assert min(came.figures.worker_ms, came.figures.server_ms, came.figures.start_ms) > 0

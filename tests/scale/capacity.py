@@ -5,8 +5,9 @@
     python -m tests.scale.capacity --deliveries 4000 --round-trip 0.02     a relay that is 20 ms away
 
 Real `digest worker`s, a real PostgreSQL, and smtp-sink as the relay. Prints what the model said of the larger run, what
-came, and what ten million in four hours would take by that run's figures. Seconds mean little where other programs
-share the processors; processor time and bytes do. Needs the Debian packages postgresql and postfix.
+came, what ten million in four hours would take by that run's figures, and whether a worker's memory grew as the larger
+run went on. Seconds mean little where other programs share the processors; processor time and bytes do. Needs the
+Debian packages postgresql and postfix.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 
 import psutil
@@ -83,6 +85,8 @@ class Run:
     processors: float
     """Processor time of workers, PostgreSQL and relay for each second of that."""
     load: float
+    memory: tuple[int, ...]
+    """Bytes that the largest worker held, by tenths of the time; what it shares with others (its libraries) as well."""
 
 
 @dataclass(frozen=True)
@@ -121,6 +125,13 @@ def least_seconds(figures: Figures, deliveries: int, connections: int, round_tri
     computed = deliveries * (figures.worker_ms + figures.server_ms) / 1000 / processors
     waited = deliveries * ROUND_TRIPS * round_trip / connections
     return max(computed, waited)
+
+
+def by_tenths(looks: Sequence[int]) -> tuple[int, ...]:
+    """The most of each tenth of what was seen at even intervals; fewer where there are not ten looks."""
+    count = min(len(looks), 10)
+    ends = [len(looks) * n // count for n in range(count + 1)]
+    return tuple(max(looks[begin:end]) for begin, end in pairwise(ends))
 
 
 def run(deliveries: int, workers: int, connections: int, round_trip: float) -> Run:
@@ -170,7 +181,7 @@ def _measured(
     wal, read = _wal(server, url), relay.io_counters().read_chars
     begun, now = time.monotonic(), datetime.now(UTC)
     edition = _edition(database, url, plan.size, now)
-    _await_end(database, url, edition)
+    memory = by_tenths(_until_end(database, url, edition, fleet))
     seconds = time.monotonic() - begun
     worked = sum(map(processor_time, fleet)) - worked
     served, relayed = processor_time(server.pid) - served, processor_time(relay.pid) - relayed
@@ -186,7 +197,7 @@ def _measured(
         message_bytes=(relay.io_counters().read_chars - read) / deliveries,
         start_ms=1000 * start / len(fleet),
     )
-    return Run(deliveries, figures, seconds, (worked + served + relayed) / seconds, os.getloadavg()[0])
+    return Run(deliveries, figures, seconds, (worked + served + relayed) / seconds, os.getloadavg()[0], memory)
 
 
 def _wal(server: PostgresServer, url: str) -> int:
@@ -208,14 +219,19 @@ def _edition(database: Database, url: str, size: int, now: datetime) -> Edition:
     return Editions(database, on_made).freeze(LAB, now.date(), now, [SourceReport("arxiv", announced)], merge, ())
 
 
-def _await_end(database: Database, url: str, edition: Edition) -> None:
-    """Waits until the edition is finished, and wakes the queue now and then, as `digest run` does."""
+def _until_end(database: Database, url: str, edition: Edition, fleet: Sequence[int]) -> list[int]:
+    """Waits until the edition is finished, and wakes the queue now and then, as `digest run` does.
+
+    Bytes that the largest worker held in memory, each time that it was looked.
+    """
     queue, wake_at = ProcrastinateQueue(url), time.monotonic() + LOOK_AGAIN
+    workers, course = [psutil.Process(pid) for pid in fleet], list[int]()
     finished = sa.select(schema.editions.c.finished_at).where(schema.editions.c.id == edition.id)
     while True:
+        course.append(max(worker.memory_info().rss for worker in workers))
         with database.read() as connection:
             if connection.execute(finished).scalar_one():
-                return
+                return course
         if time.monotonic() > wake_at:
             wake(queue, database, LAB, datetime.now(UTC))
             wake_at = time.monotonic() + LOOK_AGAIN
@@ -253,6 +269,7 @@ def main(arguments: Sequence[str]) -> None:
         f"seconds: {least:,.0f} by the model if {processors} processors are ours; measured {came.seconds:,.0f}, "
         f"{came.deliveries / came.seconds:,.0f} a second, with {came.processors:.2f} processors, load {came.load:.1f}"
     )
+    print("MB of the largest worker, by tenths of the run:", *(f"{held / 1e6:,.0f}" for held in came.memory))
     print(f"{TEN_MILLION:,} in {FOUR_HOURS / 3600:.0f} hours, by what was measured:")
     for name, value in asdict(needs(came.figures, TEN_MILLION, FOUR_HOURS)).items():
         print(f"{name.replace('_', ' '):<30}{value:>10,.1f}")
