@@ -19,12 +19,14 @@ def migrate(config: ConfigOption = None, json: JsonOption = False, verbose: Verb
     terminal = terminal_for(json)
 
     def bring_up(url: str) -> int:
-        name, before, now, queue = migrate_database(url)
+        name, before, now, queue, made = migrate_database(url)
         done = "is up to date" if before == now else f"brought from schema {before} to {now}" if before else "made"
         terminal.say(f"{name}: schema {now} {done}")
+        if made:
+            terminal.say(f"{name}: made the queue's {made}")
         for each in queue:
             terminal.say(f"{name}: applied {each} to the queue")
-        terminal.emit({"database": name, "before": before, "schema": now, "queue": list(queue)})
+        terminal.emit({"database": name, "before": before, "schema": now, "queue": list(queue), "queue_made": made})
         return 0
 
     urls = dict.fromkeys(each.store_url for each in loaded(config, verbose).lists)

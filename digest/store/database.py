@@ -190,12 +190,15 @@ def open_database(url: str, *, keep_a_copy: bool = True) -> Database:
 
 
 class Migrated(NamedTuple):
-    """What was done to a database: its name, the schema that it had (0: none) and has, the queue's migrations."""
+    """What was done to a database: its name, the schema that it had (0: none) and has, what was done to its queue."""
 
     name: str
     before: int
     schema: int
     queue: tuple[str, ...] = ()
+    """The migrations that were applied to it."""
+    queue_made: str = ""
+    """"tables" or "record of migrations", if it lacked them; else empty."""
 
 
 def migrate_database(url: str) -> Migrated:

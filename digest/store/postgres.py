@@ -83,7 +83,7 @@ def migrate(url: sa.URL) -> Migrated:
                 command.stamp(alembic(connection), "head")
             elif version < SCHEMA_VERSION:
                 command.upgrade(alembic(connection), "head")
-            queue.install(connection)
+            made = queue.install(connection)
         applied: list[str] = []
         while name := _migrate_queue(database):
             applied.append(name)
@@ -91,7 +91,7 @@ def migrate(url: sa.URL) -> Migrated:
             queue.refuse_other(connection, database.name)
     finally:
         database.close()
-    return Migrated(database.name, version, SCHEMA_VERSION, tuple(applied))
+    return Migrated(database.name, version, SCHEMA_VERSION, tuple(applied), made)
 
 
 def _migrate_queue(database: Database) -> str | None:

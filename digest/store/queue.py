@@ -58,15 +58,20 @@ def applied(connection: sa.Connection) -> tuple[str, ...]:
     return ()
 
 
-def install(connection: sa.Connection) -> None:
-    """Makes what is not there: of procrastinate's tables all, in their newest form, or none."""
+def install(connection: sa.Connection) -> str:
+    """Makes what is not there: of procrastinate's tables all, in their newest form, or none.
+
+    Returns what it made: "tables", "record of migrations", or nothing.
+    """
     is_new = not sa.inspect(connection).has_table("procrastinate_jobs")
     if is_new:
         _run(connection, (_folder().parent / "schema.sql").read_text(encoding="utf-8"))
     names = shipped() if is_new else applied(connection)
-    if not sa.inspect(connection).has_table(migrations.name):
-        tables.create_all(connection)
-        connection.execute(sa.insert(migrations), [{"name": name} for name in names])
+    if sa.inspect(connection).has_table(migrations.name):
+        return "tables" if is_new else ""
+    tables.create_all(connection)
+    connection.execute(sa.insert(migrations), [{"name": name} for name in names])
+    return "tables" if is_new else "record of migrations"
 
 
 def apply_next(connection: sa.Connection) -> str | None:
