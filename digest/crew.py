@@ -16,6 +16,9 @@ from digest.store.figures import Snapshot
 from digest.store.pulse import Pulse
 from digest.store.workers import LATELY
 
+TENTH = 0.05
+"""Seconds from which on there is a tenth of a second to be shown."""
+
 
 @dataclass(frozen=True, slots=True)
 class RelayUse:
@@ -26,6 +29,15 @@ class RelayUse:
     allowed: int
     ahead: float | None
     """For how many seconds its turns are taken; None: it has no rate."""
+
+    @property
+    def line(self) -> str:
+        """For a person."""
+        used = f"{self.connections:,} of {self.allowed:,} connections in use"
+        if self.ahead is None:
+            return used
+        free = f"in {self.ahead:.1f} s" if self.ahead >= TENTH else "now"
+        return f"{used}; the next turn of its rate is free {free}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,15 +79,17 @@ async def drain_all(
     return replace(_sum([report, rest]), paused=rest.paused)
 
 
-def _how_many(config: ListConfig, ledger: DeliveryLedger) -> int:
-    """In how many processes the list is drained."""
-    if len(config.relays) != 1 or not database_exists(config.store_url):
+def at_most(config: ListConfig) -> int:
+    """In how many processes a large edition of the list is drained, on this host."""
+    if len(config.relays) != 1:
         return 1
     (relay,) = config.relays
-    count = min(usable(), relay.connections)
-    if count == 1 or relay.rate or relay.per_domain or not ledger.has_due(MANY):
-        return 1
-    return count
+    return 1 if relay.rate or relay.per_domain else min(usable(), relay.connections)
+
+
+def _how_many(config: ListConfig, ledger: DeliveryLedger) -> int:
+    count = at_most(config)
+    return count if count > 1 and database_exists(config.store_url) and ledger.has_due(MANY) else 1
 
 
 def _sum(reports: Sequence[DrainReport]) -> DrainReport:

@@ -144,7 +144,8 @@ def test_status_shows_who_works_on_what_and_how_fast(world: World) -> None:
     assert busy.endswith("; edition 1, readers 4-6, for 2 min")
     assert "late: the oldest due shard by 2 min, the oldest due delivery by 2 min" in shown
     assert "rate: 0.0 deliveries a second, over the last 2 min" in shown
-    assert any(line.startswith("relay main: 4 of 8 connections in use; its turns are taken for ") for line in shown)
+    (used,) = (line for line in shown if line.startswith("relay main: "))
+    assert used.startswith("relay main: 4 of 8 connections in use; the next turn of its rate is free in ")
     assert not any("host-c" in line for line in shown)
     assert [(w["worker"], len(w["in_hand"])) for w in told["workers"]] == [("host-a/1", 0), ("host-b/2", 1)]
     assert told["workers"][1]["in_hand"][0] == {
@@ -256,7 +257,7 @@ def test_the_page_and_the_metrics_show_the_same(world: World) -> None:
     assert re.search(r"host-b/2 1 4–6 2 min \d+ s ago 2026-06-09 06:00", page)
     assert "Shards 1 waiting, 1 ranked, 1 done" in page
     assert "Late the oldest due shard by 2 min, the oldest due delivery by 2 min" in page
-    assert "4 of 8 connections in use; its turns are taken for 0.0 s" in page
+    assert "4 of 8 connections in use; the next turn of its rate is free now" in page
     assert found["digest_workers", "lab"] == 2
     assert [found["digest_shards", "lab", state] for state in ("waiting", "ranked", "done", "aside")] == [1, 1, 1, 0]
     assert found["digest_shard_lag_seconds", "lab"] == found["digest_delivery_lag_seconds", "lab"] == 120
@@ -292,7 +293,7 @@ FACTS = ServerFacts("15.10", "UTF8", 100, 3, "03.04.00_50", 2, timedelta(seconds
 def test_check_looks_at_server_queue_and_clock(world: World) -> None:
     """A line each: what the database is and lets in, how the queue is and who lives, and whose clock is off."""
     world.hear("host-a/1")
-    database, queued, clock = server(world.url)
+    database, queued, clock = server(world.url, 1)
     assert worst((database, queued, clock)) is Level.OK
     assert re.match(
         r"PostgreSQL \d+\.\d+, UTF8, schema \d+; connections: \d+ in use, 200 allowed, up to 9 ", database.says
@@ -305,8 +306,9 @@ def test_check_looks_at_server_queue_and_clock(world: World) -> None:
     ("changes", "level", "says"),
     [
         ({"encoding": "SQL_ASCII"}, Level.FAILED, "make it anew with ENCODING 'UTF8'"),
-        ({"workers": 11}, Level.WARNING, "to 104, or run fewer workers"),
-        ({"workers": 10}, Level.OK, "100 allowed"),
+        ({"workers": 11}, Level.WARNING, "to 109, or run fewer workers"),
+        ({"workers": 10}, Level.OK, "100 allowed, up to 9 for each worker of a list and 10 for `digest send`"),
+        ({"allowed": 9, "workers": 0}, Level.WARNING, "to 10, or lower `connections` of the relay"),
         ({"workers": 0}, Level.WARNING, "0 workers live; start `digest worker`"),
         ({"ahead": timedelta(seconds=-6)}, Level.WARNING, "this host is 6 s behind the server"),
         ({"ahead": timedelta(seconds=31)}, Level.FAILED, "this host is 31 s ahead of the server"),
@@ -315,7 +317,7 @@ def test_check_looks_at_server_queue_and_clock(world: World) -> None:
 def test_what_is_not_well_is_told_with_what_to_do(changes: dict[str, Any], level: Level, says: str) -> None:
     """The worst of the three lines."""
     facts = replace(FACTS, **changes)
-    found = (of_database("127.0.0.1:5432/lab", facts), of_queue(facts), of_clock(facts))
+    found = (of_database("127.0.0.1:5432/lab", facts, processes=2), of_queue(facts), of_clock(facts))
     assert worst(found) is level
     assert says in "\n".join(f"{each.says}; {each.todo}" for each in found)
 
@@ -325,4 +327,4 @@ def test_check_says_when_the_queue_must_be_migrated(world: World) -> None:
     with world.database.write() as connection:
         connection.exec_driver_sql("DELETE FROM queue_migrations WHERE name > '03.04'")
     with pytest.raises(StoreError, match=r"its queue lacks 03\.04\.00_01 .*run `digest migrate` once"):
-        server(world.url)
+        server(world.url, 1)

@@ -132,7 +132,7 @@ async def _done(check: Check, on_done: Callable[[str], object]) -> Sequence[Find
     except TimeoutError:
         return [failed(check.name, f"not done within {check.seconds:.0f} s", "try again; if it stays, see the network")]
     except DigestError as error:
-        return [failed(check.name, str(error), "correct that, then check again")]
+        return [failed(check.name, str(error), todo="")]  # what to do is in its text
     except Exception as error:
         log.debug("the check %s failed", check.name, exc_info=error)
         reason = f"{type(error).__name__}: {error}"

@@ -15,6 +15,7 @@ from zoneinfo import TZPATH, ZoneInfo
 from digest.check.findings import Finding, failed, ok, warning
 from digest.check.server import server
 from digest.check.speaking import Told
+from digest.draining import at_most
 from digest.model import (
     Address,
     Candidate,
@@ -68,7 +69,7 @@ def database(config: ListConfig) -> list[Finding]:
     """Looks at the store, and at the room on its disk, if it is a file, and on the Maildir's. Raises StoreError."""
     if is_file(config.store_url):
         return [of_database(inspect(config.store_url)), *journal(config.journal), *disks(config)]
-    return [*server(config.store_url), *journal(config.journal), *disks(config)]
+    return [*server(config.store_url, at_most(config)), *journal(config.journal), *disks(config)]
 
 
 def journal(folder: Path | None) -> list[Finding]:

@@ -19,29 +19,34 @@ APART, TOO_FAR = timedelta(seconds=5), timedelta(seconds=30)
 before one host takes for free what another still sends: leases have a minute for that."""
 
 
-def server(url: str) -> Sequence[Finding]:
-    """Looks at the database at a URL. Raises StoreError: it cannot be reached, or `digest migrate` is needed."""
+def server(url: str, processes: int) -> Sequence[Finding]:
+    """Looks at the database at a URL, for a list that a command sends in so many processes at most.
+
+    Raises StoreError: it cannot be reached, or `digest migrate` is needed.
+    """
     database = open_database(url)
     try:
         facts = look(database)
     finally:
         database.close()
-    return of_database(database.name, facts), of_queue(facts), of_clock(facts)
+    return of_database(database.name, facts, processes), of_queue(facts), of_clock(facts)
 
 
-def of_database(name: str, facts: ServerFacts) -> Finding:
-    """Whether it keeps every letter, and lets all workers in."""
+def of_database(name: str, facts: ServerFacts, processes: int) -> Finding:
+    """Whether it keeps every letter, and lets all workers in, and a command beside them, with its processes."""
     subject = f"database {name}"
     each = CONNECTIONS + QUEUE_CONNECTIONS
-    needed = facts.workers * each + CONNECTIONS
+    command = processes * CONNECTIONS
+    needed = facts.workers * each + command
     says = (
         f"PostgreSQL {facts.version}, {facts.encoding}, schema {SCHEMA_VERSION}; connections: {facts.in_use:,} in use, "
-        f"{facts.allowed:,} allowed, up to {each} for each worker of a list"
+        f"{facts.allowed:,} allowed, up to {each} for each worker of a list and {command} for `digest send`"
     )
     if facts.encoding != "UTF8":
         return failed(subject, says, "make it anew with ENCODING 'UTF8': names and titles have any letters")
     if needed > facts.allowed:
-        todo = f"raise `max_connections` or the limit of the database or the user to {needed:,}, or run fewer workers"
+        fewer = "run fewer workers" if facts.workers else "lower `connections` of the relay, which its processes share"
+        todo = f"raise `max_connections` or the limit of the database or the user to {needed:,}, or {fewer}"
         return warning(subject, says, todo)
     return ok(subject, says)
 

@@ -33,9 +33,7 @@ def show_crew(terminal: Terminal, status: ListStatus) -> dict[str, Any] | None:
     if sum(crew.shards.values()) > crew.shards.get(ShardState.DONE, 0) or crew.per_second:
         terminal.say(f"  rate: {crew.per_second:,.1f} deliveries a second, over the last {ago(LATELY)}")
         for relay in crew.relays:
-            turns = "" if relay.ahead is None else f"; its turns are taken for {relay.ahead:.1f} s"
-            used = f"{relay.connections:,} of {relay.allowed:,} connections in use"
-            terminal.say(f"  relay {relay.name}: {used}{turns}")
+            terminal.say(f"  relay {relay.name}: {relay.line}")
     return _crew_json(crew)
 
 
