@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -18,9 +19,24 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
 from digest.errors import StoreError
-from digest.store import Database, migrate_database, open_database, queue, schema
+from digest.model import DeliveryStatus, ShardState
+from digest.store import (
+    Database,
+    DeliveryLedger,
+    Editions,
+    Figures,
+    migrate_database,
+    open_database,
+    postgres,
+    pulse,
+    queue,
+    schema,
+)
 from tests.databases import Databases
+from tests.ledgers import LAB, fill
 from tests.servers.postgres import PostgresServer, missing
+
+NOW, HOUR = datetime(2026, 6, 10, 6, tzinfo=UTC), timedelta(hours=1)
 
 pytestmark = [pytest.mark.system, pytest.mark.skipif(bool(missing()), reason=missing() or "")]
 
@@ -232,6 +248,51 @@ def test_a_migration_that_fails_leaves_nothing_and_is_tried_again(
     assert server.psql("SELECT to_regclass('procrastinate_half')", name_of(url)) == ""
     broken.write_text("CREATE TABLE procrastinate_half (x int);")
     assert migrate_database(url).queue == (broken.name,)
+
+
+def test_what_is_asked_again_and_again_reads_little_of_a_large_edition(
+    database: Database, server: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A look at a list, at its workers and its counts, and a claim: each statement less than a fifth of the pages."""
+    fill(database, NOW.date(), 1, 5000, open_counts={DeliveryStatus.QUEUED: 2400, DeliveryStatus.ACTIVE: 10})
+    with database.write() as connection:
+        lease = "UPDATE deliveries SET owner = 'gone/1/0', lease_until = queued_at WHERE status = 'active'"
+        connection.exec_driver_sql(lease)
+        connection.exec_driver_sql("UPDATE deliveries SET next_attempt_at = NULL WHERE status = 'queued'")
+        connection.execute(
+            sa.insert(schema.shards).values(edition_id=1, state=ShardState.DONE, begun_at=NOW),
+            [{"first": n, "last": n + 99, "ended_at": NOW - (n - 1) * HOUR} for n in range(1, 5000, 100)],
+        )
+    server.psql("VACUUM ANALYZE deliveries, editions", name_of(database.name))
+    all_of_it = int(server.psql("SELECT relpages FROM pg_class WHERE relname = 'deliveries_1'", name_of(database.name)))
+    pages: dict[str, int] = {}
+
+    def explain(connection: sa.Connection, _cursor: object, statement: str, parameters: Any, *_: object) -> None:
+        if "deliveries" in statement:
+            plan = connection.connection.cursor()
+            plan.execute(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {statement}", parameters)
+            ((found,),) = plan.fetchone()  # type: ignore[misc]
+            pages[statement] = found["Plan"]["Shared Hit Blocks"] + found["Plan"]["Shared Read Blocks"]
+
+    sa.event.listen(database._engine, "before_cursor_execute", explain)
+    monkeypatch.setattr(pulse, "NEWEST_SENT", 100)
+    Figures(database).pulse(LAB, NOW)
+    Figures(database).read(NOW.date(), NOW)
+    assert Editions(database).recent(LAB, 1)[0].counts[DeliveryStatus.QUEUED] == 2400
+    ledger = DeliveryLedger(database, LAB, lambda: NOW)
+    assert len(ledger.claim(20)) == 20
+    assert len(pages) >= 12
+    assert {statement: read for statement, read in pages.items() if read > all_of_it / 5} == {}
+
+
+@pytest.mark.parametrize(
+    "said", ['FATAL: password authentication failed for user "digest"', "fe_sendauth: no password supplied"]
+)
+def test_a_wrong_password_is_told_as_such(said: str) -> None:
+    """Not with whether the server runs: it has just answered."""
+    assert "`password` or `password_file` of [store]" in postgres._advice(
+        sa.exc.OperationalError("", {}, OSError(said))
+    )
 
 
 def test_a_transaction_that_is_alone_waits_for_the_other(database: Database) -> None:

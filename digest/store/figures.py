@@ -30,7 +30,7 @@ from digest.store import schema
 from digest.store.codec import decode
 from digest.store.database import Database
 from digest.store.editions import UNSETTLED
-from digest.store.members import NOT_ERASED, suppressed
+from digest.store.members import NOT_ERASED
 from digest.store.pulse import Pulse, pulse, relay_days
 from digest.store.relay_turns import InUse, in_use
 from digest.store.workers import sent_lately
@@ -244,6 +244,7 @@ def _pulls(connection: sa.Connection, since: date) -> dict[ListId, tuple[Pull, .
 def _standings(connection: sa.Connection, today: date) -> dict[ListId, dict[Standing, int]]:
     """`Member.standing` in the words of the database."""
     is_active = sa.or_(people.c.listed, people.c.signed_up)
+    suppressed = people.c.address_key.in_(sa.select(schema.suppressions.c.address_key))  # read once, for all
     standing = sa.case(
         (people.c.subscription == Subscription.UNSUBSCRIBED, Standing.UNSUBSCRIBED),
         (suppressed, Standing.SUPPRESSED),

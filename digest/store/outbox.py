@@ -66,8 +66,8 @@ class DeliveryLedger:
         self._now = now
         self._on_unknown = on_unknown
         self._owner = f"{identity()}/{next(_LEDGERS)}"
-        # In the order of an index, so that a claim costs the same however many are queued.
-        self._order: tuple[sa.Column[Any], ...] = (table.c.status, table.c.next_attempt_at, table.c.id)
+        # In the order of an index and by nothing else, so that a claim costs the same however many are queued.
+        self._order: tuple[sa.Column[Any], ...] = (table.c.status, table.c.next_attempt_at)
         if within:
             self._scope = [
                 table.c.edition_id == within.edition_id,
@@ -216,7 +216,8 @@ class DeliveryLedger:
     def _end_leases(self, connection: sa.Connection, dead: Sequence[str], now: datetime) -> None:
         # Our own claims may wait long for their turn; as long as we live they are ours.
         late = sa.and_(table.c.lease_until < now, table.c.owner != self._owner)
-        due = sa.and_(*self._scope, sa.or_(late, table.c.owner.in_(dead)))
+        # By their status, of which there is an index: else all deliveries are read, once for each of them.
+        due = sa.and_(*self._scope, table.c.status.in_(_HELD), sa.or_(late, table.c.owner.in_(dead)))
         # Not those that somebody is just writing: he lives, and may wait for what is locked here.
         ended = sa.and_(due, table.c.id.in_(sa.select(table.c.id).where(due).with_for_update(skip_locked=True)))
         free = {"owner": None, "lease_until": None}

@@ -12,6 +12,10 @@ from digest.model import BounceKind, DeliveryStatus, Edition, SourceSummary
 from digest.store import schema
 from digest.store.bounces import bounces_of
 from digest.store.codec import decode
+from digest.store.postgres import deliveries_of
+
+_TOLD = [status for status in DeliveryStatus if status not in (DeliveryStatus.QUEUED, DeliveryStatus.SENT)]
+"""What is in these statuses has been told something; of the others there may be millions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +29,7 @@ class EditionOverview:
     counts: Mapping[DeliveryStatus, int]
     finished_at: datetime | None
     replies: tuple[tuple[DeliveryStatus, str, int], ...]
-    """Per status, what the deliveries that were not sent were told, and how many were told so."""
+    """Per status, what the deliveries that were tried and not sent were told, and how many were told so."""
     next_attempt_at: datetime | None
     """When the first of the deferred deliveries is due again."""
     came_back: Mapping[BounceKind, int]
@@ -46,46 +50,34 @@ class EditionOverview:
 
 def overview_of(connection: sa.Connection, edition: Edition) -> EditionOverview:
     """How far the edition has come."""
-    editions, papers, deliveries = schema.editions, schema.edition_papers, schema.deliveries
+    editions, papers = schema.editions, schema.edition_papers
+    deliveries = deliveries_of(connection, edition.id)
     row = connection.execute(sa.select(editions).where(editions.c.id == edition.id)).one()
     candidates = connection.execute(sa.select(sa.func.count()).where(papers.c.edition_id == edition.id)).scalar_one()
-    grouped = connection.execute(
+    counted = connection.execute(sa.select(deliveries.c.status, sa.func.count()).group_by(deliveries.c.status)).all()
+    told = connection.execute(
         sa.select(deliveries.c.status, deliveries.c.reply, sa.func.count())
-        .where(deliveries.c.edition_id == edition.id, deliveries.c.status != DeliveryStatus.SENT)
+        .where(deliveries.c.status.in_(_TOLD), deliveries.c.reply != "")
         .group_by(deliveries.c.status, deliveries.c.reply)
         .order_by(deliveries.c.status, deliveries.c.reply)
     ).all()
-    sent = connection.execute(
-        sa.select(sa.func.count()).where(
-            deliveries.c.edition_id == edition.id, deliveries.c.status == DeliveryStatus.SENT
-        )
-    ).scalar_one()
     hours = (
         sa.select(deliveries.c.next_attempt_at, sa.func.count().label("deliveries"))
-        .where(
-            deliveries.c.edition_id == edition.id,
-            deliveries.c.status == DeliveryStatus.QUEUED,
-            deliveries.c.next_attempt_at.is_not(None),
-        )
+        .where(deliveries.c.status == DeliveryStatus.QUEUED, deliveries.c.next_attempt_at.is_not(None))
         .group_by(deliveries.c.next_attempt_at)
         .order_by(deliveries.c.next_attempt_at)
     )
-    counts: dict[DeliveryStatus, int] = {DeliveryStatus.SENT: sent} if sent else {}
-    for status, _, count in grouped:
-        counts[DeliveryStatus(status)] = counts.get(DeliveryStatus(status), 0) + count
     return EditionOverview(
         edition=edition,
         sources=decode(row.sources, tuple[SourceSummary, ...]),
         candidates=candidates,
         recipients=row.recipients,
-        counts=counts,
+        counts={DeliveryStatus(status): count for status, count in counted},
         finished_at=row.finished_at,
         next_attempt_at=connection.execute(
-            sa.select(sa.func.min(deliveries.c.next_attempt_at)).where(
-                deliveries.c.edition_id == edition.id, deliveries.c.status == DeliveryStatus.DEFERRED
-            )
+            sa.select(sa.func.min(deliveries.c.next_attempt_at)).where(deliveries.c.status == DeliveryStatus.DEFERRED)
         ).scalar_one(),
-        replies=tuple((DeliveryStatus(status), reply, count) for status, reply, count in grouped if reply),
+        replies=tuple((DeliveryStatus(status), reply, count) for status, reply, count in told),
         came_back=bounces_of(connection, edition.id),
         hours={row.next_attempt_at: row.deliveries for row in connection.execute(hours)},
     )

@@ -6,16 +6,16 @@ What is different from SQLite, and all of it is here:
   so by themselves.
 - A `write()` that is not `alone` runs beside others. One that is waits for a lock of the whole database
   (`pg_advisory_xact_lock`), as every transaction of SQLite does.
-- `deliveries` are partitioned by edition, half of each page left free: a delivery changes some three times in place
-  (heap-only tuples), and what is too old is dropped as a whole. A partitioned table's key holds the edition, so nothing
-  refers to a delivery by a foreign key.
+- `deliveries` are partitioned by edition, so that an edition is counted by its own indexes. Half of each page is left
+  free: a delivery changes some three times, and its next version finds room beside it. A partitioned table's key holds
+  the edition, so nothing refers to a delivery by a foreign key.
 - Commits are durable whatever the server's own `synchronous_commit` says: the outbox relies on it.
 - A network that is gone is noticed within `SILENCE`, at both ends: the program goes on with another connection, and the
   server ends what the lost one held. A lock is waited for no longer than on SQLite.
 - Rows are picked by their keys, also out of a table so small, or so new to the planner, that it would read all of it if
   disks still turned (`random_page_cost`).
 
-Sources: postgresql.org/docs/current: ddl-partitioning, explicit-locking, storage-hot, libpq-connect,
+Sources: postgresql.org/docs/current: ddl-partitioning, explicit-locking, libpq-connect,
 runtime-config-connection; tcp(7): TCP_USER_TIMEOUT.
 """
 
@@ -113,6 +113,14 @@ def partition(edition_id: int) -> str:
     return f"deliveries_{edition_id:d}"
 
 
+def deliveries_of(connection: sa.Connection, edition_id: int) -> sa.FromClause:
+    """The deliveries of one edition. On PostgreSQL its own part, which an index on their status alone can count."""
+    deliveries = schema.deliveries
+    if connection.dialect.name == "postgresql":
+        return sa.table(partition(edition_id), *(sa.column(column.name, column.type) for column in deliveries.c))
+    return sa.select(deliveries).where(deliveries.c.edition_id == edition_id).subquery()
+
+
 def _connected(url: sa.URL) -> Database:
     address = f"{url.host or 'localhost'}:{url.port or 5432}/{url.database or ''}"
     needs_extra = f"{address}: a postgresql:// database needs an extra: {INSTALL}"
@@ -150,6 +158,10 @@ def _advice(error: BaseException | None) -> str:
         return "free some space there, then run the same command again: nothing was lost"
     if "database" in str(error) and "does not exist" in str(error):
         return "make it with `createdb --encoding UTF8`, or correct `url` of [store]; then run `digest migrate`"
+    if "password" in str(error):
+        return (
+            "give the one that the server has for this user as `password` or `password_file` of [store], then try again"
+        )
     return "check that the server runs and lets this user in (`url` and `password` of [store]), then try again"
 
 

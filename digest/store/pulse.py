@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -88,26 +89,42 @@ def _unsent(connection: sa.Connection, list_id: ListId, now: datetime) -> tuple[
     found = []
     unfinished = sa.select(editions).where(editions.c.list_id == list_id, editions.c.finished_at.is_(None))
     for row in connection.execute(unfinished.order_by(editions.c.number)).all():
-        due_at = deliveries.c.next_attempt_at
-        left = (
-            sa.select(due_at)
-            .where(deliveries.c.status.in_(TO_BE_SENT), deliveries.c.edition_id == row.id)
-            .where(sa.or_(due_at.is_(None), due_at <= now))
-            .order_by(due_at.nulls_first())
-            .limit(1)
-        )
         is_frozen = row.recipients_frozen_at is not None
-        first = connection.execute(left).first()
-        if is_frozen and first is None:
+        due = connection.execute(_due(row.id, now)).scalars().all()
+        if is_frozen and not due:
             continue
-        newest = (
-            sa.select(deliveries.c.edition_id, deliveries.c.settled_at)
-            .where(deliveries.c.status == DeliveryStatus.SENT, deliveries.c.next_attempt_at.is_(None))
-            .order_by(deliveries.c.id.desc())
-            .limit(NEWEST_SENT)
-            .subquery()
-        )
-        last = sa.select(sa.func.max(newest.c.settled_at)).where(newest.c.edition_id == row.id)
-        sent_at = connection.execute(last).scalar()
-        found.append(Unsent(row.number, row.due_on, row.cutoff, is_frozen, first[0] if first else None, sent_at))
+        sent_at = connection.execute(_last_sent(row.id, connection.dialect.name)).scalar()
+        due_at = None if None in due else min(due, default=None)
+        found.append(Unsent(row.number, row.due_on, row.cutoff, is_frozen, due_at, sent_at))
     return tuple(found)
+
+
+def _last_sent(edition_id: int, dialect: str) -> sa.Select[Any]:
+    """When the newest of those of an edition's messages was sent that come last in the index on status and time."""
+    newest = sa.select(deliveries.c.edition_id, deliveries.c.settled_at).where(
+        deliveries.c.status == DeliveryStatus.SENT, deliveries.c.next_attempt_at.is_(None)
+    )
+    if dialect == "postgresql":  # by where rows lie, in the edition's own part; by id it would read what is queued, too
+        newest = newest.where(deliveries.c.edition_id == edition_id).order_by(deliveries.c.next_attempt_at.desc())
+    else:
+        newest = newest.order_by(deliveries.c.id.desc())
+    last = newest.limit(NEWEST_SENT).subquery()
+    return sa.select(sa.func.max(last.c.settled_at)).where(last.c.edition_id == edition_id)
+
+
+def _due(edition_id: int, now: datetime) -> sa.CompoundSelect[Any]:
+    """Since when the first of an edition's deliveries is due, of each status; None: at once.
+
+    Each is the first of a part of the index on status and time. Asked all at once, a database reads all that is queued.
+    """
+    due_at = deliveries.c.next_attempt_at
+    firsts = [
+        sa.select(due_at)
+        .where(deliveries.c.status == status, deliveries.c.edition_id == edition_id, is_due)
+        .order_by(due_at)
+        .limit(1)
+        .subquery()
+        for status in TO_BE_SENT
+        for is_due in (due_at.is_(None), due_at <= now)
+    ]
+    return sa.union_all(*map(sa.select, firsts))
