@@ -1,16 +1,19 @@
 """`digest run`: the clock behind every list's editions and mailbox, by APScheduler.
 
 Every list has one job on its schedule, for punctuality; runs that fall together count once (`coalesce`), and no run is
-too late to be made (`misfire_grace_time=None`). Beside it another looks every minute, by the clock on the wall, whether
+too late to be made (`misfire_grace_time=None`). Beside it, it is looked every minute, by the clock on the wall, whether
 anything is owed or due: so a machine that slept over a run makes it within a minute of waking, and readers get theirs
-within a minute of their hour. `tending.py` does a list's work, `postbox.py` the mailboxes'.
+within a minute of their hour. The minutes are counted by a clock that nobody sets: APScheduler would wait for an hour
+where the one on the wall was put back by that. `tending.py` does a list's work, `postbox.py` the mailboxes'.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+import logging
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from digest.console import Terminal, complain
@@ -26,8 +29,12 @@ from digest.watchman import Watchman
 if TYPE_CHECKING:
     from apscheduler.triggers.base import BaseTrigger
 
+log = logging.getLogger(__name__)
+
 TEND_EVERY = timedelta(minutes=1)
 """How often it is looked whether anything is owed or due; each has its own time."""
+PRUNE_EVERY = timedelta(hours=1)
+"""How often it is looked whether a day has gone by since databases were pruned."""
 
 
 def trigger(mailing_list: MailingList) -> BaseTrigger:
@@ -59,7 +66,6 @@ async def run_until_stopped(
     `beside` is what else runs, until the event that it is given is set: the pages.
     """
     from apscheduler.schedulers.asyncio import AsyncIOScheduler
-    from apscheduler.triggers.interval import IntervalTrigger
 
     stop = asyncio.Event()
     terminal = Terminal()
@@ -71,26 +77,44 @@ async def run_until_stopped(
     with stop_on_signals(stop, complain), watchman.listening():
         for config, runner in zip(configs, runners, strict=True):
             scheduler.add_job(runner.send, trigger(config.mailing_list), id=f"send {config.mailing_list.id}")
-            scheduler.add_job(runner.tend, IntervalTrigger(seconds=int(TEND_EVERY.total_seconds())))
             terminal.say(
                 f"{config.mailing_list.name} ({config.mailing_list.id}): next run "
                 f"{next_run(config.mailing_list, now()) or 'never'}"
             )
-        scheduler.add_job(mailboxes.read, IntervalTrigger(seconds=int(READ_EVERY.total_seconds())))
-        scheduler.add_job(mailboxes.post, IntervalTrigger(seconds=int(TEND_EVERY.total_seconds())))
-        scheduler.add_job(housekeeper.keep, IntervalTrigger(hours=1))
-        scheduler.add_job(watchman.look, IntervalTrigger(seconds=int(READ_EVERY.total_seconds())))
         scheduler.start()
-        catching_up = [asyncio.create_task(runner.catch_up()) for runner in runners]
-        catching_up += [asyncio.create_task(mailboxes.read()), asyncio.create_task(mailboxes.listen())]
+
+        async def look_at_the_clock() -> None:
+            scheduler.wakeup()  # it may have been put forward
+
+        regularly: list[tuple[timedelta, Callable[[], Awaitable[object]]]] = [
+            (TEND_EVERY, look_at_the_clock),
+            *((TEND_EVERY, runner.tend) for runner in runners),
+            (TEND_EVERY, mailboxes.post),
+            (READ_EVERY, mailboxes.read),
+            (READ_EVERY, partial(asyncio.to_thread, watchman.look)),
+            (PRUNE_EVERY, housekeeper.keep),
+        ]
+        work = [runner.catch_up() for runner in runners]
+        work += [mailboxes.read(), mailboxes.listen(), *(_repeated(every, each, stop) for every, each in regularly)]
         if beside:
-            catching_up.append(asyncio.create_task(beside(stop)))
+            work.append(beside(stop))
+        under_way = [asyncio.create_task(each) for each in work]
         await stop.wait()
         scheduler.pause()
-        await asyncio.gather(*catching_up)
+        await asyncio.gather(*under_way)
         for runner in runners:
             await runner.finished()
         await mailboxes.finished()
         await housekeeper.finished()
         scheduler.shutdown(wait=False)
     terminal.say("stopped")
+
+
+async def _repeated(every: timedelta, work: Callable[[], Awaitable[object]], stop: asyncio.Event) -> None:
+    """Works after each such while, until stopped; what goes wrong with it is told, and ends nothing."""
+    stopped = asyncio.create_task(stop.wait())
+    while not (await asyncio.wait((stopped,), timeout=every.total_seconds()))[0]:
+        try:
+            await work()
+        except Exception:
+            log.exception("what is done every %s has failed", every)

@@ -51,7 +51,7 @@ class ListRunner:
         self._terminal = terminal
         self._busy = asyncio.Lock()
         self._failures = 0
-        self._quiet_until = now()
+        self._quiet: tuple[datetime, datetime] | None = None
         self._kept_for: datetime | None = None
         self._waits = ""
         self._asked_for: datetime | None = None
@@ -65,8 +65,12 @@ class ListRunner:
 
     async def tend(self) -> None:
         """Makes an edition that is owed, and sends what is due of those that are made."""
-        if not self._busy.locked() and self._now() >= self._quiet_until:
+        if not self._busy.locked() and not self._is_quiet():
             await self._work("retry", self._tend)
+
+    def _is_quiet(self) -> bool:
+        """Whether it is too early to try again after a failure; not before it, where the clock was put back."""
+        return self._quiet is not None and self._quiet[0] <= self._now() < self._quiet[1]
 
     async def catch_up(self) -> None:
         """Makes the run that was missed while the program was down, if there was one."""
@@ -169,14 +173,16 @@ class ListRunner:
     def _failed(self, told: str) -> None:
         tell(Event.SENDING_FAILED, level=logging.ERROR, list=self._config.mailing_list.id, why=told)
         self._failures += 1
-        self._quiet_until = next_attempt(self._failures, self._now(), None) or self._now()
-        complain(f"{self._config.mailing_list.id}: {told}; next try at {self._quiet_until:%Y-%m-%d %H:%M} UTC")
+        now = self._now()
+        again = next_attempt(self._failures, now, None) or now
+        self._quiet = now, again
+        complain(f"{self._config.mailing_list.id}: {told}; next try at {again:%Y-%m-%d %H:%M} UTC")
 
     def _succeeded(self) -> None:
         if self._failures:
             tell(Event.SENDING_RECOVERED, list=self._config.mailing_list.id)
         self._failures = 0
-        self._quiet_until = self._now()
+        self._quiet = None
 
     def _tell_waiting(self, app: App, why: str) -> None:
         """Tells once what keeps the list from sending."""

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import mailbox
 import re
+from collections import Counter
 from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from pathlib import Path
+from typing import Self
 
 import pytest
 
@@ -16,6 +18,7 @@ from digest import scheduler, timing
 from digest.app import App
 from digest.console import Terminal
 from digest.model import DeliveryStatus
+from digest.postbox import MailboxRunner
 from digest.scheduler import next_run, run_until_stopped, trigger
 from digest.settings import load
 from digest.store import EditionOverview
@@ -109,6 +112,67 @@ def test_a_run_whose_sources_all_failed_is_tried_again(
     world.now += timedelta(minutes=7)
     world.do(world.runner.tend)
     assert world.copies == 2
+
+
+def test_a_clock_put_back_does_not_lengthen_the_wait_after_a_failure(
+    tmp_path: Path, make: Callable[[Path], World]
+) -> None:
+    """The next try was said by a clock that was an hour ahead; by the right one the run is owed all the same."""
+    config = write_list(tmp_path)
+    good = config.read_text()
+    config.write_text(re.sub(r'url = ".*/', 'url = "nowhere/', good))
+    world = make(config)
+    world.now += timedelta(minutes=90)
+    world.do(world.runner.send)
+    config.write_text(good)
+    world.now -= timedelta(hours=1)
+    world.do(world.runner.tend)
+    assert world.copies == 2
+
+
+def test_a_clock_put_back_stops_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is looked after lists, mailboxes and letters as often as before, also where one look failed."""
+    config = load([write_list(tmp_path)], {}).lists[0]
+    ahead, looks = timedelta(hours=1), Counter[str]()
+
+    class Clock(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> Self:
+            return super().now(tz) + ahead
+
+    async def tend(_: ListRunner) -> None:
+        looks["tend"] += 1
+        raise RuntimeError("one look failed")
+
+    async def post(_: MailboxRunner) -> None:
+        looks["post"] += 1
+
+    monkeypatch.setattr(scheduler, "TEND_EVERY", timedelta(seconds=1))
+    monkeypatch.setattr(ListRunner, "tend", tend)
+    monkeypatch.setattr(MailboxRunner, "post", post)
+    for module in ("apscheduler.schedulers.base", "apscheduler.triggers.interval"):
+        monkeypatch.setattr(f"{module}.datetime", Clock)
+
+    async def looked(times: int) -> None:
+        before = looks.copy()
+        for _ in range(600):
+            await asyncio.sleep(0.05)
+            if min(looks[each] - before[each] for each in ("tend", "post")) >= times:
+                return
+        raise TimeoutError(looks)
+
+    async def watch() -> None:
+        nonlocal ahead
+        running = asyncio.create_task(run_until_stopped([config], lambda: AT_SEVEN))
+        try:
+            await looked(1)
+            ahead = timedelta()
+            await looked(3)
+        finally:
+            signal_self()
+            await running
+
+    asyncio.run(watch())
 
 
 def test_what_a_crash_left_before_the_drain_is_finished(
