@@ -17,6 +17,7 @@ from digest.ledger import Intent, Release, Result, TakeBack
 from digest.model import Address, Claim, Delivery, DeliveryStatus, Edition, ListId, OnUnknown, Outcome
 from digest.owners import _host
 from digest.pull.dedupe import merge
+from digest.send.outbox import next_attempt
 from digest.store import Database, DeliveryLedger, Editions, Subscribers, schema
 from digest.store.outbox import LEASE
 from tests.factories import NOW, TODAY, report, selection, subscriber
@@ -212,10 +213,24 @@ def test_a_crash_while_sending_is_resent_on_demand(world: World) -> None:
 def test_an_unknown_outcome_follows_the_policy(world: World) -> None:
     """Held by default, deferred under `resend`, which takes up what was held before too."""
     held, resent = world.ledger(), world.ledger(OnUnknown.RESEND)
-    resent.commit([Result(sending(world, resent), UNKNOWN)])
+    resent.commit([Result(sending(world, resent), UNKNOWN, NOW + timedelta(minutes=5))])
     held.commit([Result(sending(world, held), UNKNOWN)])
     assert world.statuses()[:2] == [DeliveryStatus.DEFERRED, DeliveryStatus.UNKNOWN]
     assert resent.claim(1)[0].delivery.address == "reader2@example.org"
+
+
+def test_what_stays_in_doubt_is_not_sent_for_ever(world: World) -> None:
+    """Under `resend`, to a relay that breaks off every time: ever more seldom, and held after five days."""
+    ledger, tries = world.ledger(OnUnknown.RESEND, only=[Address("reader1@example.org")]), 0
+    while world.now < NOW + timedelta(days=10):
+        for claim in ledger.claim(1):
+            tries += 1
+            again = next_attempt(claim.delivery.attempts + 1, world.now, claim.delivery.queued_at)
+            ledger.commit([Intent(claim)])
+            ledger.commit([Result(claim, UNKNOWN, again)])
+        world.now += timedelta(minutes=5)
+    assert world.statuses()[0] is DeliveryStatus.UNKNOWN
+    assert 50 < tries < 120
 
 
 def test_a_late_result_is_refused_unless_it_was_sent(world: World) -> None:

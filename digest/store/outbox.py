@@ -30,8 +30,6 @@ LEASE = timedelta(minutes=30)
 RENEWED_LEASE = timedelta(minutes=5)
 """Where leases are renewed while their holder lives: an outage of the database of some minutes is survived, and what a
 host that is gone had in hand is sent by others soon after. No longer than that: readers wait."""
-RESEND_AFTER = timedelta(minutes=5)
-"""Under `on_unknown = "resend"`: a relay that breaks off after every message is not asked again at once."""
 REOPEN_WITHIN = timedelta(days=5)
 """Under `on_unknown = "resend"`: how old a held delivery may be to be sent after all."""
 LOOK_EVERY = timedelta(seconds=1)
@@ -181,14 +179,14 @@ class DeliveryLedger:
         return made
 
     def _by_policy(self, entry: Entry) -> Entry:
-        """Under `on_unknown = "resend"`, what is in doubt is deferred."""
+        """Under `on_unknown = "resend"`, what is in doubt is deferred as long as there is a next try, then held."""
         if (
             self._on_unknown is OnUnknown.RESEND
             and isinstance(entry, Result)
             and entry.outcome.status is DeliveryStatus.UNKNOWN
+            and entry.next_attempt_at is not None
         ):
-            outcome = replace(entry.outcome, status=DeliveryStatus.DEFERRED)
-            return Result(entry.claim, outcome, self._now() + RESEND_AFTER)
+            return replace(entry, outcome=replace(entry.outcome, status=DeliveryStatus.DEFERRED))
         return entry
 
     def _cancel(self, connection: sa.Connection, ids: Sequence[int]) -> None:
