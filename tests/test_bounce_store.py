@@ -22,7 +22,7 @@ from digest.model import (
     SubscriberId,
 )
 from digest.pull.dedupe import merge
-from digest.send.bounces import is_worn_out
+from digest.send.bounces import is_worn_out, read
 from digest.store import Bounces, Database, Editions, Mailboxes, Recorded, Subscribers, schema
 from digest.store import bounces as bounces_module
 from tests.factories import NOW, TODAY, report, selection, subscriber
@@ -228,6 +228,13 @@ def test_a_delivery_is_found_by_its_message_id_and_its_reader(world: World) -> N
 
 
 # --- positions and suppressions -------------------------------------------------------------------------------------
+
+
+def test_a_message_id_that_no_database_takes_proves_nothing(world: World) -> None:
+    """PostgreSQL knows no text with a NUL: a report of such a message would end every reading of the mailbox."""
+    raw = b"From: mailer-daemon@example.net\r\n\r\nMessage-ID: <a\0b@x>\r\nMessage-ID: <c@x>\r\n"
+    found = [world.bounces.delivery_with(each, SubscriberId(1)) for each in read(raw).evidence.message_ids]
+    assert found == [None]
 
 
 def test_a_position_never_moves_back(database: Database) -> None:

@@ -172,7 +172,7 @@ def _text(part: Message) -> str:
 # --- proofs ---------------------------------------------------------------------------------------------------------
 
 _TAG = re.compile(r"\+([0-9a-f]{33,48})@", re.I)
-_MESSAGE_ID = re.compile(r"^message-id:\s*(<[^<>\s]{1,250}>)", re.I | re.M)
+_MESSAGE_ID = re.compile(r"^message-id:\s*(<[^<>\s\0]{1,250}>)", re.I | re.M)
 _TOKEN = re.compile(
     r"(?:/unsubscribe/[^/\s<>]{1,200}/|unsubscribe@[^?\s<>]{1,255}\?subject=)"
     r"((?:0|[1-9]\d{0,18})\.[A-Za-z0-9_-]{24})(?![\w-])",
