@@ -92,6 +92,9 @@ def _show_one(terminal: Terminal, delivery: Delivery, said: str, candidates: Map
     if said:
         terminal.say(f"    {said}")
     for place, pick in enumerate(delivery.picks, 1):
+        if pick.paper_id not in candidates:
+            terminal.say(f"  {place:>3}  {pick.paper_id}, which cannot be read any more")
+            continue
         for line in pick_lines(pick, candidates[pick.paper_id], str(place)):
             terminal.say(line)
 

@@ -21,7 +21,7 @@ from digest.errors import LeaseLostError
 from digest.model import Claim, DeliveryStatus, Envelope, Outcome
 from digest.send.commits import GroupCommit
 from digest.send.outbox import DrainReport, Ledger, Transport
-from digest.send.outcome import fingerprint
+from digest.send.outcome import fingerprint, plain
 from digest.send.recording import Recorder
 from digest.send.routes import EQUAL_REFUSALS, Allowance, Lane, Lanes, Route
 
@@ -217,7 +217,7 @@ class _Drain:
             composed = self.compose(claim)
         except Exception as error:
             _log_failure("delivery %d could not be composed: %s", claim, error)
-            outcome = Outcome(DeliveryStatus.DEFERRED, reply=f"could not be composed: {error}")
+            outcome = Outcome(DeliveryStatus.DEFERRED, reply=plain(f"could not be composed: {error}"))
             await self.recorder.record(claim, outcome)
             return True
         claim = replace(claim, relay=lane.route.name)
@@ -272,7 +272,7 @@ class _Drain:
                 raise
             _log_failure("delivery %d made the transport fail: %s", claim, error)
             status = DeliveryStatus.UNKNOWN if intention.committed else DeliveryStatus.DEFERRED
-            outcome = Outcome(status, reply=f"{type(error).__name__}: {error}")
+            outcome = Outcome(status, reply=plain(f"{type(error).__name__}: {error}"))
         if outcome.relay_trouble:
             if intention.committed:
                 await self.recorder.take_back(claim)

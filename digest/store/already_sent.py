@@ -15,6 +15,7 @@ from digest.ids import keys_of, same
 from digest.model import Candidate, DeliveryStatus, Edition, Paper, PaperId, SourceSummary, SubscriberId
 from digest.store import schema
 from digest.store.codec import encode, paper_ids
+from digest.store.damaged import tell
 from digest.store.papers import in_groups
 from digest.store.pauses import RESTORE
 
@@ -47,6 +48,7 @@ def already_sent(
     others = editions.c.number < until.number if in_the_past else editions.c.id != until.id
     # Only editions that share a paper with this one can have brought it.
     sharing: dict[int, date] = {}
+    shared: dict[int, list[PaperId]] = {}
     to_everybody: dict[PaperId, date] = {}
     for some_ids in in_groups(sorted(wanted)):
         found = connection.execute(
@@ -56,6 +58,7 @@ def already_sent(
         )
         for row in found:
             sharing[row.id] = row.due_on
+            shared.setdefault(row.id, []).append(PaperId(row.paper_id))
             if row.stands_in:
                 to_everybody |= dict.fromkeys(wanted[PaperId(row.paper_id)], row.due_on)
     sent = {subscriber: dict(to_everybody) for subscriber in subscribers} if to_everybody else {}
@@ -70,7 +73,12 @@ def already_sent(
             .order_by(deliveries.c.edition_id)
         )
         for subscriber_id, edition_id, picks in rows:
-            for paper_id in paper_ids(picks):
+            try:
+                picked = paper_ids(picks)
+            except ValueError as error:
+                tell(f"what edition {edition_id} brought subscriber {subscriber_id}", "it counts as all it had", error)
+                picked = shared[edition_id]
+            for paper_id in picked:
                 brought = dict.fromkeys(wanted.get(paper_id, ()), sharing[edition_id])
                 sent.setdefault(SubscriberId(subscriber_id), {}).update(brought)
     return {subscriber_id: brought for subscriber_id, brought in sent.items() if brought}

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from digest.model import Candidate, Edition, EditionId, ListId, PaperId
 from digest.store import schema
 from digest.store.codec import decode
+from digest.store.damaged import readable
 from digest.store.database import Database
 from digest.store.rounds import OWN
 
@@ -49,8 +50,8 @@ class Archive:
         """A paper as the newest edition had it, and the days of all that had it, newest first."""
         query = self._brought().where(held.c.paper_id == paper_id)
         with self._database.read() as connection:
-            rows = connection.execute(query).all()
-        return (decode(rows[0].candidate, Candidate), tuple(row.due_on for row in rows)) if rows else None
+            found = list(readable("candidate", connection.execute(query), _brought))
+        return (found[0][0], tuple(day for _, day in found)) if found else None
 
     def search(self, words: Sequence[str], limit: int) -> tuple[tuple[Candidate, date], ...]:
         """Papers that have all the words in title, abstract, authors or categories, newest first, each once."""
@@ -61,19 +62,18 @@ class Archive:
         wanted = [word.casefold() for word in words]
         found: dict[PaperId, tuple[Candidate, date]] = {}
         with self._database.read() as connection:
-            for row in connection.execute(query):
-                candidate = decode(row.candidate, Candidate)
+            for candidate, day in readable("candidate", connection.execute(query), _brought):
                 paper = candidate.paper
                 text = "\n".join((paper.title, paper.abstract, *paper.authors, *paper.categories)).casefold()
                 if all(word in text for word in wanted):
-                    found.setdefault(paper.id, (candidate, row.due_on))
+                    found.setdefault(paper.id, (candidate, day))
                     if len(found) == limit:
                         break
         return tuple(found.values())
 
     def _brought(self) -> sa.Select[Any]:
         return (
-            sa.select(held.c.candidate, editions.c.due_on)
+            sa.select(held.c.paper_id, held.c.candidate, editions.c.due_on)
             .join_from(held, editions, held.c.edition_id == editions.c.id)
             .where(self._here())
             .order_by(editions.c.due_on.desc(), held.c.position)
@@ -81,6 +81,10 @@ class Archive:
 
     def _here(self) -> sa.ColumnElement[bool]:
         return sa.and_(editions.c.list_id == self._list_id, editions.c.frequency == OWN)
+
+
+def _brought(row: sa.Row[Any]) -> tuple[Candidate, date]:
+    return decode(row.candidate, Candidate), row.due_on
 
 
 def _pattern(word: str) -> str:

@@ -32,6 +32,7 @@ from digest.store import papers as paper_store
 from digest.store import schema
 from digest.store.already_sent import already_sent, wanted_ids
 from digest.store.codec import decode
+from digest.store.damaged import readable, sources_of
 from digest.store.database import Database
 from digest.store.overviews import EditionOverview, overview_of
 from digest.store.pauses import RESTORE
@@ -180,15 +181,16 @@ class Editions:
     def candidates(self, edition: Edition) -> tuple[Candidate, ...]:
         """The frozen candidates, in the order in which they were frozen."""
         table = schema.edition_papers
-        query = sa.select(table.c.candidate).where(table.c.edition_id == edition.id).order_by(table.c.position)
+        query = sa.select(table.c.paper_id, table.c.candidate).where(table.c.edition_id == edition.id)
         with self._database.read() as connection:
-            return tuple(decode(text, Candidate) for text in connection.execute(query).scalars())
+            rows = connection.execute(query.order_by(table.c.position))
+            return tuple(readable("candidate", rows, lambda row: decode(row.candidate, Candidate)))
 
     def sources(self, edition: Edition) -> tuple[SourceSummary, ...]:
         """What each source gave to the edition."""
         query = sa.select(schema.editions.c.sources).where(schema.editions.c.id == edition.id)
         with self._database.read() as connection:
-            return decode(connection.execute(query).scalar_one(), tuple[SourceSummary, ...])
+            return sources_of(edition.id, connection.execute(query).scalar_one())
 
     def recipients(
         self, edition: Edition, apart: Collection[Frequency] = (), shard: int = 1000

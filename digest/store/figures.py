@@ -28,6 +28,7 @@ from digest.model import (
 )
 from digest.store import schema
 from digest.store.codec import decode
+from digest.store.damaged import sources_of
 from digest.store.database import Database
 from digest.store.editions import UNSETTLED
 from digest.store.members import NOT_ERASED
@@ -230,13 +231,15 @@ def _pulls(connection: sa.Connection, since: date) -> dict[ListId, tuple[Pull, .
     papers = schema.edition_papers
     candidates = sa.select(sa.func.count()).where(papers.c.edition_id == editions.c.id).scalar_subquery()
     query = (
-        sa.select(editions.c.list_id, editions.c.due_on, editions.c.sources, candidates.label("candidates"))
+        sa.select(
+            editions.c.id, editions.c.list_id, editions.c.due_on, editions.c.sources, candidates.label("candidates")
+        )
         .where(editions.c.due_on >= since)
         .order_by(editions.c.number.desc())
     )
     found: dict[ListId, list[Pull]] = {}
     for row in connection.execute(query):
-        pull = Pull(row.due_on, row.candidates, decode(row.sources, tuple[SourceSummary, ...]))
+        pull = Pull(row.due_on, row.candidates, sources_of(row.id, row.sources))
         found.setdefault(ListId(row.list_id), []).append(pull)
     return {list_id: tuple(all_) for list_id, all_ in found.items()}
 

@@ -30,12 +30,12 @@ from digest.members import (
     Subscription,
     admission,
 )
-from digest.model import Address, Frequency, ListId, PaperId, Profile, SubscriberId
+from digest.model import Address, Frequency, ListId, PaperId, SubscriberId
 from digest.store import schema
-from digest.store.codec import decode, encode
+from digest.store.codec import encode
 from digest.store.database import Database
 from digest.store.statements import insert
-from digest.store.subscribers import address_key
+from digest.store.subscribers import address_key, profile_of
 
 AT_ONCE = 500
 """Members read or written in one statement."""
@@ -361,7 +361,7 @@ def _columns(preferences: Preferences) -> dict[str, Any]:
 def _member(row: sa.Row[Any]) -> Member:
     preferences = Preferences(
         row.name,
-        decode(row.profile, Profile),
+        profile_of(row),
         row.timezone,
         row.language,
         Frequency(row.frequency) if row.frequency else None,

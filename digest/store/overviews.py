@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from digest.model import BounceKind, DeliveryStatus, Edition, SourceSummary
 from digest.store import schema
 from digest.store.bounces import bounces_of
-from digest.store.codec import decode
+from digest.store.damaged import sources_of
 from digest.store.postgres import deliveries_of
 
 _TOLD = [status for status in DeliveryStatus if status not in (DeliveryStatus.QUEUED, DeliveryStatus.SENT)]
@@ -69,7 +69,7 @@ def overview_of(connection: sa.Connection, edition: Edition) -> EditionOverview:
     )
     return EditionOverview(
         edition=edition,
-        sources=decode(row.sources, tuple[SourceSummary, ...]),
+        sources=sources_of(row.id, row.sources),
         candidates=candidates,
         recipients=row.recipients,
         counts={DeliveryStatus(status): count for status, count in counted},

@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from digest.model import Announcement, AnnounceType, EditionId, ListId, Paper, PaperId, Signal, SourceReport
 from digest.store import schema
 from digest.store.codec import decode, encode
+from digest.store.damaged import readable
 from digest.store.database import Database
 from digest.store.statements import insert
 
@@ -90,8 +91,8 @@ class Papers:
         found: dict[PaperId, Paper] = {}
         with self._database.read() as connection:
             for some in in_groups(sorted(ids)):
-                rows = connection.execute(sa.select(schema.papers.c.paper).where(schema.papers.c.id.in_(some)))
-                found |= {paper.id: paper for paper in (decode(text, Paper) for text in rows.scalars())}
+                query = sa.select(schema.papers.c.id, schema.papers.c.paper).where(schema.papers.c.id.in_(some))
+                found |= {paper.id: paper for paper in readable("paper", connection.execute(query), _paper)}
         return found
 
     def history(self, list_id: ListId, ids: Collection[PaperId]) -> tuple[tuple[Announcement, EditionId | None], ...]:
@@ -101,22 +102,21 @@ class Papers:
         with self._database.read() as connection:
             for some in in_groups(sorted(ids)):
                 query = sa.select(table).where(table.c.list_id == list_id, table.c.paper_id.in_(some))
-                found += (
-                    (_announcement(row), row.edition_id) for row in connection.execute(query.order_by(table.c.id))
-                )
+                rows = connection.execute(query.order_by(table.c.id))
+                found += readable("announcement", rows, lambda row: (_announcement(row), row.edition_id))
         return tuple(found)
 
     def background(self, until: datetime, limit: int) -> tuple[Paper, ...]:
         """The newest papers first seen up to `until`: what is common and what is rare, for the ranking."""
         table = schema.papers
         query = (
-            sa.select(table.c.paper)
+            sa.select(table.c.id, table.c.paper)
             .where(table.c.first_seen_at <= until)
             .order_by(table.c.first_seen_at.desc(), table.c.id)
             .limit(limit)
         )
         with self._database.read() as connection:
-            return tuple(decode(text, Paper) for text in connection.execute(query).scalars())
+            return tuple(readable("paper", connection.execute(query), _paper))
 
 
 def record(connection: sa.Connection, list_id: ListId, reports: Sequence[SourceReport], now: datetime) -> None:
@@ -152,7 +152,7 @@ def pending(connection: sa.Connection, list_id: ListId) -> tuple[tuple[Announcem
     """`Papers.pending` inside somebody's transaction."""
     table = schema.announcements
     query = sa.select(table).where(table.c.list_id == list_id, table.c.edition_id.is_(None)).order_by(table.c.id)
-    announced = tuple(map(_announcement, connection.execute(query)))
+    announced = tuple(readable("announcement", connection.execute(query), _announcement))
     return announced, signals_of(connection, {a.paper.id for a in announced})
 
 
@@ -164,7 +164,7 @@ def announced_in(
     found: list[sa.Row[Any]] = []
     for some in in_groups(sorted(editions)):
         found += connection.execute(sa.select(table).where(table.c.list_id == list_id, table.c.edition_id.in_(some)))
-    return tuple(map(_announcement, sorted(found, key=lambda row: row.id)))
+    return tuple(readable("announcement", sorted(found, key=lambda row: row.id), _announcement))
 
 
 def signals_of(connection: sa.Connection, ids: Collection[PaperId]) -> tuple[Signal, ...]:
@@ -181,6 +181,10 @@ def in_groups(values: Sequence[T]) -> Iterator[Sequence[T]]:
     """The values in slices that one statement can bind."""
     for start in range(0, len(values), IN_A_STATEMENT):
         yield values[start : start + IN_A_STATEMENT]
+
+
+def _paper(row: sa.Row[*tuple[Any, ...]]) -> Paper:
+    return decode(row.paper, Paper)
 
 
 def _announcement(row: sa.Row[Any]) -> Announcement:

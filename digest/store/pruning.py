@@ -14,7 +14,6 @@ message that was frozen. `digest/pruning.py` calls this.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
@@ -26,9 +25,11 @@ import sqlalchemy as sa
 from digest.model import DeliveryStatus, EditionId, ListId, PaperId, Retention
 from digest.store import fetches, schema, vectors
 from digest.store.codec import without_abstract, without_reasons
+from digest.store.damaged import readable
 from digest.store.database import Database
 from digest.store.editions import UNSETTLED
 from digest.store.papers import IN_A_STATEMENT, LONG_AGO, in_groups
+from digest.store.subscribers import profile_of
 
 ENOUGH = 31
 """So many editions in a row, from the newest, that are pruned already: those before them are, too."""
@@ -111,19 +112,13 @@ class Pruning:
                 ):
                     there = sa.and_(table.c.edition_id == edition_id, _with_abstract(column))
                     found = connection.execute(sa.select(*keys, column.label("text")).where(there)).all()
-                    count += len(found)
-                    if found and not self._dry_run:
+                    less = list(readable(f"a text of {table.name}", found, _less_of))
+                    count += len(less)
+                    if less and not self._dry_run:
                         update = sa.update(table).values({column.name: sa.bindparam("less")})
                         for number, key in enumerate(keys):
                             update = update.where(key == sa.bindparam(f"key{number}"))
-                        connection.execute(
-                            update,
-                            [
-                                {"less": without_abstract(row.text)}
-                                | {f"key{number}": row[number] for number in range(len(keys))}
-                                for row in found
-                            ],
-                        )
+                        connection.execute(update, less)
             yield Kind.ABSTRACTS, count
 
     def _reasons(self, list_id: ListId, before: datetime) -> Iterator[Batch]:
@@ -260,12 +255,19 @@ def _has_reasons(connection: sa.Connection, edition_id: EditionId) -> bool:
     return row is not None and ('"reasons":' in row.picks or row.beside != "{}")
 
 
+def _less_of(row: sa.Row[*tuple[Any, ...]]) -> dict[str, object]:
+    """A row's text, which stands behind its keys, without the abstract."""
+    *keys, text = row
+    return {"less": without_abstract(text)} | {f"key{number}": key for number, key in enumerate(keys)}
+
+
 def _forget_reasons(connection: sa.Connection, edition_id: EditionId, rows: Sequence[sa.Row[*tuple[Any, ...]]]) -> None:
     ids = [row.id for row in rows]
-    less = [{"changed_id": row.id, "less": without_reasons(row.picks)} for row in rows]
+    less = list(readable("delivery", rows, lambda row: {"changed_id": row.id, "less": without_reasons(row.picks)}))
     of_edition = deliveries.c.edition_id == edition_id
     update = sa.update(deliveries).where(of_edition, deliveries.c.id == sa.bindparam("changed_id"))
-    connection.execute(update.values(picks=sa.bindparam("less"), beside="{}"), less)
+    if less:
+        connection.execute(update.values(picks=sa.bindparam("less"), beside="{}"), less)
     # Replies of what failed are what `digest status` tells of an edition.
     sent = sa.and_(of_edition, deliveries.c.id.in_(ids), deliveries.c.status == DeliveryStatus.SENT)
     connection.execute(sa.update(deliveries).where(sent).values(reply=""))
@@ -281,11 +283,12 @@ def _waits(paper_id: sa.ColumnElement[str]) -> sa.ColumnElement[bool]:
 
 def _named(connection: sa.Connection) -> frozenset[PaperId]:
     """The papers that profiles name; votes are looked at in the statement that deletes."""
-    profile = schema.subscribers.c.profile
-    names = sa.or_(*(profile.contains(f'"{key}":', autoescape=True) for key in ("examples", "liked", "disliked")))
+    people = schema.subscribers
+    names = sa.or_(
+        *(people.c.profile.contains(f'"{key}":', autoescape=True) for key in ("examples", "liked", "disliked"))
+    )
     found: set[PaperId] = set()
-    for text in connection.execute(sa.select(profile).where(names)).scalars():
-        fields = json.loads(text)
-        found.update(fields.get("examples", ()))
-        found.update(vote["paper_id"] for key in ("liked", "disliked") for vote in fields.get(key, ()))
+    for row in connection.execute(sa.select(people.c.id, people.c.profile).where(names)):
+        profile = profile_of(row)
+        found.update(profile.examples, (vote.paper_id for vote in profile.liked + profile.disliked))
     return frozenset(found)

@@ -26,7 +26,8 @@ from digest.model import (
 from digest.roundup import Material, combined, covered_until, opens
 from digest.store import papers as paper_store
 from digest.store import schema
-from digest.store.codec import decode, encode
+from digest.store.codec import encode
+from digest.store.damaged import sources_of
 from digest.store.postgres import add_partition
 from digest.store.statements import insert
 from digest.store.subscribers import reachable
@@ -147,7 +148,7 @@ def material(connection: sa.Connection, list_id: ListId, frequency: Frequency, d
         parts=ids,
         announcements=announced,
         signals=paper_store.signals_of(connection, {a.paper.id for a in announced}),
-        sources=combined(decode(row.sources, tuple[SourceSummary, ...]) for row in parts),
+        sources=combined(sources_of(row.id, row.sources) for row in parts),
     )
 
 

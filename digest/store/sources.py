@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 
 from digest.model import ListId, SourceHealth, SourceSummary
 from digest.store import schema
 from digest.store.codec import decode, encode
+from digest.store.damaged import readable
 from digest.store.database import Database
 from digest.store.statements import insert
 
@@ -39,9 +41,11 @@ class Sources:
     def health(self, list_id: ListId) -> tuple[SourceHealth, ...]:
         """How every source of the list was, in the order of the config."""
         table = schema.source_health
-        query = sa.select(table).where(table.c.list_id == list_id).order_by(table.c.position)
+        columns = (table.c.source, table.c.summary, table.c.pulled_at, table.c.good_at)
+        query = sa.select(*columns).where(table.c.list_id == list_id).order_by(table.c.position)
         with self._database.read() as connection:
-            return tuple(
-                SourceHealth(decode(row.summary, SourceSummary), row.pulled_at, row.good_at)
-                for row in connection.execute(query)
-            )
+            return tuple(readable("how it went with source", connection.execute(query), _health))
+
+
+def _health(row: sa.Row[*tuple[Any, ...]]) -> SourceHealth:
+    return SourceHealth(decode(row.summary, SourceSummary), row.pulled_at, row.good_at)

@@ -19,6 +19,7 @@ from digest.members import Ballot, Subscription
 from digest.model import Address, Frequency, ListId, PaperId, Profile, Subscriber, SubscriberId, Suppression, Vote
 from digest.store import schema
 from digest.store.codec import decode, encode
+from digest.store.damaged import tell
 from digest.store.database import Database
 from digest.store.papers import in_groups
 from digest.store.statements import insert
@@ -218,18 +219,26 @@ def reachable(list_id: ListId) -> sa.Select[tuple[object, ...]]:
 
 def subscriber_of(row: sa.Row[Any]) -> Subscriber:
     """A row of `subscribers` as a value."""
-    profile = _profile(row.profile)
     frequency = Frequency(row.frequency) if row.frequency else None
     return Subscriber(
         SubscriberId(row.id),
         Address(row.address),
         row.name,
         row.timezone,
-        profile,
+        profile_of(row),
         row.language,
         frequency,
         row.hour,
     )
+
+
+def profile_of(row: sa.Row[*tuple[Any, ...]]) -> Profile:
+    """What a row of `subscribers` says that she wants; nothing where it cannot be read, until she chooses anew."""
+    try:
+        return _profile(row.profile)
+    except ValueError as error:
+        tell(f"what subscriber {row.id} wants", "she counts as one who has not said", error)
+        return Profile()
 
 
 @lru_cache(PROFILES)
