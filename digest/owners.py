@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 
 CLOCK_STEP = 2.0
-"""Seconds by which a process's start time may seem to move when the system clock is corrected."""
+"""Seconds by which a process's start time may seem to move when the system clock is corrected; on Linux it does not."""
 
 
 @cache
@@ -22,11 +22,17 @@ def _host() -> str:
     return f"{socket.gethostname()}~{since.read_text()[:8]}" if since.exists() else socket.gethostname()
 
 
-def identity() -> str:
-    """`host/pid/start time` of this process: a process id alone comes round again. A ledger adds its number."""
+def _started(pid: int) -> float:
+    """When a process started; on Linux in seconds since the system did: who sets the clock changes all other times."""
     import psutil
 
-    return f"{_host()}/{os.getpid()}/{psutil.Process().create_time():.2f}"
+    origin = psutil.boot_time() if psutil.LINUX else 0.0
+    return float(psutil.Process(pid).create_time() - origin)
+
+
+def identity() -> str:
+    """`host/pid/start time` of this process: a process id alone comes round again. A ledger adds its number."""
+    return f"{_host()}/{os.getpid()}/{_started(os.getpid()):.2f}"
 
 
 def may_live(owner: str, *, is_shared: bool) -> bool:
@@ -40,9 +46,9 @@ def may_live(owner: str, *, is_shared: bool) -> bool:
     if boot and boot != this_boot:  # this machine before it was started anew; or another of its name
         return is_shared
     try:
-        process = psutil.Process(int(pid))
-        is_it = abs(process.create_time() - float(started)) < CLOCK_STEP
-        return bool(is_it and process.status() != psutil.STATUS_ZOMBIE)  # one that nobody has waited for does nothing
+        is_it = abs(_started(int(pid)) - float(started)) < CLOCK_STEP
+        # One that nobody has waited for does nothing.
+        return bool(is_it and psutil.Process(int(pid)).status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
         return False
     except psutil.AccessDenied:

@@ -175,6 +175,15 @@ def test_a_live_process_keeps_its_claims(world: World) -> None:
     assert len(world.ledger().claim(3)) == 3
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems keep when a process started, not since when")
+def test_a_live_process_keeps_its_claims_when_the_clock_is_set(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Linux tells when it was started by the clock as it is now: set back by an hour, all processes seem older."""
+    world.ledger().claim(3)
+    since = psutil.boot_time()
+    monkeypatch.setattr(psutil._pslinux, "boot_time", lambda: since - 3600)
+    assert world.ledger().claim(3) == ()
+
+
 def test_another_hosts_claims_wait_for_the_lease(world: World) -> None:
     """Nothing can be known of another host's processes: its claims are kept until the lease ends."""
     world.ledger().claim(3)
