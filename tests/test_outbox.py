@@ -449,6 +449,31 @@ def test_addresses_that_do_not_exist_never_pause() -> None:
     assert (report.counts, report.paused) == ({BOUNCED: 10}, None)
 
 
+@pytest.mark.parametrize(("offers", "accepted"), [(True, 10), (False, 2)])
+def test_addresses_that_the_relay_cannot_take_never_pause(offers: bool, accepted: int) -> None:
+    """Eight in a row with letters beyond ASCII, which the relay was not even asked about: the others are sent."""
+    ledger = FakeLedger(*(f"lesér{n}@example.org" for n in range(8)), *people(2))
+    with CollectingServer(smtputf8=offers) as server:
+        report = run(ledger, transports(Relay("127.0.0.1", server.port, Security.NONE)), connections=2)
+    refused = {BOUNCED: 8} if not offers else {}
+    assert (report.counts, report.paused) == ({SENT: accepted} | refused, None)
+
+
+@pytest.mark.parametrize("sender", ["lesér@example.org", "a b@example.org"])
+def test_a_sender_that_the_relay_cannot_take_costs_nobody_a_bounce(sender: str) -> None:
+    """Our own address is nobody's fault: the drain pauses at once, and says why."""
+    ledger = FakeLedger(*people(3))
+
+    def from_us(claim: Claim) -> tuple[Envelope, bytes]:
+        envelope, text = compose(claim)
+        return replace(envelope, sender=sender), text
+
+    with CollectingServer() as server:
+        report = run(ledger, transports(Relay("127.0.0.1", server.port, Security.NONE)), compose=from_us)
+    assert (report.counts, ledger.statuses) == ({}, [QUEUED] * 3)
+    assert "address" in (report.paused or "")
+
+
 def test_an_acceptance_between_refusals_begins_the_count_anew() -> None:
     """Only refusals in a row count."""
     ledger = FakeLedger(*people(12))

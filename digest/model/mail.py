@@ -86,6 +86,8 @@ class Outcome:
     """The address does not exist: no later edition is sent to it."""
     data_begun: bool = False
     """The recipient had been accepted: this came in reply to DATA, or to the message itself."""
+    personal: bool = False
+    """Our own verdict on this one address: the relay was not asked about it, and it says nothing of anybody else."""
 
 
 class Security(StrEnum):

@@ -57,8 +57,8 @@ async def drain(
       worker goes first alone, so that a wrong password is tried once and not `connections` times.
     - A route that has had all its messages of the day is left alone too; when only that is wrong, the rest waits.
     - Five equal refusals in a row (`fingerprint`) pause the drain: after DATA always, at RCPT as long as the relay has
-      accepted nothing in this drain, and never for addresses that do not exist. Those five are bounced; conversations
-      that are still open and end in the same refusal are deferred, and no further ones begin.
+      accepted nothing in this drain, and never for addresses that do not exist or that we cannot send to. Those five
+      are bounced; conversations that are still open and end in the same refusal are deferred, and no more begin.
     - A `compose` that raises defers that delivery, with the reason as its reply, and the others go on.
 
     - `leave_within`: seconds, by `clock`, which never goes backwards. A message whose `Intent` took longer (a process
@@ -277,7 +277,8 @@ class _Drain:
             if intention.committed:
                 await self.recorder.take_back(claim)
             return outcome
-        lane.through.set()
+        if not outcome.personal:
+            lane.through.set()
         await self._settle(lane, claim, outcome)
         return None
 

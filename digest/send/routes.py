@@ -155,7 +155,7 @@ class Refusals:
         if outcome.status is DeliveryStatus.SENT:
             self._anything_accepted = True
             self._count = 0
-        if outcome.status is not DeliveryStatus.BOUNCED or outcome.suppress:
+        if outcome.status is not DeliveryStatus.BOUNCED or outcome.suppress or outcome.personal:
             return
         if not outcome.data_begun and self._anything_accepted:
             return

@@ -116,9 +116,15 @@ class SmtpTransport:
     async def submit(self, envelope: Envelope, message: bytes, before_data: Callable[[], Awaitable[None]]) -> Outcome:
         """As `outbox.Transport.submit`. A connection that the relay closed between two messages is opened again."""
         try:
-            sender, recipient = wire_address(envelope.sender), wire_address(envelope.recipient)
+            sender = wire_address(envelope.sender)
         except ValueError as error:
-            return Outcome(DeliveryStatus.BOUNCED, "5.1.3", f"not an address that mail can be sent to: {error}")
+            reply = f"not an address that mail can be sent from: {error}"
+            return Outcome(DeliveryStatus.BOUNCED, "5.1.7", reply, relay_trouble=True)
+        try:
+            recipient = wire_address(envelope.recipient)
+        except ValueError as error:
+            reply = f"not an address that mail can be sent to: {error}"
+            return Outcome(DeliveryStatus.BOUNCED, "5.1.3", reply, personal=True)
         intent = _Once(before_data)
         was_open = self._wire is not None and self._wire.is_open
         try:
@@ -148,7 +154,7 @@ class SmtpTransport:
         except OpeningError as error:
             return _Ending(error.stage, error.code, error.text, error.failure)
         utf8 = sender.needs_utf8 or recipient.needs_utf8
-        if (refusal := _unfit(self._offers, len(message), utf8)) is not None:
+        if (refusal := _unfit(self._offers, len(message), sender, recipient)) is not None:
             return _Ending(Stage.MAIL, verdict=refusal)
         mail = b"MAIL FROM:<" + sender.wire + b">"
         if "size" in self._offers:
@@ -249,13 +255,16 @@ class SmtpTransport:
         return opened.wire
 
 
-def _unfit(extensions: Mapping[str, str], size: int, utf8: bool) -> Outcome | None:
+def _unfit(extensions: Mapping[str, str], size: int, sender: _Address, recipient: _Address) -> Outcome | None:
     """The refusal of a message that the relay has said it cannot take, else None."""
     limit = extensions.get("size", "").strip()
     if limit.isdecimal() and 0 < int(limit) < size:
         reply = f"the message has {size} bytes, the relay takes at most {limit} (SIZE)"
         return Outcome(DeliveryStatus.BOUNCED, "5.3.4", reply)
-    if utf8 and "smtputf8" not in extensions:
+    if "smtputf8" not in extensions:
         reply = "the relay takes no addresses with other than ASCII letters before the @ (SMTPUTF8)"
-        return Outcome(DeliveryStatus.BOUNCED, "5.6.7", reply)
+        if sender.needs_utf8:
+            return Outcome(DeliveryStatus.BOUNCED, "5.6.7", f"{reply}, and ours has some", relay_trouble=True)
+        if recipient.needs_utf8:
+            return Outcome(DeliveryStatus.BOUNCED, "5.6.7", reply, personal=True)
     return None
