@@ -324,4 +324,4 @@ class _Drain:
 
 
 def _log_failure(what: str, claim: Claim, error: Exception) -> None:
-    log.error(what, claim.delivery.id, error, exc_info=log.isEnabledFor(logging.DEBUG))
+    log.error(what, claim.delivery.id, plain(str(error)), exc_info=log.isEnabledFor(logging.DEBUG))
