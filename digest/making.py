@@ -63,6 +63,7 @@ class Making:
         """Papers that subscribers have in their libraries, announced or not."""
         self._config = config
         self._list = config.mailing_list
+        self._sender = self._list.bounces or parseaddr(self._list.from_)[1]
         self._now = now
         self._papers = papers
         self._editions = editions
@@ -135,11 +136,10 @@ class Making:
 
     def envelope(self, recipient: Address, delivery_id: DeliveryId | None = None) -> Envelope:
         """A delivery's bounces carry its tag (VERP); a test, which is no delivery, has the plain address."""
-        sender = self._list.bounces or parseaddr(self._list.from_)[1]
-        if self._list.bounces and delivery_id is not None:
-            local, _, domain = sender.rpartition("@")
-            sender = f"{local}+{self.tokens.bounce_tag(delivery_id)}@{domain}"
-        return Envelope(sender, recipient)
+        if not self._list.bounces or delivery_id is None:
+            return Envelope(self._sender, recipient)
+        local, _, domain = self._sender.rpartition("@")
+        return Envelope(f"{local}+{self.tokens.bounce_tag(delivery_id)}@{domain}", recipient)
 
     @cached_property
     def tokens(self) -> Tokens:

@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from email.utils import format_datetime, parseaddr
 from functools import lru_cache
+from itertools import product
 from typing import NamedTuple
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
@@ -41,6 +42,9 @@ _DOT_ATOM = re.compile(r"[^\x00-\x20\x7f-\xa0()<>\[\]:;@\\,.\"]+(?:\.[^\x00-\x20
 _Q_SAFE = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789!*+-/")
 _Q_WORD = [chr(byte) if byte in _Q_SAFE else "_" if byte == 0x20 else f"={byte:02X}" for byte in range(256)]
 """Each byte as it stands in a "Q"-encoded word (RFC 2047 section 4.2), fit for a phrase too."""
+
+_PAIRS = [first + second for first, second in product("abcdefghijklmnopqrstuvwxyz234567", repeat=2)]
+"""The base32 of every ten bits."""
 
 
 class Mailbox(NamedTuple):
@@ -206,7 +210,9 @@ def _feedback_id(edition: int, list_id: str, domain: str) -> str:
 
 
 def _hashed(key: str) -> str:
-    return base64.b32encode(hashlib.sha256(key.encode()).digest()[:20]).decode().lower()
+    """160 bits of a hash in base32 (RFC 4648 section 6), two letters at a time: `base64` takes longer."""
+    number = int.from_bytes(hashlib.sha256(key.encode()).digest()[:20], "big")
+    return "".join([_PAIRS[number >> shift & 1023] for shift in range(150, -1, -10)])
 
 
 def _mailbox_words(box: Mailbox) -> list[str]:

@@ -21,10 +21,9 @@ Pure, but for the key: it is asked for when the first link is signed. `making.py
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
 from urllib.parse import quote, urlsplit
 
-from digest.model import Address, MailingList, Subscriber, SubscriberId
+from digest.model import Address, MailingList, Subscriber
 from digest.render.addresses import ListLinks, ReaderLinks, VoteWords
 from digest.render.message import a_labels, wire_address
 from digest.subscribe.tokens import Purpose, Tokens
@@ -57,8 +56,8 @@ def mail_to(mailbox: Address, what: str) -> Address:
 
 
 def _pages(base: str, list_id: str, tokens: Callable[[], Tokens], mailbox: Address | None) -> ListLinks:
-    def links(reader: SubscriberId) -> ReaderLinks:
-        sign = tokens().sign
+    def links(subscriber: Subscriber) -> ReaderLinks:
+        sign, reader = tokens().sign, subscriber.id
         return ReaderLinks(
             unsubscribe=f"{base}/unsubscribe/{list_id}/{(leave := sign(Purpose.UNSUBSCRIBE, reader))}",
             unsubscribe_by_mail=_mailto(mailbox, "unsubscribe", leave) if mailbox else "",
@@ -67,12 +66,12 @@ def _pages(base: str, list_id: str, tokens: Callable[[], Tokens], mailbox: Addre
         )
 
     helping = _mailto(mailbox, "help", f"help%20{list_id}") if mailbox else ""
-    return ListLinks(_once(links), PAGES, f"{base}/archive/{list_id}", helping)
+    return ListLinks(links, PAGES, f"{base}/archive/{list_id}", helping)
 
 
 def _messages(mailbox: Address, list_id: str, tokens: Callable[[], Tokens]) -> ListLinks:
-    def links(reader: SubscriberId) -> ReaderLinks:
-        sign = tokens().sign
+    def links(subscriber: Subscriber) -> ReaderLinks:
+        sign, reader = tokens().sign, subscriber.id
         leave = _mailto(mailbox, "unsubscribe", sign(Purpose.UNSUBSCRIBE, reader))
         return ReaderLinks(
             unsubscribe=leave,
@@ -81,19 +80,13 @@ def _messages(mailbox: Address, list_id: str, tokens: Callable[[], Tokens]) -> L
             vote=_mailto(mailbox, "vote", f"{sign(Purpose.VOTE, reader)}%20"),
         )
 
-    return ListLinks(_once(links), MESSAGES, help=_mailto(mailbox, "help", f"help%20{list_id}"))
+    return ListLinks(links, MESSAGES, help=_mailto(mailbox, "help", f"help%20{list_id}"))
 
 
 def _mailto(mailbox: Address, what: str, subject: str) -> str:
     local, _, domain = wire_address(mail_to(mailbox, what)).rpartition("@")
     # The plus is encoded as well: as it stands, some programs read it as a space.
     return f"mailto:{quote(local, safe='')}@{domain}?subject={subject}"
-
-
-def _once(links: Callable[[SubscriberId], ReaderLinks]) -> Callable[[Subscriber], ReaderLinks]:
-    """Header, HTML and text of a message each ask for its reader's links: they are signed once."""
-    kept = lru_cache(maxsize=16)(links)
-    return lambda subscriber: kept(subscriber.id)
 
 
 def _percent_encoded(base_url: str) -> str:
