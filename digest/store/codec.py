@@ -157,8 +157,14 @@ def _remark(form: bytes) -> Remark:
     return Remark(Says.WRITTEN, (read,)) if isinstance(read, str) else read
 
 
+_new = tuple.__new__
+
+
 def _pick(form: _Pick) -> Pick:
-    reasons = tuple([Reason(reason.kind, _remark(bytes(reason.text)), reason.weight) for reason in form.reasons])
+    # There are dozens of reasons in a delivery, and the constructor of a named tuple is Python code.
+    reasons = tuple(
+        [_new(Reason, (reason.kind, _remark(bytes(reason.text)), reason.weight)) for reason in form.reasons]
+    )
     return Pick(form.paper_id, form.score, form.relevance, form.trend, reasons)
 
 
