@@ -6,19 +6,18 @@ fragments and values, no template and no list. Called by `edition.py`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass
 from functools import lru_cache
-from itertools import chain
+from itertools import chain, islice
 
-from markupsafe import escape
-
-from digest.model import FollowUp, PaperId, Pick, Reason, ReasonKind, Says, Selection, Subscriber, TopicWeek
+from digest.model import FollowUp, PaperId, Pick, Reason, ReasonKind, Remark, Says, Selection, Subscriber, TopicWeek
 from digest.render import wording
-from digest.render.cards import CardStock, Size, byline, fit, followed_by, why
-from digest.render.fragments import Fragment, html_wires, quoted_printable, size, text_wires
+from digest.render.cards import Size, fit
+from digest.render.fragments import Fragment, Kept, html_wires, quoted_printable, size, text_wires
 from digest.render.language import Language
 from digest.render.remarks import remark
+from digest.render.stock import CardStock, Telling, TextCard
 from digest.render.text import clip, plain, wrap
 
 NAMES_ROOM = 4000
@@ -57,50 +56,51 @@ class TextParts:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """Some picks under one heading, each with its reason in words."""
+    """Some picks under one heading."""
 
     title: str
-    picks: tuple[tuple[Pick, str], ...]
+    picks: Sequence[Telling]
 
 
 @dataclass(frozen=True, slots=True)
 class Told:
     """What an email says, in its reader's words; HTML and text share it."""
 
-    sections: tuple[Section, ...]
-    news: tuple[FollowUp, ...]
-    trending: tuple[tuple[Pick, str], ...]
-    """What trends beside the picks, each with its reason."""
-    week: tuple[tuple[TopicWeek, str], ...]
-    missed: tuple[tuple[PaperId, str], ...]
+    sections: Sequence[Section]
+    news: Sequence[FollowUp]
+    trending: Sequence[Telling]
+    """What trends beside the picks."""
+    week: Sequence[tuple[TopicWeek, str]]
+    missed: Sequence[tuple[PaperId, str]]
     """The near misses, each with what it lacked."""
 
 
-def tell(language: Language, recipient: Subscriber, selection: Selection, *, by_topic: bool) -> Told:
+def tell(language: Language, stock: CardStock, recipient: Subscriber, selection: Selection, *, by_topic: bool) -> Told:
     """Puts a selection into words. The picks are one section, or `by_topic` several."""
     return Told(
-        tuple(_sections(language, recipient, selection, by_topic=by_topic)),
+        _sections(language, stock, recipient, selection.picks, by_topic=by_topic),
         selection.follow_ups,
-        _with_reasons(language, selection.trending),
-        tuple([(topic, wording.week(language, topic)) for topic in week_of(selection.week)]),
-        tuple([(miss.pick.paper_id, clip(remark(language, miss.missing), 160)) for miss in selection.near_misses]),
+        [stock.telling(pick) for pick in selection.trending],
+        [(topic, wording.week(language, topic)) for topic in week_of(selection.week)],
+        [(miss.pick.paper_id, _lacking(language, miss.missing)) for miss in selection.near_misses],
     )
 
 
-def _sections(language: Language, recipient: Subscriber, selection: Selection, *, by_topic: bool) -> list[Section]:
+def _sections(
+    language: Language, stock: CardStock, recipient: Subscriber, picks: Sequence[Pick], *, by_topic: bool
+) -> Sequence[Section]:
     """The picks as one section; or one for each topic in the order of their best picks, and one for all others."""
-    picks = selection.picks
     if not by_topic or not picks:
-        return [Section(wording.heading(language, recipient.name, picks), _with_reasons(language, picks))]
+        return [Section(wording.heading(language, recipient.name, picks), [stock.telling(pick) for pick in picks])]
     others = wording.headings(language).others
-    grouped: dict[str, list[Pick]] = {}
+    grouped: dict[str, list[Telling]] = {}
     for pick in picks:
         heaviest = max(pick.reasons, key=lambda reason: reason.weight, default=None)
         name = _topic(heaviest) if heaviest else ""
-        grouped.setdefault(clip(plain(name), 80) or others, []).append(pick)
+        grouped.setdefault(clip(plain(name), 80) or others, []).append(stock.telling(pick))
     if rest := grouped.pop(others, None):
         grouped[others] = rest
-    return [Section(title, _with_reasons(language, group)) for title, group in grouped.items()]
+    return [Section(title, group) for title, group in grouped.items()]
 
 
 def _topic(reason: Reason) -> str:
@@ -111,8 +111,10 @@ def _topic(reason: Reason) -> str:
     return remark.names[0] if remark.says is Says.TOPIC else ""
 
 
-def _with_reasons(language: Language, picks: Sequence[Pick]) -> tuple[tuple[Pick, str], ...]:
-    return tuple([(pick, why(language, pick)) for pick in picks])
+@lru_cache(maxsize=4096)
+def _lacking(language: Language, missing: Remark) -> str:
+    """Mostly a place, which is the same for all readers."""
+    return clip(remark(language, missing), 160)
 
 
 def level(count: int, most: int) -> int:
@@ -134,100 +136,91 @@ class HtmlBody:
         self._parts = parts
         self._by_topic = by_topic
         self._headings = wording.headings(language)
-        self._fixed = {title: self._heading(title) for title in astuple(self._headings)}
+        titles = astuple(self._headings)
+        self._fixed = dict(zip(titles, map(self._heading, html_wires.made(titles)), strict=True))
         self._quiet = parts.quiet.fill({})
-        # Most readers see a paper's byline as the others do: they follow none of its authors.
-        self._bylines: dict[tuple[PaperId, frozenset[str]], bytes] = {}
         self._day = lru_cache(maxsize=4096)(self._made_day)
 
-    def body(self, told: Told, vote: str, room: int) -> list[bytes]:
-        """The body's pieces, whose text has at most `room` bytes."""
+    def body(self, told: Told, vote: bytes, room: int) -> list[bytes]:
+        """The body's pieces, whose text has at most `room` bytes. `vote`: what votes' addresses begin with."""
         news, trending, week, missed = beside = self._beside(told)
-        picks = self._picks(told.sections, vote, room - sum(map(size, beside)))
-        return [trending, *picks, news, week, missed] if self._by_topic else [*picks, news, trending, week, missed]
+        picks = self._picks(told.sections, vote, [*chain(*beside)], room)
+        return (
+            [*trending, *picks, *news, *week, *missed] if self._by_topic else [*picks, *news, *trending, *week, *missed]
+        )
 
-    def _heading(self, title: str) -> bytes:
-        return self._parts.heading.fill({"title": html_wires.made([title])[0]})
+    def _heading(self, title: bytes) -> bytes:
+        return self._parts.heading.fill({"title": title})
 
-    def _picks(self, ordered: Sequence[Section], vote: str, room: int) -> list[bytes]:
-        headings = [self._heading(section.title) for section in ordered]
-        room -= sum(map(size, headings))
-        picks = [pick for section in ordered for pick in section.picks]
-        if not picks:
-            return [headings[0], self._quiet]
-        ids = [pick.paper_id for pick, _ in picks]
-        # Every card leads to it three times: it is escaped and encoded here, once.
-        (address,) = html_wires.made([vote])
-        reasons = html_wires.kept([reason for _, reason in picks])
+    def _picks(self, sections: Sequence[Section], vote: bytes, beside: Sequence[bytes], room: int) -> list[bytes]:
+        """The papers under their headings, as large as there is room for them and what stands beside them."""
+        headings = [self._heading(title) for title in html_wires.made([section.title for section in sections])]
+        tellings = [telling for section in sections for telling in section.picks]
+        if not tellings:
+            return [*headings, self._quiet]
+        ids = [paper_id for paper_id, _, _ in tellings]
+        reasons = html_wires.kept([why for _, why, _ in tellings])
+        bylines = self._stock.bylines([(paper_id, followed) for paper_id, _, followed in tellings])
         values = [
-            {"number": number, "why": reason, "byline": self._byline(pick), "vote": address}
-            for number, (pick, _), reason in zip(_numbers(len(picks)), picks, reasons, strict=True)
+            {"number": number, "why": why, "byline": names, "vote": vote}
+            for number, why, names in zip(_numbers(len(ids)), reasons, bylines, strict=True)
         ]
-
-        cards = {Size.FULL: self._stock.html(ids, Size.FULL)}
-        made = {Size.FULL: [card.pieces(value) for card, value in zip(cards[Size.FULL], values, strict=True)]}
-
-        def taken(wanted: Size, of_value: Callable[[bytes], int] = size) -> list[int]:
-            return [card.size(pieces, of_value) for card, pieces in zip(cards[wanted], made[wanted], strict=True)]
-
-        sizes = [Size.FULL] * len(picks)
-        if sum(taken(Size.FULL, len)) > room and sum(taken(Size.FULL)) > room:
-            for smaller in (Size.SHORT, Size.LINE):
-                cards[smaller] = self._stock.html(ids, smaller)
-                made[smaller] = [card.pieces(value) for card, value in zip(cards[smaller], values, strict=True)]
-            costs = zip(*map(taken, cards), [0] * len(picks), strict=True)
-            sizes = fit([*costs], room - NAMES_ROOM - sum(map(size, self._parts.more.wires)))
+        full = self._stock.html[Size.FULL](ids)
+        cards = [card.pieces(value) for card, value in zip(full, values, strict=True)]
+        more: list[bytes] = []
+        if not fits([*chain(*cards), *headings, *beside], room):
+            cards, more = self._shrunk(ids, values, room - sum(map(size, chain(headings, beside))))
+        upcoming = iter(cards)
         body: list[bytes] = []
-        first = 0
-        for heading, section in zip(headings, ordered, strict=True):
-            body.append(heading)
-            last = first + len(section.picks)
-            for i in range(first, last):
-                if sizes[i] is not Size.LEFT_OUT:
-                    body += made[sizes[i]][i]
-            first = last
-        missing = [self._stock.card(ids[i]).title for i, shown in enumerate(sizes) if shown is Size.LEFT_OUT]
-        if missing:
-            # Escaped, a character takes five bytes at most where it took one.
-            names = wording.left_out(self._language, missing, NAMES_ROOM // 5)
-            body.append(self._parts.more.fill({"names": html_wires.made([names])[0]}))
-        return body
+        for heading, section in zip(headings, sections, strict=True):
+            body += [heading, *chain(*islice(upcoming, len(section.picks)))]
+        return body + more
 
-    def _byline(self, pick: Pick) -> bytes:
-        followed = followed_by(pick, self._stock.authors)
-        key = pick.paper_id, followed
-        if key not in self._bylines:
-            marked = byline(self._language, self._stock.authors(pick.paper_id), followed)
-            said = (f"<b>{escape(name)}</b>" if bold else str(escape(name)) for name, bold in marked)
-            self._bylines[key] = quoted_printable("".join(said))
-        return self._bylines[key]
+    def _shrunk(
+        self, ids: Sequence[PaperId], values: Sequence[Mapping[str, bytes]], room: int
+    ) -> tuple[list[list[bytes]], list[bytes]]:
+        """The cards as small as they must be, those without room empty; and what names these, if there are any."""
+        kinds = [cards(ids) for cards in self._stock.html.values()]
+        costs = [[*(card.size(value) for card in cards), 0] for *cards, value in zip(*kinds, values, strict=True)]
+        sizes = fit(costs, room - NAMES_ROOM - self._parts.more.bare)
+        cards = [
+            [] if shown is Size.LEFT_OUT else kinds[shown][place].pieces(values[place])
+            for place, shown in enumerate(sizes)
+        ]
+        missing = [self._stock.card(ids[place]).title for place, shown in enumerate(sizes) if shown is Size.LEFT_OUT]
+        if not missing:
+            return cards, []
+        # Escaped, a character takes five bytes at most where it took one.
+        names = wording.left_out(self._language, missing, NAMES_ROOM // 5)
+        return cards, self._parts.more.pieces({"names": html_wires.made([names])[0]})
 
-    def _beside(self, told: Told) -> list[bytes]:
+    def _beside(self, told: Told) -> list[list[bytes]]:
         """News, what trends, the week, and near misses; each of them empty where there is no room."""
-        blocks: list[bytes] = []
+        blocks: list[list[bytes]] = []
         for block in (self._news(told), self._trending(told), self._week(told), self._missed(told)):
-            blocks.append(block if fits([*blocks, block], BESIDE_ROOM) else b"")
+            blocks.append(block if fits([*chain(*blocks), *block], BESIDE_ROOM) else [])
         return blocks
 
-    def _headed(self, title: str, items: Sequence[bytes]) -> bytes:
-        return b"".join([self._fixed[title], *items]) if items else b""
+    def _headed(self, title: str, items: Iterable[Sequence[bytes]]) -> list[bytes]:
+        pieces = [*chain(*items)]
+        return [self._fixed[title], *pieces] if pieces else []
 
-    def _news(self, told: Told) -> bytes:
-        return self._headed(self._headings.news, [news.fill({}) for news in self._stock.news(told.news)])
+    def _news(self, told: Told) -> list[bytes]:
+        return self._headed(self._headings.news, [news.pieces({}) for news in self._stock.news(told.news)])
 
-    def _trending(self, told: Told) -> bytes:
-        cards = self._stock.html([pick.paper_id for pick, _ in told.trending], Size.LINE)
-        reasons = html_wires.kept([reason for _, reason in told.trending])
-        items = [card.fill({"number": _TREND, "why": reason}) for card, reason in zip(cards, reasons, strict=True)]
+    def _trending(self, told: Told) -> list[bytes]:
+        cards = self._stock.html[Size.LINE]([paper_id for paper_id, _, _ in told.trending])
+        reasons = html_wires.kept([why for _, why, _ in told.trending])
+        items = [card.pieces({"number": _TREND, "why": why}) for card, why in zip(cards, reasons, strict=True)]
         return self._headed(self._headings.week_top if self._by_topic else self._headings.trending, items)
 
-    def _missed(self, told: Told) -> bytes:
-        cards = self._stock.html([paper_id for paper_id, _ in told.missed], Size.LINE, "miss.html")
+    def _missed(self, told: Told) -> list[bytes]:
+        cards = self._stock.miss([paper_id for paper_id, _ in told.missed])
         lacks = html_wires.kept([lack for _, lack in told.missed])
-        items = [card.fill({"missing": lack}) for card, lack in zip(cards, lacks, strict=True)]
+        items = [card.pieces({"missing": lack}) for card, lack in zip(cards, lacks, strict=True)]
         return self._headed(self._headings.missed, items)
 
-    def _week(self, told: Told) -> bytes:
+    def _week(self, told: Told) -> list[bytes]:
         most = _most(told.week)
         names = html_wires.kept([clip(plain(topic.name), 80) for topic, _ in told.week])
         words = html_wires.kept([said for _, said in told.week])
@@ -237,7 +230,7 @@ class HtmlBody:
             )
             for (topic, _), name, said in zip(told.week, names, words, strict=True)
         ]
-        return self._headed(self._headings.week, [self._parts.week.fill({"topics": b"".join(rows)})] if rows else [])
+        return self._headed(self._headings.week, [self._parts.week.pieces({"topics": b"".join(rows)})] if rows else [])
 
     def _made_day(self, count: int, most: int) -> bytes:
         return self._parts.days[level(count, most)].fill({"count": quoted_printable(str(count))})
@@ -262,7 +255,7 @@ class TextBody:
         for section in told.sections:
             body.append(self._heading(section.title))
             numbers = _numbers(len(section.picks), picks + 1, "{:>2}.")
-            body += self._papers("card.txt", section.picks, numbers, addresses)
+            body += _papers(self._stock.text, section.picks, numbers, addresses)
             picks += len(section.picks)
         if not picks:
             body.append(self._quiet)
@@ -282,28 +275,15 @@ class TextBody:
     def _headed(self, title: str, items: Sequence[bytes]) -> list[bytes]:
         return [self._fixed[title], *items] if items else []
 
-    def _papers(
-        self, template: str, told: Sequence[tuple[Pick, str]], numbers: Sequence[bytes], addresses: list[bytes]
-    ) -> list[bytes]:
-        """Papers with their links by number; the links' addresses are noted."""
-        cards = self._stock.text([pick.paper_id for pick, _ in told], template)
-        reasons = text_wires.kept([(reason, card.why_column) for card, (_, reason) in zip(cards, told, strict=True)])
-        papers: list[bytes] = []
-        for card, number, reason in zip(cards, numbers, reasons, strict=True):
-            read = _numbered(card.labels, len(addresses) + 1, card.read_column)
-            addresses += card.addresses
-            papers += card.fragment.pieces({"number": number, "why": reason, "read": read})
-        return papers
-
     def _news(self, follow_ups: Sequence[FollowUp]) -> list[bytes]:
         return self._headed(self._headings.news, [news.fill({}) for news in self._stock.news_text(follow_ups)])
 
-    def _trending(self, picks: Sequence[tuple[Pick, str]], addresses: list[bytes]) -> list[bytes]:
-        items = self._papers("line.txt", picks, [_TEXT_TREND] * len(picks), addresses)
+    def _trending(self, trending: Sequence[Telling], addresses: list[bytes]) -> list[bytes]:
+        items = _papers(self._stock.text_line, trending, [_TEXT_TREND] * len(trending), addresses)
         return self._headed(self._headings.week_top if self._by_topic else self._headings.trending, items)
 
     def _missed(self, missed: Sequence[tuple[PaperId, str]]) -> list[bytes]:
-        cards = [card.fragment for card in self._stock.text([paper_id for paper_id, _ in missed], "miss.txt")]
+        cards = [card.fragment for card in self._stock.text_miss([paper_id for paper_id, _ in missed])]
         lacks = text_wires.kept([(lack, card.column("missing")) for card, (_, lack) in zip(cards, missed, strict=True)])
         items = [card.fill({"missing": lack}) for card, lack in zip(cards, lacks, strict=True)]
         return self._headed(self._headings.missed, items)
@@ -319,6 +299,20 @@ class TextBody:
             for (topic, _), name, said in zip(week, names, words, strict=True)
         ]
         return self._headed(self._headings.week, items)
+
+
+def _papers(
+    kept: Kept[PaperId, TextCard], tellings: Sequence[Telling], numbers: Sequence[bytes], addresses: list[bytes]
+) -> list[bytes]:
+    """Papers with their links by number; the links' addresses are noted."""
+    cards = kept([paper_id for paper_id, _, _ in tellings])
+    reasons = text_wires.kept([(why, card.why_column) for card, (_, why, _) in zip(cards, tellings, strict=True)])
+    papers: list[bytes] = []
+    for card, number, why in zip(cards, numbers, reasons, strict=True):
+        read = _numbered(card.labels, len(addresses) + 1, card.read_column)
+        addresses += card.addresses
+        papers += card.fragment.pieces({"number": number, "why": why, "read": read})
+    return papers
 
 
 _TREND = quoted_printable(TREND_MARK)

@@ -1,14 +1,13 @@
-"""One paper as a card: what is shown of it, and its cached fragments.
+"""One paper as a card: what is shown of it, and what is told of it to a reader, in her language.
 
-`card_of` decides what a card says; `CardStock` renders each card once an edition, in the sizes that are asked for.
-Nothing of a subscriber's is known here: number and reason are slots. Called by `edition.py`.
+Pure functions from the model's values to words and web addresses, and how large cards are so that they fit. Called by
+`stock.py`, which renders them, and by `edition.py`, `bodies.py` and `wording.py`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
 from datetime import date
 from enum import IntEnum
 from functools import lru_cache
@@ -27,7 +26,6 @@ from digest.model import (
     Remark,
     Sighting,
 )
-from digest.render.fragments import Fragment, quoted_printable
 from digest.render.language import Language
 from digest.render.remarks import remark
 from digest.render.text import Excerpt, clip, excerpt, key_sentence, opening, plain
@@ -86,18 +84,6 @@ class Card:
     """The paper's id, fit for an address."""
     thumbnail: str
     """The http(s) address of a picture; empty where there is none, or the list shows none."""
-
-
-@dataclass(frozen=True, slots=True)
-class TextCard:
-    """A paper in plain text: its links are named beside it, by number; their addresses stand at the end."""
-
-    fragment: Fragment
-    why_column: int
-    read_column: int
-    labels: tuple[str, ...]
-    addresses: tuple[bytes, ...]
-    """A line each, on the wire."""
 
 
 class Size(IntEnum):
@@ -293,99 +279,3 @@ def fit(costs: Sequence[Sequence[int]], room: int) -> list[Size]:
             total -= costs[index][sizes[index]] - costs[index][smaller]
             sizes[index] = smaller
     return sizes
-
-
-_NewsKey = tuple[PaperId, Change, str, str]
-
-
-def _key(news: FollowUp, template: str) -> _NewsKey:
-    """What a piece of news is kept by. To hash all of its paper takes longer than to fill a card."""
-    return news.paper.id, news.change, news.detail, template
-
-
-class CardStock:
-    """The cards of one edition in one language, each rendered once: in HTML by size, and in text."""
-
-    def __init__(
-        self,
-        language: Language,
-        candidates: Mapping[PaperId, Candidate],
-        *,
-        render: Callable[[str, Card, str], str],
-        inline: Callable[[Sequence[str]], Iterable[str]],
-        split: Callable[[str, str], Fragment],
-        pictures: bool,
-    ):
-        """`render` renders a template with a card and what is told of it, `inline` brings the CSS into some cards' HTML
-        at once, `split` cuts what a template gave at its slots. `pictures`: whether cards show those that a paper has.
-        """
-        self._language = language
-        self._candidates = candidates
-        self._pictures = pictures
-        self._render, self._inline, self._split = render, inline, split
-        self._cards: dict[PaperId, Card] = {}
-        self._html: dict[tuple[Size, str], dict[PaperId, Fragment]] = {}
-        self._text: dict[str, dict[PaperId, TextCard]] = {}
-        self._news: dict[_NewsKey, Fragment] = {}
-
-    def card(self, paper_id: PaperId) -> Card:
-        """What is said of the paper."""
-        if paper_id not in self._cards:
-            self._cards[paper_id] = card_of(self._language, self._candidates[paper_id], pictures=self._pictures)
-        return self._cards[paper_id]
-
-    def html(self, paper_ids: Iterable[PaperId], size: Size, template: str = "") -> list[Fragment]:
-        """The papers' cards in HTML, in their order; those not made yet are made together."""
-        wanted = list(paper_ids)
-        template = template or ("line.html" if size is Size.LINE else "card.html")
-        kept = self._html.setdefault((size, template), {})
-        with suppress(KeyError):
-            return [kept[p] for p in wanted]
-        missing = [p for p in dict.fromkeys(wanted) if p not in kept]
-        rendered = [self._render(template, self._sized(p, size), "") for p in missing]
-        for paper_id, inlined in zip(missing, self._inline(rendered), strict=True):
-            kept[paper_id] = self._split(inlined, template)
-        return [kept[p] for p in wanted]
-
-    def text(self, paper_ids: Sequence[PaperId], template: str) -> list[TextCard]:
-        """The papers in plain text, in their order."""
-        kept = self._text.setdefault(template, {})
-        with suppress(KeyError):
-            return [kept[p] for p in paper_ids]
-        for paper_id in paper_ids:
-            if paper_id not in kept:
-                kept[paper_id] = self._text_card(paper_id, template)
-        return [kept[p] for p in paper_ids]
-
-    def _text_card(self, paper_id: PaperId, template: str) -> TextCard:
-        card = self.card(paper_id)
-        fragment = self._split(self._render(template, card, ""), template)
-        labels = tuple(link.label for link in card.links)
-        addresses = tuple(quoted_printable(f"{link.url}\n") for link in card.links)
-        return TextCard(fragment, fragment.column("why"), fragment.column("read"), labels, addresses)
-
-    def news(self, follow_ups: Sequence[FollowUp]) -> list[Fragment]:
-        """What became of papers, in HTML."""
-        missing = {key: news for news in follow_ups if (key := _key(news, "news.html")) not in self._news}
-        rendered = [self._told(news, "news.html") for news in missing.values()]
-        for key, inlined in zip(missing, self._inline(rendered), strict=True):
-            self._news[key] = self._split(inlined, "news.html")
-        return [self._news[_key(news, "news.html")] for news in follow_ups]
-
-    def news_text(self, follow_ups: Sequence[FollowUp]) -> list[Fragment]:
-        """The same in plain text."""
-        for news in follow_ups:
-            if (key := _key(news, "news.txt")) not in self._news:
-                self._news[key] = self._split(self._told(news, "news.txt"), "news.txt")
-        return [self._news[_key(news, "news.txt")] for news in follow_ups]
-
-    def _told(self, news: FollowUp, template: str) -> str:
-        return self._render(template, card_of(self._language, Candidate(news.paper, ())), told(self._language, news))
-
-    def _sized(self, paper_id: PaperId, size: Size) -> Card:
-        card = self.card(paper_id)
-        return replace(card, abstract=None, thumbnail="") if size is Size.SHORT else card
-
-    def authors(self, paper_id: PaperId) -> tuple[str, ...]:
-        """The paper's authors, as written."""
-        return self._candidates[paper_id].paper.authors

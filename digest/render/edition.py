@@ -37,12 +37,13 @@ from digest.model import (
 from digest.render import wording
 from digest.render.addresses import ListLinks, ReaderLinks
 from digest.render.bodies import LEVELS, HtmlBody, HtmlParts, TextBody, TextParts, tell
-from digest.render.cards import CardStock, card_of
-from digest.render.fragments import Fragment, Marks, html_wires, read_back, size
+from digest.render.cards import card_of
+from digest.render.fragments import Fragment, Marks, html_wires, read_back
 from digest.render.inline import cut_around, inline_cards, passes
 from digest.render.language import Language, language_of
 from digest.render.masthead import masthead_of
 from digest.render.message import Letterhead, Mailbox, Sign, assemble, mailto, wire_address
+from digest.render.stock import CardStock
 from digest.render.templates import Templates, email_folders
 from digest.render.text import clip, plain
 
@@ -208,7 +209,7 @@ class _InLanguage:
         self._html_shell = split(_newline(page.head + body + page.tail), "edition.html")
         self._text_shell = self._text_part("edition.txt")
         self._text_body, self._html_body = self._text_shell.place("body"), self._html_shell.place("body")
-        if (taken := sum(map(size, self._html_shell.wires))) > SHELL_ROOM:
+        if (taken := self._html_shell.bare) > SHELL_ROOM:
             where = self._templates.place("edition.html")
             raise TemplateError(f"{where}: {taken:,} bytes without papers; {SHELL_ROOM:,} at most")
 
@@ -256,13 +257,13 @@ class _InLanguage:
     ) -> tuple[dict[str, str], list[bytes], list[bytes]]:
         """The words around the papers, and the text and the HTML with these words, in pieces."""
         words = self._words(recipient, selection, links)
-        told = tell(self._language, recipient, selection, by_topic=self._by_topic)
+        told = tell(self._language, self._stock, recipient, selection, by_topic=self._by_topic)
         text = self._text_shell.pieces(self._text_shell.wrapped(words) | {"body": b""})
         text[self._text_body : self._text_body + 1] = self._text.body(told)
-        around = dict(zip(words, html_wires.made([*words.values()]), strict=True))
-        html = self._html_shell.pieces({**around, "body": b""})
-        room = CLIP - 1 - self._html_shell.size(html)
-        html[self._html_body : self._html_body + 1] = self._html.body(told, links.vote, room)
+        around = dict(zip(words, html_wires.made([*words.values()]), strict=True)) | {"body": b""}
+        html = self._html_shell.pieces(around)
+        room = CLIP - 1 - self._html_shell.size(around)
+        html[self._html_body : self._html_body + 1] = self._html.body(told, around["vote"], room)
         return words, text, html
 
     def _words(self, recipient: Subscriber, selection: Selection, links: ReaderLinks) -> dict[str, str]:
@@ -276,6 +277,7 @@ class _InLanguage:
             "address": clip(plain(recipient.address), 320),
             "unsubscribe": links.unsubscribe or self._by_mail,
             "preferences": links.preferences,
+            "vote": links.vote,
         }
 
     def _text_part(self, template: str) -> Fragment:

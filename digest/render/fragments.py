@@ -4,15 +4,14 @@ A template is rendered with opaque marks where something of the subscriber's own
 there into a `Fragment`, and `Fragment.fill` gives the pieces of one subscriber's message. A piece is text in
 quoted-printable (RFC 2045 section 6.7) that begins at the start of a line, so that composing is a join of bytes.
 
-Called by `cards.py` and `edition.py`. No template and no paper is known here.
+Called by `stock.py`, `bodies.py` and `edition.py`. No template and no paper is known here.
 """
 
 from __future__ import annotations
 
 import re
 from binascii import a2b_qp, b2a_qp
-from collections.abc import Callable, Hashable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from itertools import starmap
 from typing import Generic, NamedTuple, TypeVar
 
@@ -24,44 +23,49 @@ from digest.render.text import wrap
 _LEADING = re.compile(rb"(?m)^(\.{1,24}|F(?=rom ))")
 """What must not begin a line; of dots as many as still leave room for a soft break."""
 
-
-Value = TypeVar("Value", bound=Hashable)
+Key = TypeVar("Key", bound=Hashable)
+Made = TypeVar("Made")
 KEPT = 16384
+"""How many things of a kind are kept: what is kept may not grow with the readers."""
 _JOINT = "x\n\n"
 """Stands after each of the values that are encoded together: none of them holds an empty line."""
 
 
-class Slot(NamedTuple):
-    """A gap in a fragment. `column` is where in its line it begins."""
+class Kept(Generic[Key, Made]):
+    """What many readers share, by what it is made of; made together, as that takes less than one by one."""
 
-    name: str
-    column: int
+    def __init__(self, make: Callable[[Sequence[Key]], Iterable[Made]]):
+        """`make` gives what belongs to each of some keys, none of which comes twice."""
+        self._make = make
+        self._kept: dict[Key, Made] = {}
+
+    def __call__(self, keys: Sequence[Key]) -> list[Made]:
+        """What belongs to each key."""
+        kept = self._kept
+        try:
+            return [kept[key] for key in keys]
+        except KeyError:
+            if len(kept) > KEPT:
+                kept = self._kept = {}
+            missing = [key for key in dict.fromkeys(keys) if key not in kept]
+            kept.update(zip(missing, self._make(missing), strict=True))
+            return [kept[key] for key in keys]
 
 
-class Wires(Generic[Value]):
+class Wires(Generic[Key]):
     """Gives values their wire form, all at once: each call of the library costs more than most values do."""
 
-    def __init__(self, joined: Callable[[Sequence[Value]], str]):
+    def __init__(self, joined: Callable[[Sequence[Key]], str]):
         """`joined` gives the text of the values, each with `_JOINT` at its end."""
         self._joined = joined
-        self._kept: dict[Value, bytes] = {}
+        self.kept = Kept(self.made)
+        """The wire form of each value, for values that many readers share, such as reasons."""
 
-    def made(self, values: Sequence[Value]) -> list[bytes]:
+    def made(self, values: Sequence[Key]) -> list[bytes]:
         """The wire form of each value."""
         # A letter before each line end keeps room for the soft break.
         wire = quoted_printable(self._joined(values)).replace(b"x\r\n\r\n", b"=\r\n\0")
         return wire.split(b"\0")[:-1]
-
-    def kept(self, values: Sequence[Value]) -> list[bytes]:
-        """The same for values that many readers share, such as reasons: they are kept."""
-        if len(self._kept) > KEPT:
-            self._kept.clear()
-        kept = self._kept
-        with suppress(KeyError):
-            return [kept[value] for value in values]
-        missing = [value for value in values if value not in kept]
-        kept.update(zip(missing, self.made(missing), strict=True))
-        return [kept[value] for value in values]
 
 
 html_wires = Wires[str](lambda values: escape(_JOINT.join([*values, ""])))
@@ -99,15 +103,23 @@ def read_back(wire: bytes) -> str:
     return a2b_qp(wire.replace(b"\r\n", b"\n")).decode()
 
 
+class Slot(NamedTuple):
+    """A gap in a fragment. `column` is where in its line it begins."""
+
+    name: str
+    column: int
+
+
 class Fragment:
     """Text with gaps: its stretches on the wire, with an empty one between any two where a slot is filled in."""
 
-    __slots__ = ("_names", "_size", "slots", "wires")
+    __slots__ = ("_names", "bare", "slots", "wires")
 
     def __init__(self, wires: Sequence[bytes], slots: Sequence[Slot]):
         self.wires, self.slots = tuple(wires), tuple(slots)
         self._names = tuple([slot.name for slot in slots])
-        self._size = sum(map(size, wires))
+        self.bare = sum(map(size, wires))
+        """How many bytes of UTF-8 its stretches stand for."""
 
     def place(self, name: str) -> int:
         """Where among the pieces the slot of this name stands. Raises ValueError if there is none."""
@@ -123,9 +135,9 @@ class Fragment:
         wires[1::2] = map(values.__getitem__, self._names)
         return wires
 
-    def size(self, pieces: Sequence[bytes], of_value: Callable[[bytes], int] = size) -> int:
-        """How many bytes of UTF-8 its pieces stand for; by `len`, which is quicker, at most how many."""
-        return self._size + sum(map(of_value, pieces[1::2]))
+    def size(self, values: Mapping[str, bytes]) -> int:
+        """How many bytes of UTF-8 it stands for with the gaps filled."""
+        return self.bare + sum([size(values[name]) for name in self._names])
 
     def fill(self, values: Mapping[str, bytes]) -> bytes:
         """The fragment with the gaps filled."""
