@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
+import hashlib
 import quopri
 import re
 from datetime import UTC, date, datetime
@@ -269,6 +271,13 @@ def test_a_message_id_is_the_same_on_every_try_and_tells_nothing() -> None:
     }
     assert len(others | {identity}) == 5
     assert "ada" not in identity.partition("@")[0]
+
+
+@given(st.text())
+def test_boundaries_are_in_the_standard_s_base32(message_id: str) -> None:
+    """Lower-case, and without the padding that 160 bits do not need (RFC 4648 section 6)."""
+    expected = base64.b32encode(hashlib.sha256(message_id.encode()).digest()[:20]).decode().lower()
+    assert f'boundary="=_{expected}"'.encode() in assemble(b"", message_id, [], [])
 
 
 def test_unsubscribing_goes_to_those_who_answer() -> None:
