@@ -97,16 +97,10 @@ MORE: list[tuple[str, int, str, str]] = [
         "store.password",
         "`password` of [store] must be text in quotation marks…",
     ),
-    (
-        after(13, "[store]", "password = 'unheard'"),
-        15,
-        "store.password",
-        "`password` of [store] is for a postgresql:// `url`: SQLite asks for none",
-    ),
     (after(13, "[store]", "journal = 7"), 15, "store.journal", TEXT),
     (
-        after(13, "[store]", "url = 'postgresql://db.example.org/digest'", "password_file = 'none'"),
-        16,
+        after(13, "[store]", "password_file = 'none'"),
+        15,
         "store.password_file",
         "`password_file` of [store] cannot be read: No such file or directory",
     ),

@@ -29,7 +29,6 @@ def contradictions(data: Mapping[str, Any]) -> Found:
     yield from _topics(data)
     yield from _subscribers(data)
     yield from _relays(list(each_table("smtp", data.get("smtp"))))
-    yield from _store(_table(data.get("store")))
     yield from _web(_table(data.get("web")))
 
 
@@ -162,13 +161,6 @@ def unknown_topic(topic: str, topics: Mapping[str, Any]) -> str:
         f"there are {', '.join(topics)}" if topics else f"write a [topics.{topic}] table"
     )
     return f"there is no topic {show(topic)}; {advice}"
-
-
-def _store(store: Mapping[str, Any]) -> Found:
-    written = [key for key in ("password", "password_file") if store.get(key) and isinstance(store[key], str)]
-    url = store.get("url", "")
-    if written and isinstance(url, str) and not url.startswith("postgresql"):
-        yield ("store", written[0]), f"`{written[0]}` of [store] is for a postgresql:// `url`: SQLite asks for none"
 
 
 def _web(web: Mapping[str, Any]) -> Found:
