@@ -62,6 +62,16 @@ def test_a_journal_that_cannot_be_kept_is_told_of(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
+def test_a_maildir_that_cannot_be_written_is_told_of(tmp_path: Path) -> None:
+    """Without a relay mail goes to a folder: nobody is told that all is well where it cannot get there."""
+    (tmp_path / "file").touch()
+    later, wrong = (local.maildir(tmp_path / name) for name in ("outbox", "file"))
+    assert (later.level, later.says) == (Level.OK, f"none: messages go to the Maildir {tmp_path / 'outbox'}")
+    assert wrong.level is Level.FAILED
+    assert wrong.says.endswith(f"but {tmp_path / 'file'} is no folder")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
 @pytest.mark.parametrize(
     ("statement", "level", "says"),
     [

@@ -18,7 +18,7 @@ from functools import partial
 from typing import TypeVar
 
 from digest.check import local, mail_dns, sources, speaking
-from digest.check.findings import Finding, failed, ok, warning
+from digest.check.findings import Finding, failed, warning
 from digest.check.links import pages
 from digest.check.lookup import Lookup, NoAnswerError
 from digest.check.speaking import Told
@@ -98,7 +98,7 @@ class Doctor:
         return findings
 
     async def _maildir(self) -> Sequence[Finding]:
-        return [ok("relay", f"none: messages go to the Maildir {self._config.outbox}")]
+        return [local.maildir(self._config.outbox)]
 
 
 def number_of_checks(doctor: Doctor) -> int:

@@ -76,11 +76,25 @@ def journal(folder: Path | None) -> list[Finding]:
     """Whether what relays have taken can be noted there, if it is to be: without it a send fails before its first."""
     if folder is None:
         return []
+    if fault := _unwritable(folder):
+        return [failed("journal", fault, "change its owner, or `journal` of [store]")]
+    return [ok("journal", f"is kept in {folder}{'' if folder.exists() else ', which the first send makes'}")]
+
+
+def maildir(folder: Path) -> Finding:
+    """Whether messages can be put into the Maildir that stands in for a relay; the first send makes it."""
+    says = f"none: messages go to the Maildir {folder}"
+    if fault := _unwritable(folder / "tmp") or _unwritable(folder / "new"):
+        return failed("relay", f"{says}, but {fault}", "change its owner, or move it away")
+    return ok("relay", says)
+
+
+def _unwritable(folder: Path) -> str:
+    """Why nothing can be written into a folder that is there, or be made where it is not; empty where it can."""
     there = next(each for each in (folder, *folder.parents) if each.exists())
-    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
-        says = f"this user may not write to {there}" if there.is_dir() else f"{there} is no folder"
-        return [failed("journal", says, "change its owner, or `journal` of [store]")]
-    return [ok("journal", f"is kept in {folder}{'' if there == folder else ', which the first send makes'}")]
+    if not there.is_dir():
+        return f"{there} is no folder"
+    return "" if os.access(there, os.W_OK | os.X_OK) else f"this user may not write to {there}"
 
 
 def of_database(found: Inspection) -> Finding:  # noqa: PLR0911 - one for each state
