@@ -52,7 +52,7 @@ def show(
     else:
         _show_all(terminal, deliveries, said)
     if not deliveries:
-        terminal.say("  no such delivery")
+        terminal.say(f"  {f'no delivery is {status}' if status and not wanted else 'no such delivery'}")
     for delivery in deliveries:
         terminal.emit(
             {

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
@@ -57,7 +59,16 @@ def test_every_delivery_is_shown_with_what_the_server_said(tmp_path: Path) -> No
     assert re.search(r"reader1@example\.org +sent +2 +1 +250 ", answer.stdout)
     assert statuses(config, "1", "--status", "sent") == {"reader1@example.org": "sent"}
     assert statuses(config, "2026-06-09") == {"reader0@example.org": "bounced", "reader1@example.org": "sent"}
-    assert digest(config, "deliveries", "--status", "unknown").returncode == 3
+    none = digest(config, "deliveries", "--status", "unknown")
+    assert (none.returncode, none.stdout.splitlines()[1]) == (3, "  no delivery is unknown")
+
+
+def test_elsewhere_than_on_a_terminal_a_delivery_is_one_line(tmp_path: Path) -> None:
+    """What is read by grep and awk is not wrapped to the columns of a terminal that is not there."""
+    config, _ = sent(tmp_path, FULL)
+    with mock.patch.dict(os.environ, COLUMNS="40"):
+        lines = digest(config, "deliveries").stdout.splitlines()
+    assert [line.split()[0] for line in lines[1:]] == ["address", "reader0@example.org", "reader1@example.org"]
 
 
 def test_a_reader_asked_for_by_name_is_shown_with_papers_and_reasons(tmp_path: Path) -> None:

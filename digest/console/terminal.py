@@ -37,7 +37,10 @@ class Terminal:
             def on_broken_pipe(self) -> None:
                 raise BrokenPipeError  # rich would end the program
 
-        return Steady(highlight=False, soft_wrap=True)
+        console = Steady(highlight=False, soft_wrap=True)
+        if not console.is_terminal:
+            console.width = 10_000  # a row of a table is one line for grep and awk, however long
+        return console
 
     @property
     def is_interactive(self) -> bool:
@@ -81,9 +84,7 @@ class Terminal:
             table.add_column(column, justify="right" if numeric else "left", overflow="fold")
         for row in rows:
             table.add_row(*map(harmless, row))
-        width = self._rich.width if self._rich.is_terminal else 200
-        with self.reader_may_leave():
-            self._rich.print(table, width=width, soft_wrap=False)
+        self.print(table)
 
     @property
     def width(self) -> int | None:
@@ -91,9 +92,9 @@ class Terminal:
         return self._rich.width if self._rich.is_terminal else None
 
     def print(self, table: RenderableType) -> None:
-        """A table that is more than text, where a person watches."""
+        """A table, as wide as it needs to be and the terminal is."""
         with self.reader_may_leave():
-            self._rich.print(table, width=self._rich.width, soft_wrap=False)
+            self._rich.print(table, soft_wrap=False)
 
     def progress(self, total: int) -> SendProgress:
         """Shows how a send comes along."""
