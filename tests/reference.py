@@ -28,7 +28,7 @@ key, with the defaults of the code.
 """
 _ABOUT_COMMANDS = """\
 What `digest COMMAND --help` says. Exit codes: 0 done; 1 done in part or failed, each failure named; 2 config or usage;
-3 nothing to do where something was expected.
+3 nothing to do where something was expected; 130 broken off by Ctrl-C.
 """
 
 # --- The config -----------------------------------------------------------------------------------------------------
@@ -143,7 +143,7 @@ def _cell(text: str) -> str:
 def _escaped(text: str) -> str:
     """Plain words as Markdown: tables and variables in backticks, and nothing that is taken for a sign of its own."""
     tables = "|".join(filter(None, TABLES))
-    text = re.sub(rf"(?<!`)(\[+(?:{tables})\]+|\$?DIGEST_[A-Z_]*[A-Z])(?!`)", r"`\1`", text)
+    text = re.sub(rf"(?<![`\[])(\[+(?:{tables})\]+|\$?DIGEST_[A-Z_]*[A-Z])(?!`)", r"`\1`", text)
     parts = re.split(r"(`[^`]*`)", text)
     parts[::2] = [re.sub(r"([\[\]*<])", r"\\\1", part) for part in parts[::2]]
     return "".join(parts)
@@ -180,15 +180,9 @@ def _commands(words: str, command: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _metavar(parameter: Any) -> str:
-    name = (parameter.metavar or parameter.name).upper()
-    return name if parameter.required else f"[{name.strip('[]')}]"
-
-
-_KINDS = {"str": "TEXT", "int": "NUMBER", "path": "PATH", "Path": "PATH", "float": "NUMBER"}
-
-
-def _kind(shown: re.Match[str]) -> str:
-    return _KINDS.get(shown[1], shown[0].strip("<>"))
+    name = parameter.metavar or parameter.name.upper()
+    many = "..." if parameter.nargs != 1 else ""
+    return (name if parameter.required else f"[{name}]") + many
 
 
 def _row(command: Any, parameter: Any) -> str | None:
@@ -198,9 +192,11 @@ def _row(command: Any, parameter: Any) -> str | None:
         record = parameter.get_help_record(typer.Context(command))
         if record is None:
             return None
-        name, said = re.sub(r"<(?:list\[)?(\w+)[^>]*>", _kind, record[0]).replace("|", "\\|"), parameter.help or ""
+        name, said = record[0], parameter.help or ""
     default = parameter.default
     has_default = isinstance(default, str | int | float | Path) and not isinstance(default, bool) and default != ""
+    has_default = has_default and parameter.show_default
+    name = name.replace("|", "\\|")
     return f"| `{name}` | {_cell(_unwrapped(said))}{f' By default `{default}`.' if has_default else ''} |"
 
 

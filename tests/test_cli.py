@@ -93,6 +93,8 @@ def test_help_names_every_command_and_teaches() -> None:
     for command in COMMANDS:
         assert re.search(rf"^ +{command} ", answer.stdout, re.M)
         help_of = run(command, "--help")
+        assert "..." not in help_of.stdout.partition("Commands:")[2], "no sentence is cut"
+        assert not re.search(r"^ +-.* <|default: (0|False)\]", help_of.stdout, re.M), "no types and values of Python's"
         assert help_of.returncode == 0
         assert f"Example: digest {command}" in help_of.stdout
 

@@ -63,7 +63,9 @@ def _root(
 
 @cli.command(epilog="Example: digest demo --out /tmp/demo")
 def demo(
-    out: Annotated[Path, typer.Option(help="The demo's folder: its config, database and inbox.")] = Path("digest-demo"),
+    out: Annotated[Path, typer.Option(metavar="DIR", help="The demo's folder: its config, database and inbox.")] = Path(
+        "digest-demo"
+    ),
     restart: Annotated[bool, typer.Option("--restart", help="Forget the days that were sent.")] = False,
     json: JsonOption = False,
     verbose: VerboseOption = 0,

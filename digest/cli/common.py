@@ -40,6 +40,7 @@ ConfigOption = Annotated[
     typer.Option(
         "--config",
         "-c",
+        metavar="PATH",
         help="A list's TOML file, or a folder of them; may be repeated. Default: $DIGEST_CONFIG, else config.toml.",
     ),
 ]
@@ -55,6 +56,7 @@ VerboseOption = Annotated[
         count=True,
         help="Tell how, not only what: the log, and where an error arose; -vv tells more.",
         metavar="",
+        show_default=False,
     ),
 ]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Say only what went wrong.")]
@@ -69,7 +71,7 @@ ToOption = Annotated[
 ]
 ListArgument = Annotated[
     str | None,
-    typer.Argument(metavar="[LIST]", help="Only the list with this id.", autocompletion=completing.list_ids),
+    typer.Argument(metavar="LIST", help="Only the list with this id.", autocompletion=completing.list_ids),
 ]
 
 

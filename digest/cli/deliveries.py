@@ -43,7 +43,10 @@ EditionArgument = Annotated[
 def deliveries(
     edition: EditionArgument = None,
     to: ToOption = None,
-    status: Annotated[DeliveryStatus | None, typer.Option(help="Only those of this status.")] = None,
+    status: Annotated[
+        DeliveryStatus | None,
+        typer.Option(metavar="STATUS", help=f"Only those of this status: {', '.join(DeliveryStatus)}."),
+    ] = None,
     config: ConfigOption = None,
     json: JsonOption = False,
     verbose: VerboseOption = 0,
@@ -114,7 +117,7 @@ def resolve(
 @cli.command(epilog="Example: digest pause video-lab --reason 'the papers of today are wrong'")
 def pause(
     list_id: ListArgument = None,
-    reason: Annotated[str, typer.Option(help="Why; `digest status` shows it.")] = "",
+    reason: Annotated[str, typer.Option(metavar="TEXT", help="Why; `digest status` shows it.")] = "",
     config: ConfigOption = None,
     now: NowOption = None,
     json: JsonOption = False,

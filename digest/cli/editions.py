@@ -63,7 +63,7 @@ def pull(
 def rank(
     config: ConfigOption = None,
     to: ToOption = None,
-    top: Annotated[int, typer.Option(min=0, help="How many papers of each ranking; 0 for all.")] = 20,
+    top: Annotated[int, typer.Option(min=0, metavar="N", help="How many papers of each ranking; 0 for all.")] = 20,
     papers: Annotated[Path | None, typer.Option(metavar="FILE.jsonl", help="Rank these documents instead.")] = None,
     profiles: Annotated[Path | None, typer.Option(metavar="FILE.jsonl", help="… for these profiles.")] = None,
     no_semantic: Annotated[
@@ -139,7 +139,7 @@ def _rank_files(
 def preview(
     config: ConfigOption = None,
     to: ToOption = None,
-    out: Annotated[Path, typer.Option(help="The folder to write to.")] = Path("preview"),
+    out: Annotated[Path, typer.Option(metavar="DIR", help="The folder to write to.")] = Path("preview"),
     open_: Annotated[bool, typer.Option("--open", help="Open the first page in the browser.")] = False,
     now: NowOption = None,
     json: JsonOption = False,
@@ -219,9 +219,9 @@ def send(
 @cli.command(epilog="Example: digest status --config lists/ --plot --days 90")
 def status(
     config: ConfigOption = None,
-    editions: Annotated[int, typer.Option(min=1, help="How many editions of each list.")] = 7,
+    editions: Annotated[int, typer.Option(min=1, metavar="N", help="How many editions of each list.")] = 7,
     plot: Annotated[bool, typer.Option("--plot", help="Show instead what there was over time.")] = False,
-    days: Annotated[int, typer.Option(min=2, max=3660, help="How many days --plot looks back.")] = 56,
+    days: Annotated[int, typer.Option(min=2, max=3660, metavar="N", help="How many days --plot looks back.")] = 56,
     check: Annotated[
         bool, typer.Option("--check", help="Only say whether a list needs somebody; exit code 1 if one does.")
     ] = False,

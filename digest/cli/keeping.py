@@ -25,7 +25,7 @@ from digest.errors import ConfigError
 def backup(
     place: Annotated[
         Path | None,
-        typer.Argument(metavar="[DIR|FILE.db]", help="Where to. Default: `backups` beside the database."),
+        typer.Argument(metavar="DIR|FILE.db", help="Where to. Default: `backups` beside the database."),
     ] = None,
     keep: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="Remove older ones in that folder, but for the newest N.")

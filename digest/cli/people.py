@@ -44,7 +44,7 @@ suppressions = typer.Typer(
 cli.add_typer(suppressions, name="suppressions")
 AddressesArgument = Annotated[
     list[str],
-    typer.Argument(metavar="EMAIL...", help="One address or several.", autocompletion=completing.addresses),
+    typer.Argument(metavar="EMAIL", help="One address or several.", autocompletion=completing.addresses),
 ]
 
 
@@ -59,7 +59,7 @@ def suppressions_list(config: ConfigOption = None, json: JsonOption = False, ver
 @suppressions.command("add", epilog="Example: digest suppressions add ada@example.org --reason 'asked by telephone'")
 def suppressions_add(
     email: AddressesArgument,
-    reason: Annotated[str, typer.Option(help="Why; `list` shows it.")] = "added by hand",
+    reason: Annotated[str, typer.Option(metavar="TEXT", help="Why; `list` shows it.")] = "added by hand",
     config: ConfigOption = None,
     now: NowOption = None,
     json: JsonOption = False,
@@ -101,16 +101,19 @@ _MANY = "with commas between them"
 
 @subscribers.command("list", epilog="Example: digest subscribers list --status unsubscribed --json")
 def subscribers_list(
-    status: Annotated[Standing | None, typer.Option(help="Only those who stand so.")] = None,
+    status: Annotated[
+        Standing | None, typer.Option(metavar="STATUS", help=f"Only those who stand so: {', '.join(Standing)}.")
+    ] = None,
     list_id: ListOption = None,
     config: ConfigOption = None,
     now: NowOption = None,
     json: JsonOption = False,
     verbose: VerboseOption = 0,
 ) -> None:
-    """Show everybody whom a list knows: state, how she came, since when, what she follows.
+    """Show everybody whom a list knows, and how each stands.
 
-    People of the config and people who signed up stand side by side. `unlisted` are those who were in the config.
+    Also how she came, since when, and what she follows. People of the config and people who signed up stand side by
+    side. `unlisted` are those who were in the config.
     """
     from digest.people import list_members
 
@@ -122,17 +125,22 @@ def subscribers_list(
 @subscribers.command("add", epilog="Example: digest subscribers add ada@example.org --name Ada --topics video --ask")
 def subscribers_add(
     email: Annotated[str, typer.Argument(metavar="EMAIL", help="Her address.")],
-    name: Annotated[str, typer.Option(help="Her name.")] = "",
-    topics: Annotated[str, typer.Option(help=f"Topics of the list, by name, {_MANY}.")] = "",
+    name: Annotated[str, typer.Option(metavar="TEXT", help="Her name.")] = "",
+    topics: Annotated[str, typer.Option(metavar="NAMES", help=f"Topics of the list, by name, {_MANY}.")] = "",
     interests: Annotated[
-        str, typer.Option(help="Other interests in her own words, with semicolons between them.")
+        str, typer.Option(metavar="TEXT", help="Other interests in her own words, with semicolons between them.")
     ] = "",
-    authors: Annotated[str, typer.Option(help=f"Authors to look out for, {_MANY}.")] = "",
-    categories: Annotated[str, typer.Option(help=f"arXiv categories to prefer, {_MANY}.")] = "",
-    language: Annotated[str, typer.Option(help="Her language, such as de or pt-BR.")] = "",
-    timezone: Annotated[str, typer.Option(help="Her time zone, such as Europe/Berlin.")] = "",
-    frequency: Annotated[Frequency | None, typer.Option(help="How often, if less than the list comes out.")] = None,
-    hour: Annotated[int | None, typer.Option(min=0, max=23, help="The hour of her day at which it comes.")] = None,
+    authors: Annotated[str, typer.Option(metavar="NAMES", help=f"Authors to look out for, {_MANY}.")] = "",
+    categories: Annotated[str, typer.Option(metavar="NAMES", help=f"arXiv categories to prefer, {_MANY}.")] = "",
+    language: Annotated[str, typer.Option(metavar="TAG", help="Her language, such as de or pt-BR.")] = "",
+    timezone: Annotated[str, typer.Option(metavar="ZONE", help="Her time zone, such as Europe/Berlin.")] = "",
+    frequency: Annotated[
+        Frequency | None,
+        typer.Option(metavar="HOW_OFTEN", help="daily, weekly or monthly, if less than the list comes out."),
+    ] = None,
+    hour: Annotated[
+        int | None, typer.Option(min=0, max=23, metavar="HOUR", help="The hour of her day at which it comes.")
+    ] = None,
     ask: Annotated[
         bool, typer.Option("--ask", help="Write to her, once; she is subscribed when she confirms.")
     ] = False,
@@ -142,10 +150,11 @@ def subscribers_add(
     json: JsonOption = False,
     verbose: VerboseOption = 0,
 ) -> None:
-    """Put somebody on a list: at once, you answer for her consent, or with --ask by her own confirmation.
+    """Put somebody on a list.
 
-    Who has unsubscribed or was erased is refused: then only --ask is left. Without topics or anything else to choose
-    by, she follows all of the list's topics.
+    At once, and you answer for her consent; or with --ask by her own confirmation. Who has unsubscribed or was erased
+    is refused: then only --ask is left. Without topics or anything else to choose by, she follows all of the list's
+    topics.
     """
     from digest.people import add
 
@@ -204,9 +213,10 @@ def subscribers_remove(
     json: JsonOption = False,
     verbose: VerboseOption = 0,
 ) -> None:
-    """Unsubscribe people, for good: neither the config nor an import brings them back, they themselves may come again.
+    """Unsubscribe people, for good.
 
-    From all lists of the config, unless --list names one.
+    Neither the config nor an import brings them back; they themselves may come again. From all lists of the config,
+    unless --list names one.
     """
     from digest.people import remove
 
@@ -239,7 +249,7 @@ def subscribers_import(
 
 @subscribers.command("export", epilog="Example: digest subscribers export --to ada@example.org --json")
 def subscribers_export(
-    file: Annotated[Path | None, typer.Argument(metavar="[FILE]", help="Else it is printed.")] = None,
+    file: Annotated[Path | None, typer.Argument(metavar="FILE", help="Else it is printed.")] = None,
     to: ToOption = None,
     list_id: ListOption = None,
     config: ConfigOption = None,
@@ -247,10 +257,10 @@ def subscribers_export(
     json: JsonOption = False,
     verbose: VerboseOption = 0,
 ) -> None:
-    """Write everybody as CSV, which `import` reads back, or with --json everything that is held about them.
+    """Write everybody as CSV, or with --json all that is held of them.
 
-    The CSV escapes what a spreadsheet would compute. JSON, one object a line, has also votes, deliveries, bounces and
-    letters: with --to, it is the answer to a person who asks what is kept of her.
+    `import` reads the CSV back; it escapes what a spreadsheet would compute. JSON, one object a line, has also votes,
+    deliveries, bounces and letters: with --to, it is the answer to a person who asks what is kept of her.
     """
     from digest.people import export
 
@@ -267,9 +277,10 @@ def subscribers_erase(
     json: JsonOption = False,
     verbose: VerboseOption = 0,
 ) -> None:
-    """Forget people, on all lists of the config: address, interests, votes, letters, what they were sent.
+    """Forget people, on all lists of the config.
 
-    A keyed hash of the address is left, so that neither the config nor an import brings them back. It cannot be undone.
+    Their addresses, interests, votes, letters and what they were sent. A keyed hash of each address is left, so that
+    neither the config nor an import brings them back. It cannot be undone.
     """
     from digest.people import erase
 
@@ -287,7 +298,7 @@ def subscribers_examples(
         str, typer.Argument(metavar="EMAIL", help="A member's address.", autocompletion=completing.addresses)
     ],
     files: Annotated[
-        list[Path] | None, typer.Argument(metavar="[FILE]...", help="BibTeX or BibLaTeX (.bib), or CSL JSON (.json).")
+        list[Path] | None, typer.Argument(metavar="FILE", help="BibTeX or BibLaTeX (.bib), or CSL JSON (.json).")
     ] = None,
     zotero: Annotated[
         str | None,

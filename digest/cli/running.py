@@ -61,7 +61,7 @@ def run(
 
 
 @cli.command(epilog="Example: digest worker --config lists/")
-def worker(config: ConfigOption = None, now: NowOption = None, verbose: VerboseOption = False) -> None:
+def worker(config: ConfigOption = None, now: NowOption = None, verbose: VerboseOption = 0) -> None:
     """Rank and send for lists on PostgreSQL, on any host.
 
     Any number of workers share the work of the editions that `digest run` makes. Ctrl-C and SIGTERM end one tidily:
@@ -75,8 +75,12 @@ def worker(config: ConfigOption = None, now: NowOption = None, verbose: VerboseO
 @cli.command(epilog="Example: digest web --config lists/ --port 8080")
 def web(
     config: ConfigOption = None,
-    host: Annotated[str | None, typer.Option(help="Where to listen. Default: `host` of [web], else 127.0.0.1.")] = None,
-    port: Annotated[int | None, typer.Option(min=1, max=65535, help="Default: `port` of [web], else 8000.")] = None,
+    host: Annotated[
+        str | None, typer.Option(metavar="HOST", help="Where to listen. Default: `host` of [web], else 127.0.0.1.")
+    ] = None,
+    port: Annotated[
+        int | None, typer.Option(min=1, max=65535, metavar="PORT", help="Default: `port` of [web], else 8000.")
+    ] = None,
     now: NowOption = None,
     verbose: VerboseOption = 0,
     quiet: QuietOption = False,

@@ -24,22 +24,28 @@ NO_RELAY = "none"
 
 @cli.command(epilog="Example: digest init lists/video-lab.toml --email ada@example.org --categories cs.CV,cs.LG")
 def init(
-    path: Annotated[Path, typer.Argument(help="The file to write.")] = Path("config.toml"),
-    name: Annotated[str | None, typer.Option(help=f"The list's name, as readers see it. Default: {NAME}.")] = None,
-    email: Annotated[str | None, typer.Option(help="Your address: the first subscriber.")] = None,
+    path: Annotated[Path, typer.Argument(metavar="PATH", help="The file to write.")] = Path("config.toml"),
+    name: Annotated[
+        str | None, typer.Option(metavar="TEXT", help=f"The list's name, as readers see it. Default: {NAME}.")
+    ] = None,
+    email: Annotated[str | None, typer.Option(metavar="EMAIL", help="Your address: the first subscriber.")] = None,
     from_: Annotated[
         str | None, typer.Option("--from", metavar="EMAIL", help="The address that it comes from. Default: yours.")
     ] = None,
-    categories: Annotated[str | None, typer.Option(help=f"arXiv categories, with commas. Default: {USUAL}.")] = None,
-    topic: Annotated[str | None, typer.Option(help="What you are looking for, in your own words.")] = None,
+    categories: Annotated[
+        str | None, typer.Option(metavar="NAMES", help=f"arXiv categories, with commas. Default: {USUAL}.")
+    ] = None,
+    topic: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="What you are looking for, in your own words.")
+    ] = None,
     relay: Annotated[
         str | None,
         typer.Option(
             metavar="HOST[:PORT]", help="What takes the mail; `none`: a folder. Default: your provider's, if known."
         ),
     ] = None,
-    username: Annotated[str | None, typer.Option(help="Who logs in there.")] = None,
-    password_file: Annotated[Path | None, typer.Option(help="A file that holds the password.")] = None,
+    username: Annotated[str | None, typer.Option(metavar="USER", help="Who logs in there.")] = None,
+    password_file: Annotated[Path | None, typer.Option(metavar="FILE", help="A file that holds the password.")] = None,
     password_in_config: Annotated[
         bool, typer.Option("--password-in-config", help="Write the password into the config, in clear.")
     ] = False,
