@@ -23,11 +23,11 @@ STARTER = """\
 # `digest send` sends it, `digest run` sends it by the schedule. Every key there is: see config.example.toml.
 
 [list]
-id = {id}              # stable: the ledger and the List-Id header hang on it
+id = {id:<28} # stable: the ledger and the List-Id header hang on it
 name = {name}
 from = {from_}
 schedule = "0 7 * * mon-fri"      # cron: seven o'clock, Monday to Friday …
-timezone = {timezone}                  # … here, by a name such as "Europe/Berlin"
+timezone = {timezone:<22} # … here, by a name such as "Europe/Berlin"
 papers = 12                       # at most, per email
 min_relevance = 0.2               # higher: fewer, closer papers
 trend_weight = 0.3                # 0: relevance alone; 1: popularity alone

@@ -59,6 +59,9 @@ def test_a_missing_file_names_the_command_that_writes_one(config: Path) -> None:
         load([config], {})
     with pytest.raises(ConfigError, match=r"^a/b.toml: no such file; `digest init a/b.toml` writes one$"):
         load([Path("a/b.toml")], {})
+    folder = r"^lists: no such file or folder; `digest init lists/config.toml` writes a list into it$"
+    with pytest.raises(ConfigError, match=folder):
+        load([Path("lists/")], {})
 
 
 def test_a_folder_without_a_config_is_told(config: Path) -> None:

@@ -49,7 +49,9 @@ def describe(report: SourceReport) -> Finding:
     subject = f"source {report.source}"
     gave = _gave(report)
     if report.error and not report.announcements:
-        return failed(subject, report.error, "see its [[sources]] table; if the server is down, it comes by itself")
+        return failed(
+            subject, report.error, "see its [[sources]] table; if only the server or the network is down, wait"
+        )
     if report.error:
         return warning(subject, f"{gave}; then: {report.error}", "if it stays so, see its [[sources]] table")
     if report.rejected and len(report.rejected) >= len(report.announcements):

@@ -52,6 +52,9 @@ def read_document(path: Path) -> Document:
     try:
         raw = path.read_bytes()
     except FileNotFoundError:
+        if not path.suffix:  # a folder was meant
+            missing = f"no such file or folder; `digest init {path / 'config.toml'}` writes a list into it"
+            raise ConfigError(Problem(path, None, "", missing)) from None
         command = "digest init" if str(path) == "config.toml" else f"digest init {path}"
         raise ConfigError(Problem(path, None, "", f"no such file; `{command}` writes one")) from None
     except OSError as error:
