@@ -36,6 +36,7 @@ HOSTILE = st.one_of(st.text(), st.lists(TEX_WORDS, max_size=30).map("".join))
         (r"$\frac{a+b}{2}$, $\mathbb{R}^{d}$, 90$^\circ$", "(a+b)/2, ℝᵈ, 90°"),
         (r"over \textbf{1.5$\times$} faster", "over 1.5× faster"),
         (r"The Blahut--Arimoto algorithm", "The Blahut–Arimoto algorithm"),
+        ("promises to keep -- the candle burns -- and one more", "promises to keep – the candle burns – and one more"),
         (r"10^{-5} of 3{,}000 in Fig.~2", "10⁻⁵ of 3,000 in Fig. 2"),
         ("``quoted'' text", "“quoted” text"),
         (r"\(x\) and \[y\]", "x and y"),
@@ -77,6 +78,7 @@ def test_tex_becomes_unicode(written: str, read: str) -> None:
         "AT&T, Q&A, R&parallel",
         "set {0, 1} and x_i",
         "--verbose",
+        "run -- --verbose",
         "100% #1 ~5",
     ],
 )

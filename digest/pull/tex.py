@@ -174,7 +174,7 @@ def _loose(text: str) -> str:
         text = re.sub(r"``((?:(?!``).){1,500}?)''", r"“\1”", text, flags=re.DOTALL)
     if "--" in text:
         text = re.sub(r"(?<!-)---(?!-)", "—", text)
-        text = re.sub(r"(?<=\w)--(?=\w)", "–", text)
+        text = re.sub(r"(?<=\w)--(?=\w)|(?<=\s)--(?=\s+[^\s-])", "–", text)
     if "~" in text:
         text = re.sub(r"(?<=[^\W\d_])~(?=[\w\\])|(?<=[^\W\d_]\.)~(?=[\w\\])|(?<=\d)~(?=[^\W\d_])", " ", text)
     return text
