@@ -75,6 +75,7 @@ def test_whatever_is_wrong_with_a_link_the_answer_is_one(pages: Pages) -> None:
     told = {(a.status, a.body, tuple(sorted(a.headers.items()))) for a in answers if a.status != 405}
     assert {(status, body) for status, body, _ in told} == {(404, answers[0].body)}
     assert "Lab" not in answers[0].text
+    assert '<footer class="footer"></footer>' in answers[0].text, "no rule stands over nothing"
 
 
 def test_a_vote_takes_its_button(pages: Pages) -> None:
