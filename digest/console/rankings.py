@@ -36,7 +36,8 @@ def show_ranking(
     """The answer of `digest rank` for one subscriber: the ranking, what she gets of it, and the near misses."""
     picked = {pick.paper_id: pick for pick in selection.picks}
     ranking = [picked.get(pick.paper_id, pick) for pick in ranking]  # a pick says more: that it is an exploration
-    terminal.say(f"{subscriber.name or subscriber.address} <{subscriber.address}>", style="bold")
+    named = f"{subscriber.name} <{subscriber.address}>" if subscriber.name else subscriber.address
+    terminal.say(named, style="bold")
     for place, pick in enumerate(ranking, 1):
         mark = "*" if pick.paper_id in picked else " "
         for line in pick_lines(pick, proof.candidates[pick.paper_id], f"{place}{mark}"):

@@ -20,6 +20,7 @@ from digest.console.plot import ASCII, BLOCKS, axis, bars, columns, gathered
 from digest.console.shards import show_crew, show_shards
 from digest.console.sources import health_lines, summary_json
 from digest.console.terminal import Terminal
+from digest.console.words import plural
 from digest.holding import paused_line
 from digest.model import DeliveryStatus, SourceHealth
 from digest.status import FAILED, WAITING, Day, ListStatus, Overdue, Wrong, ago, first_day, status_of, wrong
@@ -246,13 +247,13 @@ def _show_plot(terminal: Terminal, status: ListStatus) -> None:
     for name in names:
         draw(name, [day.papers.get(name) for day in days], "cyan")
     sums = {
-        "editions": sum(1 for day in days if day.edition),
         "sent": _sum(counted(DeliveryStatus.SENT)),
         "not delivered": _sum(counted(*FAILED)),
         "came back": _sum(returned),
-        "votes": sum(day.votes for day in days),
     }
-    terminal.say(f"  in all: {', '.join(f'{count:,} {what}' for what, count in sums.items())}")
+    told = [f"{count:,} {what}" for what, count in sums.items()]
+    editions, votes = sum(1 for day in days if day.edition), sum(day.votes for day in days)
+    terminal.say(f"  in all: {', '.join([plural(editions, 'edition'), *told, plural(votes, 'vote')])}")
     papers = {name: sum(day.papers.get(name, 0) for day in days) for name in names}
     if papers:
         terminal.say(f"  new papers: {', '.join(f'{count:,} {name}' for name, count in papers.items())}")
