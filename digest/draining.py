@@ -23,7 +23,6 @@ import asyncio
 import contextlib
 import logging
 import multiprocessing
-import pickle
 import signal
 import threading
 from collections import Counter
@@ -33,6 +32,7 @@ from datetime import UTC, datetime, timedelta
 from multiprocessing.connection import Connection
 from typing import NamedTuple
 
+from digest.forwarding import Forwarded, Line, sendable
 from digest.holding import Hold
 from digest.journalling import Journals
 from digest.making import Making
@@ -116,14 +116,6 @@ class _Work(NamedTuple):
     """How far this process's clock is before the system's; so is the other's, also where this one's stands still."""
     level: int
     """From which level on it logs."""
-
-
-class _Line(NamedTuple):
-    """What another process has to log."""
-
-    logger: str
-    level: int
-    text: str
 
 
 class _Abreast:
@@ -278,7 +270,7 @@ class _Other:
     def _hear(self, told: object) -> None:
         if isinstance(told, list):
             self._told(told)
-        elif isinstance(told, _Line):
+        elif isinstance(told, Line):
             logging.getLogger(told.logger).log(told.level, "%s", told.text)
         elif told == READY:
             self._is_ready = True
@@ -340,14 +332,14 @@ class _Beside:
                 loop.call_soon_threadsafe(obey, STOP)  # who started it is gone: it ends as tidily as after a signal
 
         threading.Thread(target=listen, daemon=True).start()
-        logging.getLogger().addHandler(_Forwarded(self._tell))
+        logging.getLogger().addHandler(Forwarded(self._tell))
         logging.getLogger("digest").setLevel(self._work.level)
         telling = asyncio.create_task(self._tell_now_and_then())
         end: DrainReport | Exception
         try:
             end = await self._drain()
         except Exception as error:
-            end = _sendable(error)
+            end = sendable(error)
         finally:
             telling.cancel()
             self._tell_settled()
@@ -386,24 +378,3 @@ class _Beside:
     def _tell(self, what: object) -> None:
         with contextlib.suppress(OSError), self._one_at_a_time:  # OSError: who started it is gone
             self._pipe.send(what)
-
-
-def _sendable(error: Exception) -> Exception:
-    """The error, or one that says the same: not each can be read again by whoever is told."""
-    try:
-        pickle.loads(pickle.dumps(error))  # noqa: S301 - our own
-    except Exception:
-        return RuntimeError(f"{type(error).__name__}: {error}")
-    return error
-
-
-class _Forwarded(logging.Handler):
-    """Logs in the process that started this one."""
-
-    def __init__(self, tell: Callable[[_Line], None]):
-        super().__init__()
-        self._tell = tell
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """For `logging`."""
-        self._tell(_Line(record.name, record.levelno, record.getMessage()))

@@ -27,7 +27,7 @@ import psutil
 import pytest
 import sqlalchemy as sa
 
-from digest import draining, outbox, ways_out
+from digest import draining, forwarding, outbox, ways_out
 from digest.app import App
 from digest.errors import StoreError
 from digest.model import Envelope, Outcome, Rate
@@ -393,10 +393,10 @@ class TwoWordsError(Exception):
 def test_an_error_that_no_other_process_could_read_is_told_in_words() -> None:
     """Else whoever waits for it would wait for ever."""
     plain = StoreError("full")
-    assert draining._sendable(plain) is plain
-    assert str(draining._sendable(TwoWordsError("disk", "gone"))) == "TwoWordsError: disk gone"
+    assert forwarding.sendable(plain) is plain
+    assert str(forwarding.sendable(TwoWordsError("disk", "gone"))) == "TwoWordsError: disk gone"
     held = KeyError(threading.Lock())
-    assert str(draining._sendable(held)).startswith("KeyError: ")
+    assert str(forwarding.sendable(held)).startswith("KeyError: ")
 
 
 def test_a_list_whose_limits_are_kept_in_memory_is_drained_in_one_process(tmp_path: Path) -> None:
