@@ -95,6 +95,7 @@ class EditionStore(Protocol):
     def parts(self, edition: Edition) -> frozenset[EditionId]: ...
     def candidates(self, edition: Edition) -> tuple[Candidate, ...]: ...
     def recipients(self, edition: Edition, apart: Collection[Frequency]) -> Iterator[tuple[Subscriber, ...]]: ...
+    def named(self, edition: Edition, apart: Collection[Frequency]) -> frozenset[PaperId]: ...
     def already_sent(
         self,
         subscribers: Sequence[Subscriber],
@@ -319,6 +320,10 @@ class ShardRunner:
         self._news = news_for(papers, edition.list_id, editions.parts(edition), [everybody])
         self._ranker = rank_for(mailing_list, papers, self._candidates, [everybody], edition.cutoff, library, embed)
 
+    def prime(self) -> None:
+        """Finds out now what the first shard would, for all."""
+        self._ranker.prime()
+
     def run(self, shard: Sequence[Subscriber]) -> list[tuple[Subscriber, Selection, str]]:
         """What each of the shard gets, with the Message-ID of its delivery."""
         sent = self._editions.already_sent(shard, self._candidates, self._duplicates, self._edition)
@@ -330,11 +335,8 @@ class ShardRunner:
 
 
 def named_by_recipients(mailing_list: MailingList, editions: EditionStore, edition: Edition) -> tuple[PaperId, ...]:
-    """The papers that profiles of those without a delivery name. Everybody is read, nobody is held."""
-    named: set[PaperId] = set()
-    for shard in editions.recipients(edition, coarser(mailing_list.frequency)):
-        named.update(*(named_papers(subscriber.profile) for subscriber in shard))
-    return tuple(sorted(named))
+    """The papers that profiles of those without a delivery name."""
+    return tuple(sorted(editions.named(edition, coarser(mailing_list.frequency))))
 
 
 def hours_of(

@@ -1,9 +1,10 @@
 """Ranks an edition in several processes: each runs shards of recipients, this one writes what they found, in order.
 
 Called by `app.py` for lists that are large enough (`worth_starting`). Each process is new (spawned), opens the store
-for itself, makes one `ShardRunner` and only reads; the transactions are the same as those of `edition.enqueue_all`, one
-a shard and in the order of shards, so that a crash leaves the same behind, and the deliveries are the same however many
-processes there are. At most one shard a process waits to be written.
+for itself and only reads; the transactions are the same as those of `edition.enqueue_all`, one a shard and in the order
+of shards, so that a crash leaves the same behind, and the deliveries are the same however many processes there are. At
+most one shard a process waits to be written. What all shards share, a `ShardRunner`, is made here while the processes
+start, and handed to them.
 """
 
 from __future__ import annotations
@@ -18,16 +19,18 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from itertools import islice
-from multiprocessing.connection import wait
+from multiprocessing.connection import Connection, wait
+from multiprocessing.synchronize import Lock
 
 from digest.edition import ShardRunner, hours_of, named_by_recipients, nothing_for
 from digest.errors import SendError
 from digest.garbage import left_alone
+from digest.handing import packed, unpacked
 from digest.meaning import CachedEmbed
 from digest.model import Edition, MailingList, Paper, PaperId, SubscriberId
 from digest.rank.embedding import Embed, Embedder
@@ -36,9 +39,11 @@ from digest.store import Editions, Papers, Vectors, open_database
 from digest.store.rows import rows_of
 
 LEAST = 5_000
-"""Readers for each process: it takes more than a second of a processor to start, in which some thousands are ranked."""
+"""Readers for each process: it takes a second of a processor to start, in which some thousands are ranked."""
 MOST = 8
 """Processes; each holds the papers that the ranking compares with."""
+PATIENCE = 60.0
+"""Seconds for the others to be told what all need: a process that is ended meanwhile must not keep them for ever."""
 
 _STOPPING = (signal.SIGINT, signal.SIGTERM)
 
@@ -52,11 +57,12 @@ class Work:
     store_url: str
     mailing_list: MailingList
     edition: Edition
-    library: Mapping[PaperId, Paper]
-    named: tuple[PaperId, ...]
     semantic: bool
     now: datetime
     at_once: bool
+    runner: Connection
+    """Brings the `ShardRunner`, once for each process."""
+    one_at_a_time: Lock
 
 
 def usable() -> int:
@@ -104,20 +110,27 @@ async def enqueue_all(
 ) -> None:
     """`edition.enqueue_all` in so many processes. Raises SendError if one of them is ended from outside."""
     shards = editions.shards(edition, coarser(mailing_list.frequency))
-    named = named_by_recipients(mailing_list, editions, edition)
-    if embed:  # once, and with its progress shown: the processes find the papers' vectors in the store
-        ShardRunner(mailing_list, edition, papers, editions, library, named, embed)
-    work = Work(store_url, mailing_list, edition, library, named, embed is not None, now, at_once)
     size = max(1, min(processes, len(shards)))
-    pool = ProcessPoolExecutor(size, multiprocessing.get_context("spawn"), initializer=_begin, initargs=(work,))
     waiting = iter(shards)
     found: deque[Future[Rows]] = deque()
+    context = multiprocessing.get_context("spawn")
+    theirs, ours = context.Pipe(duplex=False)
+    work = Work(store_url, mailing_list, edition, embed is not None, now, at_once, theirs, context.Lock())
+    pool = ProcessPoolExecutor(size, context, initializer=_begin, initargs=(work,))
 
     def submit(count: int) -> None:
         with deaf():  # it starts a process where none is idle
             found.extend(pool.submit(_run, *shard) for shard in islice(waiting, count))
 
     try:
+        with deaf():
+            for _ in range(size):
+                pool.submit(_started)
+        named = named_by_recipients(mailing_list, editions, edition)
+        runner = ShardRunner(mailing_list, edition, papers, editions, library, named, embed)
+        runner.prime()
+        made = packed(runner, {"editions": editions, "embed": embed})
+        threading.Thread(target=_hand_out, args=(made, ours, size), daemon=True).start()
         submit(size + 1)
         while found and not stopped():
             editions.enqueue_rows(edition, await asyncio.wrap_future(found.popleft()))
@@ -129,8 +142,15 @@ async def enqueue_all(
         ) from error
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
+        theirs.close()
     if not found:
         editions.close_recipients(edition, now)
+
+
+def _hand_out(made: bytes, pipe: Connection, count: int) -> None:
+    with suppress(OSError), pipe:  # OSError: the processes have ended
+        for _ in range(count):
+            pipe.send_bytes(made)
 
 
 _work: Work
@@ -145,6 +165,10 @@ def _begin(work: Work) -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
+def _started() -> None:
+    """A task that does nothing: to have one starts a process."""
+
+
 def _end_with_parent() -> None:
     """A pool's processes wait for ever for work from one that was killed."""
     parent = multiprocessing.parent_process()
@@ -157,11 +181,20 @@ def _end_with_parent() -> None:
 def _made() -> tuple[Editions, ShardRunner]:
     """Made by the first task, whose errors are told, and not by `_begin`."""
     database = open_database(_work.store_url)
-    papers, editions = Papers(database), Editions(database)
+    editions = Editions(database)
     embed = CachedEmbed(Embedder().embed, Vectors(database, lambda: _work.now)) if _work.semantic else None
-    runner = ShardRunner(_work.mailing_list, _work.edition, papers, editions, _work.library, _work.named, embed)
+    runner: ShardRunner = unpacked(_received(), {"editions": editions, "embed": embed})
     gc.freeze()  # what an edition holds is no garbage: to look at it again and again took a tenth of the time
     return editions, runner
+
+
+def _received() -> bytes:
+    if not _work.one_at_a_time.acquire(timeout=PATIENCE):
+        raise SendError("the process that was to be told before this one has been ended")
+    try:
+        return _work.runner.recv_bytes()
+    finally:
+        _work.one_at_a_time.release()
 
 
 def _run(first: SubscriberId, last: SubscriberId) -> Rows:

@@ -50,6 +50,10 @@ class Likeness:
         self._rows = LazyRows((documents.size, size), self.compute, BYTES_KEPT)
         self._alike = _Alike(documents)
 
+    def prime(self) -> None:
+        """As `Ranker.prime`."""
+        _ = self._explained
+
     def rows(self, numbers: Ints) -> Floats32:
         """The likeness of some documents to every candidate. Shape (numbers, size)."""
         return self._rows.rows(numbers)

@@ -69,6 +69,10 @@ class Ranker:
         self._explainer = Explainer((*documents, *others), self._relevance, self._trend, trend_weight)
         self._trends = (trend_weight * self._trend.trend).astype(np.float32)
 
+    def prime(self) -> None:
+        """Finds out now what is else found out for the first topic or example: it takes seconds."""
+        self._relevance.prime()
+
     def rank(self, profiles: Iterable[Profile], top: int = 0) -> Iterator[tuple[Pick, ...]]:
         """Yield for each profile its best `top` candidates, or all for 0, best first, each with its reasons."""
         for ranking in self.rankings(profiles, top):

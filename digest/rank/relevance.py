@@ -134,6 +134,10 @@ class Relevance:
         self._vectors = self._documents.vectors[:size].T.tocsr()
         self._preparation = Preparation(index, papers, known, size, self._topics, self._likeness, now)
 
+    def prime(self) -> None:
+        """As `Ranker.prime`."""
+        self._likeness.prime()
+
     def prepare(self, profiles: Sequence[Profile]) -> Block:
         """What can be found out about some profiles before any candidate is looked at."""
         return self._preparation.block(profiles)

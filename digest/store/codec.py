@@ -51,9 +51,17 @@ class _Selection(Struct, gc=False, omit_defaults=True):
 
 
 class _Named(Struct, gc=False):
-    """Of a pick, what paper it is."""
+    """Of a pick or a vote, what paper it is."""
 
     paper_id: PaperId
+
+
+class _Naming(Struct, gc=False):
+    """Of a profile, the papers that it names."""
+
+    examples: tuple[PaperId, ...] = ()
+    liked: tuple[_Named, ...] = ()
+    disliked: tuple[_Named, ...] = ()
 
 
 def encode(value: Any) -> str:
@@ -70,6 +78,12 @@ def decode(text: str, declared: type[T]) -> T:
 def paper_ids(picks: str) -> list[PaperId]:
     """The papers of frozen picks; whatever else is in them is not read."""
     return [pick.paper_id for pick in _decoder(tuple[_Named, ...]).decode(picks)]
+
+
+def named_in(profile: str) -> list[PaperId]:
+    """The papers that a profile names; whatever else is in it is not read."""
+    naming = _decoder(_Naming).decode(profile)
+    return [*naming.examples, *(vote.paper_id for vote in naming.liked + naming.disliked)]
 
 
 def without_abstract(text: str) -> str:

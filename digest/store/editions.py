@@ -31,7 +31,7 @@ from digest.roundup import Material
 from digest.store import papers as paper_store
 from digest.store import schema
 from digest.store.already_sent import already_sent, wanted_ids
-from digest.store.codec import decode
+from digest.store.codec import decode, named_in
 from digest.store.damaged import readable, sources_of
 from digest.store.database import Database
 from digest.store.overviews import EditionOverview, overview_of
@@ -48,7 +48,7 @@ from digest.store.rounds import (
 )
 from digest.store.rows import delivery_of, rows_of
 from digest.store.statements import insert
-from digest.store.subscribers import people_of, reachable
+from digest.store.subscribers import AT_ONCE, people_of, reachable
 
 table = schema.editions
 
@@ -212,6 +212,20 @@ class Editions:
                 return
             yield found
             after = found[-1].id
+
+    def named(self, edition: Edition, apart: Collection[Frequency] = ()) -> frozenset[PaperId]:
+        """The papers that `recipients` name in their profiles and vote on. Everybody is read, nobody is held."""
+        people, votes = schema.subscribers, schema.votes
+        theirs = _without_delivery(edition, apart).order_by(None)
+        profiles = theirs.with_only_columns(people.c.id, people.c.profile).execution_options(yield_per=AT_ONCE)
+        voted = sa.select(votes.c.paper_id).where(votes.c.subscriber_id.in_(theirs.with_only_columns(people.c.id)))
+        with self._database.read() as connection:
+            if _closed(connection, edition):
+                return frozenset()
+            read = readable("the profile of subscriber", connection.execute(profiles), lambda row: named_in(row.profile))
+            named = {paper_id for paper_ids in read for paper_id in paper_ids}
+            named.update(map(PaperId, connection.execute(voted.distinct()).scalars()))
+        return frozenset(named)
 
     def shards(
         self, edition: Edition, apart: Collection[Frequency] = (), shard: int = 1000
