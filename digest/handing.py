@@ -11,7 +11,7 @@ import io
 import pickle
 from collections.abc import Callable, Mapping
 from functools import lru_cache
-from typing import Any, ClassVar
+from typing import Any
 
 
 def packed(value: object, own: Mapping[str, object]) -> bytes:
@@ -35,10 +35,9 @@ def _emptied(cache: Any) -> tuple[Any, ...]:
 
 
 class _Packing(pickle.Pickler):
-    dispatch_table = {**copyreg.dispatch_table, type(lru_cache(repr)): _emptied}
-
     def __init__(self, to: io.BytesIO, own: Mapping[str, object]):
         super().__init__(to, pickle.HIGHEST_PROTOCOL)
+        self.dispatch_table = {**copyreg.dispatch_table, type(lru_cache(repr)): _emptied}
         self._names = {id(value): name for name, value in own.items() if value is not None}
 
     def persistent_id(self, value: object) -> str | None:

