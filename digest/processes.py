@@ -126,11 +126,9 @@ async def enqueue_all(
         with deaf():
             for _ in range(size):
                 pool.submit(_started)
-        named = named_by_recipients(mailing_list, editions, edition)
-        runner = ShardRunner(mailing_list, edition, papers, editions, library, named, embed)
-        runner.prime()
-        made = packed(runner, {"editions": editions, "embed": embed})
+        made = _for_all(mailing_list, edition, papers, editions, library, embed)
         threading.Thread(target=_hand_out, args=(made, ours, size), daemon=True).start()
+        del made  # the thread lets go of it
         submit(size + 1)
         while found and not stopped():
             editions.enqueue_rows(edition, await asyncio.wrap_future(found.popleft()))
@@ -145,6 +143,21 @@ async def enqueue_all(
         theirs.close()
     if not found:
         editions.close_recipients(edition, now)
+
+
+def _for_all(
+    mailing_list: MailingList,
+    edition: Edition,
+    papers: Papers,
+    editions: Editions,
+    library: Mapping[PaperId, Paper],
+    embed: Embed | None,
+) -> bytes:
+    """The edition's `ShardRunner`, which is kept no longer than it takes to pack it."""
+    named = named_by_recipients(mailing_list, editions, edition)
+    runner = ShardRunner(mailing_list, edition, papers, editions, library, named, embed)
+    runner.prime()
+    return packed(runner, {"editions": editions, "embed": embed})
 
 
 def _hand_out(made: bytes, pipe: Connection, count: int) -> None:
