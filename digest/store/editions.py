@@ -222,7 +222,9 @@ class Editions:
         with self._database.read() as connection:
             if _closed(connection, edition):
                 return frozenset()
-            read = readable("the profile of subscriber", connection.execute(profiles), lambda row: named_in(row.profile))
+            read = readable(
+                "the profile of subscriber", connection.execute(profiles), lambda row: named_in(row.profile)
+            )
             named = {paper_id for paper_ids in read for paper_id in paper_ids}
             named.update(map(PaperId, connection.execute(voted.distinct()).scalars()))
         return frozenset(named)
