@@ -40,8 +40,10 @@ def test_shared_rare_words_make_papers_alike_and_shared_common_ones_hardly() -> 
     assert like[4] == 0
 
 
-def test_the_closed_form_is_the_documented_formula() -> None:
-    """Each part worked out alone, with plain matrices."""
+@pytest.mark.parametrize("at_once", [1, 2, likeness.GRAM_ROWS])
+def test_the_closed_form_is_the_documented_formula(monkeypatch: pytest.MonkeyPatch, at_once: int) -> None:
+    """Each part worked out alone, with plain matrices; the archive is held against itself in parts, or at once."""
+    monkeypatch.setattr(likeness, "GRAM_ROWS", at_once)
     index = Index(papers(*TEXTS))
     archive, known = np.array([1, 2, 4]), index.papers
     k = (known.vectors @ known.vectors.T).toarray().astype(np.float64)
