@@ -42,8 +42,6 @@ LEAST = 5_000
 """Readers for each process: it takes a second of a processor to start, in which some thousands are ranked."""
 MOST = 8
 """Processes; each holds the papers that the ranking compares with."""
-PATIENCE = 60.0
-"""Seconds for the others to be told what all need: a process that is ended meanwhile must not keep them for ever."""
 
 _STOPPING = (signal.SIGINT, signal.SIGTERM)
 
@@ -122,6 +120,7 @@ async def enqueue_all(
         with deaf():  # it starts a process where none is idle
             found.extend(pool.submit(_run, *shard) for shard in islice(waiting, count))
 
+    others = set(multiprocessing.active_children())
     try:
         with deaf():
             for _ in range(size):
@@ -134,6 +133,9 @@ async def enqueue_all(
             editions.enqueue_rows(edition, await asyncio.wrap_future(found.popleft()))
             submit(1)
     except BrokenProcessPool as error:
+        # They ignore the signal by which the pool ends them, and may wait for a lock that the ended one had.
+        for process in set(multiprocessing.active_children()) - others:
+            process.kill()
         raise SendError(
             f"{mailing_list.id}: a process that ranked has been ended, for want of memory perhaps; what it did not "
             "queue is left: run the same command again to go on"
@@ -202,12 +204,8 @@ def _made() -> tuple[Editions, ShardRunner]:
 
 
 def _received() -> bytes:
-    if not _work.one_at_a_time.acquire(timeout=PATIENCE):
-        raise SendError("the process that was to be told before this one has been ended")
-    try:
+    with _work.one_at_a_time:
         return _work.runner.recv_bytes()
-    finally:
-        _work.one_at_a_time.release()
 
 
 def _run(first: SubscriberId, last: SubscriberId) -> Rows:

@@ -144,6 +144,28 @@ def test_a_process_that_is_killed_says_what_to_do(tmp_path: Path) -> None:
         assert len(each.deliveries) == READERS
 
 
+def test_no_process_outlives_one_that_is_killed(tmp_path: Path) -> None:
+    """Whatever the others wait for, it may be what the killed one held: nobody waits for them."""
+    earlier = workers(psutil.Process())
+
+    def new() -> list[psutil.Process]:
+        return [worker for worker in workers(psutil.Process()) if worker not in earlier]
+
+    def kill_one() -> bool:
+        while len(both := new()) < 2:
+            time.sleep(0.001)
+        both[0].suspend()
+        both[1].kill()
+        return False
+
+    with frozen(tmp_path) as each, pytest.raises(SendError, match="run the same command again"):
+        asyncio.run(each.enqueue(2, kill_one))
+    deadline = time.monotonic() + 20
+    while new():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
 def test_each_process_has_enough_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     """A list of some thousand readers is ranked here; a larger one in as many processes as have their share of it."""
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(64), raising=False)
