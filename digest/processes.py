@@ -25,6 +25,7 @@ from datetime import datetime
 from functools import cache
 from itertools import islice
 from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
 from multiprocessing.synchronize import Lock
 
 from digest.edition import ShardRunner, hours_of, named_by_recipients, nothing_for
@@ -121,10 +122,12 @@ async def enqueue_all(
             found.extend(pool.submit(_run, *shard) for shard in islice(waiting, count))
 
     others = set(multiprocessing.active_children())
+    started: set[BaseProcess] = set()
     try:
         with deaf():
             for _ in range(size):
                 pool.submit(_started)
+        started = set(multiprocessing.active_children()) - others  # before another list starts its own
         made = _for_all(mailing_list, edition, papers, editions, library, embed)
         threading.Thread(target=_hand_out, args=(made, ours, size), daemon=True).start()
         del made  # the thread lets go of it
@@ -134,7 +137,7 @@ async def enqueue_all(
             submit(1)
     except BrokenProcessPool as error:
         # They ignore the signal by which the pool ends them, and may wait for a lock that the ended one had.
-        for process in set(multiprocessing.active_children()) - others:
+        for process in started:
             process.kill()
         raise SendError(
             f"{mailing_list.id}: a process that ranked has been ended, for want of memory perhaps; what it did not "
