@@ -20,9 +20,11 @@ import sqlalchemy as sa
 from digest import edition as life
 from digest import processes
 from digest.errors import SendError
+from digest.meaning import CachedEmbed
 from digest.model import Delivery, Edition, Frequency, Paper, PaperId, Profile, Subscriber, SubscriberId, Topic
 from digest.pull.dedupe import merge
-from digest.store import Database, Editions, Papers, Subscribers, open_database, schema
+from digest.rank.embedding import Embedder, available
+from digest.store import Database, Editions, Papers, Subscribers, Vectors, open_database, schema
 from tests.factories import NOW, TODAY, mailing_list, report, subscriber
 
 LAB = mailing_list(min_relevance=0.0)
@@ -59,9 +61,10 @@ class Frozen:
     def deliveries(self) -> tuple[Delivery, ...]:
         return self.editions.deliveries(self.edition)
 
-    async def enqueue(self, count: int, stopped: Callable[[], bool] = lambda: False) -> None:
+    async def enqueue(self, count: int, stopped: Callable[[], bool] = lambda: False, *, semantic: bool = False) -> None:
         """Ranks in so many processes; with none, here."""
-        common = (LAB, self.edition, Papers(self.database), self.editions, dict[PaperId, Paper](), None, NOW, stopped)
+        embed = CachedEmbed(Embedder().embed, Vectors(self.database, lambda: NOW)) if semantic else None
+        common = (LAB, self.edition, Papers(self.database), self.editions, dict[PaperId, Paper](), embed, NOW, stopped)
         if count:
             await processes.enqueue_all(self.url, *common, count, at_once=False)
         else:
@@ -91,12 +94,16 @@ def workers(of: psutil.Process) -> list[psutil.Process]:
     return found
 
 
-def test_any_number_of_processes_makes_the_same_deliveries(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "semantic",
+    [False, pytest.param(True, marks=pytest.mark.skipif(not available(), reason="needs the extra semantic"))],
+)
+def test_any_number_of_processes_makes_the_same_deliveries(semantic: bool, tmp_path: Path) -> None:
     """With none, one and two beside this one: the same picks, Message-IDs and delivery ids, and nobody is left out."""
     made = []
     for count in (0, 1, 2):
         with frozen(tmp_path / str(count)) as each:
-            asyncio.run(each.enqueue(count))
+            asyncio.run(each.enqueue(count, semantic=semantic))
             assert each.editions.recipients_are_frozen(each.edition)
             made.append(each.deliveries)
     assert len(made[0]) == READERS
