@@ -24,12 +24,11 @@ import sqlalchemy as sa
 
 from digest.model import DeliveryStatus, EditionId, ListId, PaperId, Retention
 from digest.store import fetches, schema, vectors
-from digest.store.codec import without_abstract, without_reasons
+from digest.store.codec import named_in, without_abstract, without_reasons
 from digest.store.damaged import readable
 from digest.store.database import Database
 from digest.store.editions import UNSETTLED
 from digest.store.papers import IN_A_STATEMENT, LONG_AGO, in_groups
-from digest.store.subscribers import profile_of
 
 ENOUGH = 31
 """So many editions in a row, from the newest, that are pruned already: those before them are, too."""
@@ -287,8 +286,6 @@ def _named(connection: sa.Connection) -> frozenset[PaperId]:
     names = sa.or_(
         *(people.c.profile.contains(f'"{key}":', autoescape=True) for key in ("examples", "liked", "disliked"))
     )
-    found: set[PaperId] = set()
-    for row in connection.execute(sa.select(people.c.id, people.c.profile).where(names)):
-        profile = profile_of(row)
-        found.update(profile.examples, (vote.paper_id for vote in profile.liked + profile.disliked))
-    return frozenset(found)
+    rows = connection.execute(sa.select(people.c.id, people.c.profile).where(names))
+    named = readable("the profile of subscriber", rows, lambda row: named_in(row.profile))
+    return frozenset(paper_id for paper_ids in named for paper_id in paper_ids)
