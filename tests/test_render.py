@@ -254,6 +254,20 @@ def test_subscribers_get_their_own_and_nothing_of_each_other() -> None:
         assert "text-to-video" not in text
 
 
+@pytest.mark.parametrize(
+    "address",
+    [f"{LIST.name}\n12 Galley Row", f"{LIST.name}, 12 Galley Row", "12 Galley Row", f" {LIST.name} \n\n12 Galley Row"],
+)
+def test_the_foot_has_the_list_s_name_once(address: str) -> None:
+    """An address that begins with it, as addresses do, is not given it a second time."""
+    rendered = renderer([PAPERS[0]], dataclasses.replace(LIST, postal_address=address)).render(
+        ADA, Selection(picks([PAPERS[0]]))
+    )
+    for text in (Page(rendered.html).text, rendered.text):
+        assert words(text).endswith(f"{LIST.name}, 12 Galley Row")
+        assert f"{LIST.name}, {LIST.name}" not in words(text)
+
+
 def test_markup_in_a_paper_is_inert() -> None:
     """Tags, entities and template syntax in a paper and a name are shown as they are written."""
     evil = '<script>alert("1")</script><a href="http://evil.example">x</a> &amp; {{ 7*7 }} {% raw %} --> <!-- ]]>'

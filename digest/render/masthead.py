@@ -93,5 +93,14 @@ def masthead_of(
         one_click=has_own_links,
         unsubscribe_subject=f"unsubscribe {plain(mailing_list.id)}",
         contact=mailbox(mailing_list.reply_to or mailing_list.from_).address,
-        postal_address=clip(", ".join(filter(None, map(plain, (mailing_list.postal_address or "").splitlines()))), 300),
+        postal_address=clip(postal_line(mailing_list), 300),
     )
+
+
+def postal_line(mailing_list: MailingList) -> str:
+    """The list's postal address in one line, empty where it has none.
+
+    Without the list's name where it begins with it, as addresses do: templates write the name before it.
+    """
+    lines = ", ".join(filter(None, map(plain, (mailing_list.postal_address or "").splitlines())))
+    return lines.removeprefix(f"{plain(mailing_list.name)}, ")

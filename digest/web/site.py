@@ -21,6 +21,7 @@ from digest.model import Candidate, Edition, MailingList, PaperId, Remark, Says
 from digest.rank.trending import measure
 from digest.render.cards import Card, card_of
 from digest.render.language import Language, language_of
+from digest.render.masthead import postal_line
 from digest.render.message import mailbox
 from digest.render.remarks import remark
 from digest.render.templates import WEB, Templates
@@ -196,7 +197,7 @@ class Site:
             ),
             can_subscribe=bool(self.list.base_url or self.app.config.inbox),
             contact=mailbox(self.list.reply_to or self.list.from_).address,
-            postal_address=", ".join(filter(None, map(plain, (self.list.postal_address or "").splitlines()))),
+            postal_address=postal_line(self.list),
         )
 
     def render(self, template: str, **names: object) -> str:
