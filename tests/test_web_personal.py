@@ -168,6 +168,31 @@ def test_what_cannot_be_used_is_said_and_nothing_is_saved(pages: Pages, field: s
     assert pages.dump() == before
 
 
+def test_what_cannot_be_used_is_shown_again_as_it_was_typed(pages: Pages) -> None:
+    """Whoever is to correct it sees it: also the lines beside the wrong one, and a zone that there is not."""
+    path = pages.link(Purpose.PREFERENCES, pages.member())
+    shown = pages.post(path, {"examples": f"{PAPER}\nnot a paper", "timezone": "Berlin"}).text
+    assert f">{PAPER}\nnot a paper</textarea>" in shown
+    assert 'value="Berlin"' in shown
+
+
+def test_what_is_done_already_is_not_asked_again(pages: Pages) -> None:
+    """A link opened again says that she is subscribed, or has left, and leads to no other page of hers."""
+    member = pages.member()
+    confirm = f"/confirm/lab/{pages.site.people.tokens.sign_confirmation(member.id, pages.now)}"
+    leave = pages.link(Purpose.UNSUBSCRIBE, member)
+    asked = pages.get(confirm).text
+    assert "You are subscribed" in asked
+    assert "<button" not in asked
+    assert "/preferences/" not in asked
+    assert "<button" in pages.get(leave).text
+    pages.post(leave)
+    left = pages.get(leave).text
+    assert "You are unsubscribed" in left
+    assert "<button" not in left
+    assert "Yes, subscribe me" in pages.get(confirm).text, "she may come back by it"
+
+
 def test_everything_held_is_downloaded_and_erased(pages: Pages) -> None:
     """The file has it all; after the button no link of hers leads anywhere."""
     member = pages.member()

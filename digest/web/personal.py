@@ -8,12 +8,12 @@ one that its own link does not open: who was forwarded a vote must not come to c
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from starlette.responses import Response
 
-from digest.members import Ballot, Member, Preferences
+from digest.members import Ballot, Member, Preferences, Subscription
 from digest.model import Frequency, PaperId
 from digest.render.language import ENGLISH, Language, language_of, languages, speaks
 from digest.render.text import plain
@@ -56,7 +56,7 @@ class Personal:
         self._desk = desk
 
     def confirm(self, site: Site, call: Call) -> Response:
-        """Asks to confirm; the button does."""
+        """Asks to confirm; the button does. Who is subscribed already is told so."""
         token = call.path["token"]
         member_id = site.people.tokens.confirmed(token, site.app.now())
         member = site.people.members.get(member_id) if member_id is not None else None
@@ -70,14 +70,15 @@ class Personal:
             self._desk.ring()
             own = _own_path(site, Purpose.PREFERENCES, member)
         topics = [topic.name for topic in member.preferences.profile.topics]
-        return _page(site, member, "confirm.html", done=call.is_post, topics=topics, preferences=own)
+        return _page(site, member, "confirm.html", done=member.is_active, topics=topics, preferences=own)
 
     def unsubscribe(self, site: Site, call: Call) -> Response:
-        """Asks; the button, or one click of a mail program, does."""
+        """Asks; the button, or one click of a mail program, does. Who has left already is told so."""
         member = _member(site, call, Purpose.UNSUBSCRIBE)
         if call.is_post:
             site.people.unsubscribe(member)
-        return _page(site, member, "unsubscribe.html", done=call.is_post)
+        has_left = call.is_post or member.subscription is Subscription.UNSUBSCRIBED
+        return _page(site, member, "unsubscribe.html", done=has_left)
 
     def vote(self, site: Site, call: Call) -> Response:
         """Asks; the button votes. Only for papers that were ever announced."""
@@ -157,13 +158,15 @@ def _preferences_page(
     read: int = 0,
 ) -> Response:
     known = site.app.papers.known(shown.profile.examples)
+    # What cannot be used is hers to correct: it is shown again as she typed it.
+    wrong = {name: call.form.one(name) for name in problems or ()}
     return _page(
         site,
         member,
         "preferences.html",
         422 if problems else 200,
         active=member.is_active,
-        fields=_fields(site, shown, site.people.language(member.preferences)),
+        fields=_fields(site, shown, site.people.language(member.preferences), wrong),
         problems=problems or {},
         saved=saved,
         read=read,
@@ -175,7 +178,8 @@ def _preferences_page(
     )
 
 
-def _fields(site: Site, shown: Preferences, language: Language) -> Fields:
+def _fields(site: Site, shown: Preferences, language: Language, wrong: Mapping[str, str]) -> Fields:
+    """The page as `shown` fills it in; fields of text that cannot be used as they were typed, by their names."""
     profile = shown.profile
     _ = language.gettext
     as_listed = Option("", _("As the list"), chosen=False)
@@ -192,15 +196,15 @@ def _fields(site: Site, shown: Preferences, language: Language) -> Fields:
     own = language_of(shown.language).tag if shown.language and speaks(shown.language) else None
     tags = tuple(dict.fromkeys((*languages(), own or ENGLISH)))
     return Fields(
-        name=shown.name,
+        name=wrong.get("name", shown.name),
         topics=tuple(Option(topic.name, topic.name, topic.name in followed) for topic in site.people.topics),
         words="\n".join(topic.name for topic in profile.topics if topic.name not in listed),
-        authors="\n".join(profile.authors),
-        examples="\n".join(profile.examples),
+        authors=wrong.get("authors", "\n".join(profile.authors)),
+        examples=wrong.get("examples", "\n".join(profile.examples)),
         frequency=options(tuple(names), lambda value: names[Frequency(value)], shown.frequency),
         hour=options([str(n) for n in range(24)], lambda value: language.hour(int(value)), hour),
         language=options(tags, lambda tag: _capital(language.name(tag)), own),
-        timezone=shown.timezone or "",
+        timezone=wrong.get("timezone", shown.timezone or ""),
         paused_until=shown.paused_until.isoformat() if shown.paused_until else "",
     )
 
