@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import re
+import time
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -11,10 +13,13 @@ import pytest
 from digest.members import Subscription
 from digest.model import Pages as Settings
 from digest.model import Rate
+from digest.settings import load
 from digest.web.gate import Call, Form, TooOftenError
 from digest.web.joining import Desk, Joining
 from digest.web.limits import SlidingWindow
+from digest.web.serving import Hall
 from tests.asking import ADA, Answer, Pages
+from tests.lists import DAY_ONE, write_list
 
 
 def signed_up(pages: Pages, **form: object) -> Answer:
@@ -138,3 +143,29 @@ def test_the_preview_is_what_the_edition_would_have_brought(pages: Pages) -> Non
     assert "open>" in whole
     assert pages.dump() == before
     assert ADA not in part
+
+
+def test_before_the_first_edition_the_preview_says_so(tmp_path: Path) -> None:
+    """It does not judge the words by an edition that there is not."""
+    config = write_list(tmp_path)
+    config.write_text(config.read_text().replace("[list]\n", '[list]\nbase_url = "https://lab.example.org"\n'))
+    with Hall(load([config]).lists, lambda: datetime.fromisoformat(DAY_ONE)) as hall:
+        (site,) = hall.sites.values()
+        looks = SlidingWindow(Rate(10, 60), time.monotonic)
+        joining = Joining(hall.desk, looks, looks, looks)
+        for wants_fragment in (True, False):
+            call = Call(True, {}, {}, Form({"words": ["knots"]}), "192.0.2.1", "", wants_fragment)
+            shown = bytes(joining.preview(site, call).body).decode()
+            assert '<h3 class="preview-title">The first edition is still to come</h3>' in shown
+            assert "Nothing in the last edition" not in shown
+
+
+def test_who_is_refused_is_led_back(pages: Pages) -> None:
+    """The page that says so is named by what is wrong, and leads to the form."""
+    for _ in range(11):
+        answer = signed_up(pages)
+    assert answer.status == 429
+    assert "<title>Too much at once</title>" in answer.text
+    assert '<a href="/">Back to the papers</a>' in answer.text
+    foreign = signed_up(pages, client="192.0.2.9", origin="https://evil.example")
+    assert '<a href="/">Back to the papers</a>' in foreign.text

@@ -17,6 +17,7 @@ from starlette.responses import Response
 from digest.members import Preferences
 from digest.model import Address, Profile, Topic
 from digest.render import cards
+from digest.sampling import Sampler
 from digest.web import forms
 from digest.web.gate import Call, NoSuchPageError, TooOftenError, html
 from digest.web.limits import SlidingWindow
@@ -104,15 +105,13 @@ class Joining:
         if wait := self._looks.take(call.client):
             raise TooOftenError(wait)
         asked = forms.sign_up(call.form, site.people.topics, site.language)
-        picks = self._picked(site, asked.topics)
-        if call.wants_fragment:
-            return html(site.render("preview.html", picks=picks, count=len(picks)))
-        return html(front_page(site, **_box(asked), picks=picks))
-
-    def _picked(self, site: Site, topics: Sequence[Topic]) -> tuple[Shown, ...]:
         sampler = site.sampler()
-        if sampler is None:
-            return ()
+        picks = self._picked(site, sampler, asked.topics) if sampler else ()
+        if call.wants_fragment:
+            return html(site.render("preview.html", picks=picks, count=len(picks), has_edition=sampler is not None))
+        return html(front_page(site, **_box(asked), picks=picks, has_edition=sampler is not None))
+
+    def _picked(self, site: Site, sampler: Sampler, topics: Sequence[Topic]) -> tuple[Shown, ...]:
         picks = sampler.picks(Profile(tuple(topics) or site.people.topics))
         return tuple(site.shown(sampler.candidate(p.paper_id), why=cards.why(site.language, p)) for p in picks)
 
