@@ -12,8 +12,11 @@ from digest.app import App
 from digest.console import Terminal, complain, pick_json, pick_lines
 from digest.errors import ConfigError
 from digest.model import Address, Bounce, BounceKind, Candidate, Delivery, DeliveryId, DeliveryStatus, Edition, PaperId
+from digest.working import sender_of
 
 DONE, PARTLY, NOTHING = 0, 1, 3
+NAMED = 20
+"""How many of those whom a decision is about are told by their addresses; as JSON all are."""
 
 
 def edition_of(app: App, asked: str | None) -> Edition:
@@ -137,10 +140,13 @@ def resolve(terminal: Terminal, app: App, edition: Edition, to: Collection[Addre
 
 
 def _tell(terminal: Terminal, app: App, edition: Edition, changed: Sequence[Address], words: str) -> None:
-    for address in changed:
+    for address in changed[:NAMED]:
         terminal.say(f"  {address}: {words}")
+    if len(changed) > NAMED:
+        terminal.say(f"  … and {len(changed) - NAMED:,} more: {words}")
     if not changed:
         terminal.say(f"  edition {edition.number}: no such delivery")
     elif words == "due again":
-        terminal.say(f"  `digest send` sends what is due ({len(changed):,} now), and so does `digest run`")
+        by_itself = sender_of(app.config.store_url)
+        terminal.say(f"  `digest send` sends what is due ({len(changed):,} now), and so does `digest {by_itself}`")
     terminal.emit({"list": app.list.id, "edition": edition.number, "changed": list(changed), "now": words})

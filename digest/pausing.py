@@ -15,6 +15,7 @@ from digest.holding import paused_line
 from digest.logs import Event, tell
 from digest.model import Pause
 from digest.restoring import Since, answer, asks
+from digest.working import sender_of
 
 DONE, NOTHING = 0, 3
 
@@ -36,7 +37,7 @@ def resume(terminal: Terminal, app: App, since: Since | None, now: datetime) -> 
     if ended:
         tell(Event.LIST_RESUMED, list=app.list.id)
         terminal.say(f"  resumed; it was paused since {ended.since:%Y-%m-%d %H:%M} UTC")
-        terminal.say("  `digest send` sends what is due, and so does `digest run`")
+        terminal.say(f"  `digest send` sends what is due, and so does `digest {sender_of(app.config.store_url)}`")
     else:
         terminal.say("  it is not paused")
     terminal.emit({"list": app.list.id, "paused": None, "was_paused": pause_json(ended)})

@@ -52,6 +52,11 @@ def open_queue(url: str) -> Queue | None:
     return ProcrastinateQueue(url)
 
 
+def sender_of(url: str) -> str:
+    """The command that sends by itself what is due of lists in the database at a URL: `run` or `worker`."""
+    return "worker" if url.startswith("postgresql") else "run"
+
+
 def enqueue_shards(queue: Queue, connection: sa.Connection, edition: Edition) -> None:
     """Cuts a new edition and queues its shards, in the transaction that makes it."""
     queue.enqueue(connection, cut(connection, edition))

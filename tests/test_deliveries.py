@@ -115,6 +115,19 @@ def test_a_failed_delivery_is_tried_again_when_asked_for(tmp_path: Path) -> None
     assert digest(config, "retry").returncode == 3
 
 
+def test_of_many_some_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A relay's bad hour may be a hundred thousand readers': their number is told, and as JSON all of them."""
+    monkeypatch.setattr("digest.deliveries.NAMED", 1)
+    config, _ = sent(tmp_path, replace(FULL, only=b""))
+    lines = digest(config, "retry").stdout.splitlines()
+    assert lines[-3:] == [
+        "  reader0@example.org: due again",
+        "  … and 1 more: due again",
+        "  `digest send` sends what is due (2 now), and so does `digest run`",
+    ]
+    assert len(json.loads(digest(config, "retry", "--json").stdout)["changed"]) == 2
+
+
 def test_a_retry_is_for_those_who_were_named(tmp_path: Path) -> None:
     """Others keep their status."""
     config, _ = sent(tmp_path, replace(FULL, only=b""))

@@ -139,7 +139,7 @@ def test_status_tells_of_shards_and_of_what_was_set_aside(url: str, store: Datab
         Shards(store).begin(first, "host/1", NOW)
         Shards(store).failed(first, "ValueError: poison", NOW, timedelta(0))
     shown = run("status", "--config", str(path), "--now", NOW.isoformat()).stdout
-    assert "shards: 2 waiting, 1 aside; 0 at work; 0 workers" in shown
+    assert "shards: 2 waiting, 1 aside; 0 in hand; 0 workers" in shown
     assert "no worker lives: start `digest worker`" in shown
     assert "readers 1-3 set aside: ValueError: poison; `digest retry 1` takes it up again" in shown
     told = json.loads(run("status", "--config", str(path), "--now", NOW.isoformat(), "--json").stdout)

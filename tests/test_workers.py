@@ -188,9 +188,26 @@ def test_a_retried_edition_is_late_from_then_on(world: World) -> None:
         world.begin(shard, "host-a/1")
         world.send(shard, MINUTES, Outcome(DeliveryStatus.BOUNCED, "5.7.1", "550 5.7.1 no"))
     assert world.told(after=80 * MINUTES)["crew"]["shards"] == {"waiting": 0, "ranked": 0, "done": 0, "aside": 0}
-    run("retry", "1", "--config", str(world.config), "--now", (NOW + 90 * MINUTES).isoformat())
+    answer = run("retry", "1", "--config", str(world.config), "--now", (NOW + 90 * MINUTES).isoformat())
+    assert "sends what is due (7 now), and so does `digest worker`" in answer.stdout
     told = world.told(after=91 * MINUTES)["crew"]
     assert (told["shards"]["ranked"], told["shard_lag_seconds"]) == (3, 60)
+
+
+def test_who_sends_by_itself_is_told_when_the_list_is_resumed(world: World) -> None:
+    """Workers, as `digest run` sends no edition of theirs."""
+    Pauses(world.database, LAB).begin(Pause(NOW, "me", ""))
+    assert (
+        "`digest send` sends what is due, and so does `digest worker`"
+        in run("resume", "--config", str(world.config)).stdout
+    )
+
+
+def test_an_edition_of_which_no_shard_is_ranked_says_what_is_missing(world: World) -> None:
+    """And says so once some are."""
+    assert f"of {TODAY}: its recipients are not chosen yet;" in world.ask().stdout
+    world.begin(world.cut[0], "host-a/1")
+    assert "3 queued; its recipients are not all chosen yet;" in world.ask().stdout
 
 
 def test_a_list_that_may_not_send_is_not_late(world: World) -> None:

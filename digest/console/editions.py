@@ -47,10 +47,10 @@ def overview_json(overview: EditionOverview) -> dict[str, Any]:
 
 def counts_line(overview: EditionOverview) -> str:
     """The counts by status and whether they add up: "3 sent, 1 deferred = 4 recipients"."""
-    counts = ", ".join(f"{overview.counts[s]:,} {s}" for s in DeliveryStatus if overview.counts.get(s)) or "nothing"
+    counts = ", ".join(f"{overview.counts[s]:,} {s}" for s in DeliveryStatus if overview.counts.get(s))
     if overview.recipients is None:
-        return f"{counts}; recipients not frozen yet"
-    return f"{counts} {'=' if overview.adds_up else '≠'} {plural(overview.recipients, 'recipient')}"
+        return f"{counts}; its recipients are not all chosen yet" if counts else "its recipients are not chosen yet"
+    return f"{counts or 'nothing'} {'=' if overview.adds_up else '≠'} {plural(overview.recipients, 'recipient')}"
 
 
 def came_back_line(overview: EditionOverview) -> str:

@@ -108,4 +108,4 @@ def show_shards(terminal: Terminal, app: App, overviews: Sequence[EditionOvervie
 
 def _line(shards: ShardsOverview) -> str:
     counts = ", ".join(f"{shards.counts[state]:,} {state}" for state in ShardState if shards.counts.get(state))
-    return f"shards: {counts}; {len(shards.at_work):,} at work"
+    return f"shards: {counts}; {len(shards.at_work):,} in hand"
