@@ -135,7 +135,7 @@ def test_on_a_terminal_it_asks_six_questions(tmp_path: Path) -> None:
             ("must be an email address", "ada@gmail.com"),
             ("Which address does it come from? [ada@gmail.com]", ""),
             ("Which arXiv categories?", "cs.cv"),
-            ("did you mean `cs.CV`?", "cs.CV, cs.GR"),
+            ("did you mean `cs.CV`?", "cs.CV  cs.GR"),
             ("What are you looking for", "video diffusion"),
             ("Which relay takes the mail?", ""),
             ("Its password", "hunter2"),

@@ -369,6 +369,10 @@ MISTAKES: list[tuple[str, int, str, str]] = [
         "`url` of [store] mysql:// is not supported; write sqlite:///digest.db, or postgresql://user@host/name",
     ),
     (after(13, "[store]", 'url = "postgresql://db"'), 15, "store.url", "…must name the host and the database…"),
+    (
+        after(13, "[store]", 'url = "postgresql://digest:hunter@2@db/digest"'), 15, "store.url",
+        "`url` of [store] must have one @, before the host; write the @ of a password as %40, or put the password…",
+    ),
     (after(13, "[store]", 'url = "postgresql:///digest"'), 15, "store.url", "…must name the host and the database…"),
     (after(13, "[store]", 'url = "postgresql://db:no/digest"'), 15, "store.url", "…and a port by its number, such as…"),
     (after(13, "[store]", "password = 7"), 15, "store.password", "…must be text…"),

@@ -130,12 +130,12 @@ def _address(written: str) -> str:
 
 
 def _listed(written: str) -> str:
-    """Categories with commas between them, in arXiv's own spelling. Raises ConfigError."""
+    """Categories with commas or spaces between them, in arXiv's own spelling. Raises ConfigError."""
     from digest.subscribe.taxonomy import ARCHIVES, CATEGORIES
     from digest.subscribe.values import WrongValue, arxiv_category, did_you_mean
 
     found = []
-    for each in filter(None, (part.strip() for part in written.split(","))):
+    for each in written.replace(",", " ").split():
         try:
             found.append(arxiv_category(each))
         except WrongValue as error:

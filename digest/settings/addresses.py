@@ -166,6 +166,9 @@ def store_url(value: object) -> str:
 
 
 def _postgresql(url: str) -> str:
+    if url.partition("://")[2].partition("/")[0].count("@") > 1:
+        how = "write the @ of a password as %40, or put the password into a file that `password_file` names"
+        raise WrongValue("must have one @, before the host", how, shown=False)
     try:
         parsed = urlsplit(url)
         named = bool(parsed.hostname and parsed.path.strip("/")) and parsed.port != 0
