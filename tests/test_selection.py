@@ -206,6 +206,12 @@ def test_near_misses_say_what_was_missing() -> None:
     ]
 
 
+def test_what_has_hardly_a_word_in_common_has_not_just_missed() -> None:
+    """On a quiet day nobody is told that papers of relevance 0.00 came near."""
+    misses = chosen([pick(1, 0.4, 0.001), pick(2, 0.4, 0.0999), pick(3, 0.4, 0.1)]).near_misses
+    assert [english(miss.missing) for miss in misses] == ["relevance 0.10, under your 0.20"]
+
+
 def test_an_exclusion_is_told_as_a_near_miss() -> None:
     """A paper that lost its topic to an excluded phrase says so."""
     reason = Reason(ReasonKind.TOPIC, Remark(Says.EXCLUDED, ("video", "surveillance")), 0.0)
@@ -229,11 +235,14 @@ def explored(extra: Sequence[Pick], *, ordinary: int = 5, **more: Any) -> Select
 
 
 def test_an_exploration_takes_a_free_place_and_says_so() -> None:
-    """The nearest to trend below the threshold comes last, its reason weighs nothing, and it is no near miss."""
+    """The nearest to trend below the threshold comes last, its reason weighs nothing, and it is no near miss.
+
+    Nor is what has less than half of what it takes.
+    """
     selection = explored([trending(20, 0.12, 0.8), trending(21, 0.19, 0.5), trending(22, 0.09, 0.9)])
     assert numbers(selection) == [1, 2, 3, 4, 5, 20]
     assert selection.picks[-1].reasons == (Reason(ReasonKind.EXPLORATION, UNDER, 0.0),)
-    assert [n for n, _ in missing(selection)] == [21, 22]
+    assert [n for n, _ in missing(selection)] == [21]
 
 
 def test_an_exploration_takes_the_last_place_of_a_full_list() -> None:

@@ -257,12 +257,10 @@ class _Choice:
         return list(waiting.values())
 
     def _trending(self) -> Pick | None:
-        least = self.min_relevance
         near = [
             pick
             for pick in self.fresh
-            if least / 2 <= pick.relevance < least
-            and pick.relevance > 0
+            if self._just_under(pick)
             and pick.trend >= TRENDING
             and pick.paper_id not in self.doubles
             and not self.ranking.disliked(pick.paper_id)
@@ -270,6 +268,10 @@ class _Choice:
         best = min(near, key=lambda pick: (-pick.trend, pick.paper_id), default=None)
         usual = statistics.median(pick.trend for pick in self.fresh) if best else 0.0
         return best if best and best.trend > usual else None
+
+    def _just_under(self, pick: Pick) -> bool:
+        """Whether it has half of the relevance at least that it would take: less has hardly a word in common."""
+        return 0 < pick.relevance < self.min_relevance <= 2 * pick.relevance
 
     def _explore(self, pick: Pick, why: Says, displaced: PaperId | None) -> None:
         reason = Reason(ReasonKind.EXPLORATION, Remark(why), 0.0)
@@ -280,7 +282,7 @@ class _Choice:
             del self.picks[displaced]
 
     def near_misses(self) -> Iterator[NearMiss]:
-        """First what was relevant enough, best first; then what came nearest to it; then what was excluded."""
+        """First what was relevant enough, best first; then what was just under it; then what was excluded."""
         got = {*self.picks, self.exploration.paper_id} if self.exploration else self.picks.keys()
         had = {pick.paper_id: paper for pick, paper in self.met if self._relevant(pick)}
         met = [pick for pick, _ in self.met if pick.paper_id in had]
@@ -292,7 +294,7 @@ class _Choice:
             place += pick.paper_id not in self.doubles
             if pick.paper_id not in got:
                 yield self._missed(pick, self._lost(pick, place))
-        below = [p for p in self.fresh if 0 < p.relevance < self.min_relevance and p.paper_id not in got]
+        below = [p for p in self.fresh if self._just_under(p) and p.paper_id not in got]
         for pick in sorted(below, key=lambda p: (-p.relevance, p.paper_id)):
             yield self._missed(pick, Remark(Says.IRRELEVANT, figures=(pick.relevance, self.min_relevance)))
         for pick in self.fresh:
