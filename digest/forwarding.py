@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import logging
 import pickle
+import traceback
 from collections.abc import Callable
 from typing import NamedTuple
+
+from digest.errors import DigestError
 
 
 class Line(NamedTuple):
@@ -27,14 +30,20 @@ class Forwarded(logging.Handler):
         self._tell = tell
 
     def emit(self, record: logging.LogRecord) -> None:
-        """For `logging`."""
-        self._tell(Line(record.name, record.levelno, record.getMessage()))
+        """For `logging`. A traceback is part of the text: the error that it is of may not be one that can be sent."""
+        self._tell(Line(record.name, record.levelno, self.format(record)))
 
 
 def sendable(error: Exception) -> Exception:
-    """The error, or one that says the same: not each can be read again by whoever is told."""
+    """The error, or one that says the same: not each can be read again by whoever is told.
+
+    Where a bug arose is lost on the way, and so is noted with it.
+    """
+    sent = error
     try:
         pickle.loads(pickle.dumps(error))  # noqa: S301 - our own
     except Exception:
-        return RuntimeError(f"{type(error).__name__}: {error}")
-    return error
+        sent = RuntimeError(f"{type(error).__name__}: {error}")
+    if not isinstance(error, DigestError):
+        sent.add_note("".join(traceback.format_exception(error)))
+    return sent

@@ -10,10 +10,12 @@ import asyncio
 import contextlib
 import logging
 import os
+import pickle
 import signal
 import sys
 import threading
 import time
+import traceback
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import ExitStack
@@ -397,6 +399,24 @@ def test_an_error_that_no_other_process_could_read_is_told_in_words() -> None:
     assert str(forwarding.sendable(TwoWordsError("disk", "gone"))) == "TwoWordsError: disk gone"
     held = KeyError(threading.Lock())
     assert str(forwarding.sendable(held)).startswith("KeyError: ")
+
+
+def test_where_a_bug_of_another_process_arose_is_told_here() -> None:
+    """Its traceback is in the line of the log, and goes with the error; an error with advice has none."""
+    said: list[forwarding.Line] = []
+    child = logging.Logger("digest.other")
+    child.addHandler(forwarding.Forwarded(said.append))
+    try:
+        everybody()["nobody"]
+    except KeyError as error:
+        child.exception("delivery %d failed", 7)
+        sent = pickle.loads(pickle.dumps(forwarding.sendable(error)))
+    here = "in test_where_a_bug_of_another_process_arose_is_told_here"
+    (line,) = said
+    assert line.text.startswith("delivery 7 failed\nTraceback")
+    assert here in line.text
+    assert here in "".join(traceback.format_exception(sent))
+    assert not hasattr(forwarding.sendable(StoreError("full")), "__notes__")
 
 
 def test_a_list_whose_limits_are_kept_in_memory_is_drained_in_one_process(tmp_path: Path) -> None:
