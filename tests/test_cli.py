@@ -94,9 +94,18 @@ def test_help_names_every_command_and_teaches() -> None:
         assert re.search(rf"^ +{command} ", answer.stdout, re.M)
         help_of = run(command, "--help")
         assert "..." not in help_of.stdout.partition("Commands:")[2], "no sentence is cut"
-        assert not re.search(r"^ +-.* <|default: (0|False)\]", help_of.stdout, re.M), "no types and values of Python's"
+        pythons = re.search(r"^ +\S.* <|[{}]|default: (0|False)\]", help_of.stdout, re.M)
+        assert not pythons, "no types and values of Python's"
         assert help_of.returncode == 0
         assert f"Example: digest {command}" in help_of.stdout
+
+
+def test_arguments_of_groups_go_by_their_names() -> None:
+    """One that must be said, and one that may be said several times."""
+    text = run("subscribers", "examples", "--help").stdout
+    assert "examples [OPTIONS] EMAIL [FILE]...\n" in text
+    assert re.search(r"^  EMAIL  A member", text, re.M)
+    assert re.search(r"^  FILE   BibTeX", text, re.M)
 
 
 def test_the_version_is_the_packages() -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from digest.cli import completing
+from digest.cli.helping import Commands
 from digest.errors import ConfigError, DigestError
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 WEB_INSTALL = "`pip install 'papers-digest[web]'`"
 DONE, PARTLY, USAGE, NOTHING = 0, 1, 2, 3
 
-cli = typer.Typer(
+cli = Commands(
     name="digest",
     help="Get trending papers in your email inbox: pull new abstracts, rank them against each subscriber's topics, "
     "render one email each and deliver it exactly once.",

@@ -34,8 +34,9 @@ from digest.cli.common import (
     set_up_logging,
     terminal_for,
 )
+from digest.cli.helping import Commands
 
-suppressions = typer.Typer(
+suppressions = Commands(
     help="Show and change who gets nothing any more, from no list.",
     no_args_is_help=True,
     rich_markup_mode=None,
@@ -85,7 +86,7 @@ def suppressions_remove(
     raise typer.Exit(release(terminal_for(json), loaded(config, verbose), addresses_of(email)))
 
 
-subscribers = typer.Typer(
+subscribers = Commands(
     help="Show and change who gets a list.",
     no_args_is_help=True,
     rich_markup_mode=None,
@@ -249,7 +250,7 @@ def subscribers_import(
 
 @subscribers.command("export", epilog="Example: digest subscribers export --to ada@example.org --json")
 def subscribers_export(
-    file: Annotated[Path | None, typer.Argument(metavar="FILE", help="Else it is printed.")] = None,
+    file: Annotated[Path | None, typer.Argument(metavar="FILE", help="The file to write; else it is printed.")] = None,
     to: ToOption = None,
     list_id: ListOption = None,
     config: ConfigOption = None,
