@@ -48,6 +48,7 @@ from digest.rank.embedding import Embed
 from digest.rank.profile import votes
 from digest.render import message_id
 from digest.roundup import NOTHING, Material, coarser, combined
+from digest.stopping import BrokenOff, breakable
 from digest.timing import leaves_at
 
 FIRST_DAYS = {Frequency.DAILY: 1, Frequency.WEEKLY: 7, Frequency.MONTHLY: 31}
@@ -369,19 +370,22 @@ async def enqueue_all(
     """Ranks the frozen candidates for every recipient who has no delivery yet, and closes the set of recipients.
 
     Each delivery leaves at its reader's hour, unless it is `at_once` that all do.
-    When `stopped` says so after a shard, the set is left open and the next run goes on from there.
+    Once `stopped`, the set is left open and the next run goes on from there; a signal breaks off a ranking.
     """
     if editions.recipients_are_frozen(edition):
         return
     runner: ShardRunner | None = None
     for shard in editions.recipients(edition, coarser(mailing_list.frequency)):
-        if runner is None:
-            named = named_by_recipients(mailing_list, editions, edition)
-            runner = ShardRunner(mailing_list, edition, papers, editions, library, named, embed)
         hours = {} if at_once else hours_of(mailing_list, edition, shard, now)
         with left_alone():
-            editions.enqueue(edition, runner.run(shard), now, nothing_for(mailing_list), hours)
-        await asyncio.sleep(0)  # ranking is all CPU: a signal is heard between shards
-        if stopped():
-            return
+            try:
+                with breakable(stopped):
+                    if runner is None:
+                        named = named_by_recipients(mailing_list, editions, edition)
+                        runner = ShardRunner(mailing_list, edition, papers, editions, library, named, embed)
+                    selected = runner.run(shard)
+            except BrokenOff:
+                return
+            editions.enqueue(edition, selected, now, nothing_for(mailing_list), hours)
+        await asyncio.sleep(0)  # ranking is all CPU: others have their turn between shards
     editions.close_recipients(edition, now)

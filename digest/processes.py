@@ -36,6 +36,7 @@ from digest.meaning import CachedEmbed
 from digest.model import Edition, MailingList, Paper, PaperId, SubscriberId
 from digest.rank.embedding import Embed, Embedder
 from digest.roundup import coarser
+from digest.stopping import BrokenOff, breakable
 from digest.store import Editions, Papers, Vectors, open_database
 from digest.store.rows import rows_of
 
@@ -44,6 +45,8 @@ LEAST = 5_000
 MOST = 8
 """Processes; each holds the papers that the ranking compares with."""
 
+LOOK_EVERY = 0.2
+"""Seconds; how often it is looked, while processes rank, whether somebody asked to stop."""
 _STOPPING = (signal.SIGINT, signal.SIGTERM)
 
 Rows = Sequence[Mapping[str, object]]
@@ -107,7 +110,7 @@ async def enqueue_all(
     *,
     at_once: bool,
 ) -> None:
-    """`edition.enqueue_all` in so many processes. Raises SendError if one of them is ended from outside."""
+    """`edition.enqueue_all` in so many processes, which a stop ends. Raises SendError if something else ends one."""
     shards = editions.shards(edition, coarser(mailing_list.frequency))
     size = max(1, min(processes, len(shards)))
     waiting = iter(shards)
@@ -128,13 +131,19 @@ async def enqueue_all(
             for _ in range(size):
                 pool.submit(_started)
         started = set(multiprocessing.active_children()) - others  # before another list starts its own
-        made = _for_all(mailing_list, edition, papers, editions, library, embed)
+        with breakable(stopped):
+            made = _for_all(mailing_list, edition, papers, editions, library, embed)
         threading.Thread(target=_hand_out, args=(made, ours, size), daemon=True).start()
         del made  # the thread lets go of it
         submit(size + 1)
-        while found and not stopped():
-            editions.enqueue_rows(edition, await asyncio.wrap_future(found.popleft()))
+        while found:
+            editions.enqueue_rows(edition, await _unless_stopped(found[0], stopped))
+            found.popleft()
             submit(1)
+        editions.close_recipients(edition, now)
+    except BrokenOff:
+        for process in started:  # they only read
+            process.kill()
     except BrokenProcessPool as error:
         # They ignore the signal by which the pool ends them, and may wait for a lock that the ended one had.
         for process in started:
@@ -146,8 +155,16 @@ async def enqueue_all(
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
         theirs.close()
-    if not found:
-        editions.close_recipients(edition, now)
+
+
+async def _unless_stopped(ranking: Future[Rows], stopped: Callable[[], bool]) -> Rows:
+    """What a process makes of a shard. Raises BrokenOff once somebody asked to stop."""
+    rows = asyncio.wrap_future(ranking)
+    while not stopped():
+        if (await asyncio.wait({rows}, timeout=LOOK_EVERY))[0]:
+            return rows.result()
+    rows.cancel()
+    raise BrokenOff
 
 
 def _for_all(

@@ -1,5 +1,6 @@
 """Ctrl-C and SIGTERM as an event: the first asks for a tidy end, a second Ctrl-C interrupts at once.
 
+What computes for seconds and leaves nothing behind, such as a ranking, is broken off by the first (`breakable`).
 On Windows Ctrl-Break does the same: it is what another program can send there.
 """
 
@@ -14,6 +15,27 @@ from types import FrameType
 SIGNALS: tuple[signal.Signals, ...] = tuple(
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGBREAK") if hasattr(signal, name)
 )
+_is_breakable = False
+
+
+class BrokenOff(BaseException):
+    """Somebody asked to stop. No `Exception`: nothing on its way is to take it for a failure."""
+
+
+@contextmanager
+def breakable(stopped: Callable[[], bool]) -> Iterator[None]:
+    """What the first signal that `stop_on_signals` hears breaks off, with BrokenOff; it is not begun once `stopped`.
+
+    For the main thread, around what changes nothing and awaits nothing.
+    """
+    global _is_breakable  # noqa: PLW0603 - signals are the whole process's
+    _is_breakable = True
+    try:
+        if stopped():
+            raise BrokenOff
+        yield
+    finally:
+        _is_breakable = False
 
 
 @contextmanager
@@ -32,6 +54,8 @@ def stop_on_signals(stop: asyncio.Event, say: Callable[[str], None]) -> Iterator
         # Set at once, for work that keeps the loop from turning and looks at it; then the loop is woken.
         stop.set()
         loop.call_soon_threadsafe(stop.set)
+        if _is_breakable:
+            raise BrokenOff
 
     for number in SIGNALS:
         signal.signal(number, handle)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -12,6 +13,7 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 import psutil
 import pytest
@@ -24,6 +26,7 @@ from digest.meaning import CachedEmbed
 from digest.model import Delivery, Edition, Frequency, Paper, PaperId, Profile, Subscriber, SubscriberId, Topic
 from digest.pull.dedupe import merge
 from digest.rank.embedding import Embedder, available
+from digest.stopping import stop_on_signals
 from digest.store import Database, Editions, Papers, Subscribers, Vectors, open_database, schema
 from tests.factories import NOW, TODAY, mailing_list, report, subscriber
 
@@ -115,11 +118,60 @@ def test_any_number_of_processes_makes_the_same_deliveries(semantic: bool, tmp_p
 def test_a_stop_leaves_the_rest_for_the_next_run(tmp_path: Path) -> None:
     """Whole shards are queued, the set stays open, and the next run makes it whole."""
     with frozen(tmp_path) as each:
-        asyncio.run(each.enqueue(1, iter((False, True)).__next__))
+        asyncio.run(each.enqueue(1, lambda: len(each.deliveries) == 7))
         assert len(each.deliveries) == 7
         assert not each.editions.recipients_are_frozen(each.edition)
         asyncio.run(each.enqueue(2))
         assert [d.subscriber_id for d in each.deliveries] == list(range(1, READERS + 1))
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_a_signal_breaks_off_what_is_found_out_for_all(
+    count: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That takes seconds, and is not waited for: nothing is queued, the set stays open, and the next run makes it."""
+
+    def hears_a_signal(*_: object) -> NoReturn:
+        signal.raise_signal(signal.SIGTERM)
+        raise AssertionError("it went on")
+
+    async def stopped(each: Frozen) -> None:
+        stop = asyncio.Event()
+        with monkeypatch.context() as patch, stop_on_signals(stop, said.append):
+            patch.setattr(life, "rank_for", hears_a_signal)
+            await each.enqueue(count, stop.is_set)
+            assert stop.is_set()
+            patch.setattr(life, "rank_for", lambda *_: pytest.fail("begun all the same"))
+            await each.enqueue(count, stop.is_set)
+
+    said: list[str] = []
+    with frozen(tmp_path) as each:
+        asyncio.run(stopped(each))
+        assert [line.partition(":")[0] for line in said] == ["stopping on SIGTERM"]
+        assert not each.deliveries
+        assert not each.editions.recipients_are_frozen(each.edition)
+        asyncio.run(each.enqueue(count))
+        assert len(each.deliveries) == READERS
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="suspends as POSIX does")
+def test_a_stop_does_not_wait_for_processes(tmp_path: Path) -> None:
+    """They only read: one that is far from done is ended."""
+
+    async def stopped(each: Frozen) -> None:
+        stop, earlier = asyncio.Event(), workers(psutil.Process())
+        ranking = asyncio.create_task(each.enqueue(1, stop.is_set))
+        while not (found := [worker for worker in workers(psutil.Process()) if worker not in earlier]):  # noqa: ASYNC110 - nobody tells of a process
+            await asyncio.sleep(0.001)
+        found[0].suspend()
+        stop.set()
+        await asyncio.wait_for(ranking, 60)
+        assert not psutil.wait_procs(found, timeout=60)[1]
+
+    with frozen(tmp_path) as each:
+        asyncio.run(stopped(each))
+        assert not each.deliveries
+        assert not each.editions.recipients_are_frozen(each.edition)
 
 
 def test_what_goes_wrong_in_a_process_is_told(tmp_path: Path) -> None:
@@ -158,11 +210,14 @@ def test_no_process_outlives_one_that_is_killed(tmp_path: Path) -> None:
     def new() -> list[psutil.Process]:
         return [worker for worker in workers(psutil.Process()) if worker not in earlier]
 
+    killed: list[psutil.Process] = []
+
     def kill_one() -> bool:
-        while len(both := new()) < 2:
-            time.sleep(0.001)
-        both[0].suspend()
-        both[1].kill()
+        while not killed:
+            if len(both := new()) == 2:
+                both[0].suspend()
+                both[1].kill()
+                killed.append(both[1])
         return False
 
     with frozen(tmp_path) as each, pytest.raises(SendError, match="run the same command again"):
