@@ -1,10 +1,12 @@
 """Editions as they would be made, or were: what `digest rank`, `preview`, `send --dry-run` and `send --test` show.
 
 Over an `App`, which is asked and told nothing that it would keep. Values are in `results.py`; `console` shows them.
+What computes runs outside of any event loop: there Ctrl-C would be heard only when it is done.
 """
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections.abc import Collection, Sequence
 from dataclasses import replace
@@ -13,12 +15,12 @@ from digest import edition as life
 from digest.app import App
 from digest.edition import Draft
 from digest.errors import SendError
-from digest.model import Address, Frequency, Outcome, PaperId, Pick, Subscriber, SubscriberId
+from digest.model import Address, Envelope, Frequency, Outcome, PaperId, Pick, Subscriber, SubscriberId
 from digest.results import QUIET, Progress, Proof, Pulled
 from digest.roundup import coarser
 
 
-async def proofs_of(app: App, only: Collection[str] = (), progress: Progress = QUIET) -> tuple[Proof, ...]:
+def proofs_of(app: App, only: Collection[str] = (), progress: Progress = QUIET) -> tuple[Proof, ...]:
     """Today's editions, each with the readers who get it: as frozen, else as it would be made now. Nothing is kept.
 
     The list's own comes first, with nobody where nobody is subscribed; then the round-ups of the readers' choice.
@@ -38,7 +40,7 @@ async def proofs_of(app: App, only: Collection[str] = (), progress: Progress = Q
             made = Draft(frozen, candidates, sources, parts=app.editions.parts(frozen))
         else:
             if not (pulled or app.editions.on(app.list.id, day)):
-                pulled = await app.fetch(progress)
+                pulled = asyncio.run(app.fetch(progress))
             made = app.making.draft(pulled or Pulled((), ()), day, frequency)
         proofs.append(_proof(app, made, frozen is not None, readers, progress))
     return tuple(proofs)
@@ -75,20 +77,24 @@ def rankings_of(
     return tuple(zip(people, rankings, strict=True))
 
 
-async def send_test(app: App, address: Address, to: Collection[str], progress: Progress = QUIET) -> Outcome:
+def send_test(app: App, address: Address, to: Collection[str], progress: Progress = QUIET) -> Outcome:
     """Sends one subscriber's edition to another address through the first real way out; records nothing."""
-    proofs = await proofs_of(app, to, progress)
+    proofs = proofs_of(app, to, progress)
     for proof, subscriber, selection in [(p, *selected) for p in proofs for selected in p.selections]:
         # Nobody's id: whoever gets the test must not unsubscribe her, or vote for her, with its links.
         nobody = SubscriberId(0)
         addressed = replace(subscriber, id=nobody, address=address)
         message = proof.compose(addressed, selection, app.list, salt=secrets.token_hex(8))
-        transport = app.outbox.routes()[0].new_transport()
-        try:
-            return await transport.submit(app.making.envelope(address), message, _no_intent)
-        finally:
-            await transport.close()
+        return asyncio.run(_submit(app, app.making.envelope(address), message))
     raise SendError(f"{app.config.path}: there is no subscriber whose edition could be sent")
+
+
+async def _submit(app: App, envelope: Envelope, message: bytes) -> Outcome:
+    transport = app.outbox.routes()[0].new_transport()
+    try:
+        return await transport.submit(envelope, message, _no_intent)
+    finally:
+        await transport.close()
 
 
 async def _no_intent() -> None:

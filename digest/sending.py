@@ -93,7 +93,7 @@ async def _send(terminal: Terminal, app: App, to: Collection[str], at_once: bool
 def rehearse(terminal: Terminal, app: App, to: Collection[str]) -> int:
     """Shows who would get what. Nothing is sent, nothing is recorded. Raises DigestError."""
     with terminal.embedding() as embedding:
-        proofs = asyncio.run(proofing.proofs_of(app, to, Progress(on_embedded=embedding.embedded)))
+        proofs = proofing.proofs_of(app, to, Progress(on_embedded=embedding.embedded))
     failed = complain_of_sources(app.list.id, proofs[0].summaries)
     for proof in proofs:
         _rehearse(terminal, app, proof)
@@ -130,7 +130,7 @@ def send_test(terminal: Terminal, app: App, address: str, to: Collection[str]) -
     if "@" not in address:
         raise ConfigError(f"--test {address}: not an email address")
     with terminal.embedding() as embedding:
-        outcome = asyncio.run(proofing.send_test(app, Address(address), to, Progress(on_embedded=embedding.embedded)))
+        outcome = proofing.send_test(app, Address(address), to, Progress(on_embedded=embedding.embedded))
     good = outcome.status is DeliveryStatus.SENT
     if good:
         terminal.say(

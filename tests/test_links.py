@@ -357,7 +357,7 @@ def test_a_test_message_is_nobodys(tmp_path: Path) -> None:
     sent(tmp_path, *lines)
     with CollectingServer() as server:
         with app_of(write_list(tmp_path, port=server.port), *lines, keep=False) as app:
-            asyncio.run(send_test(app, Address("me@example.net"), [Address("reader1@example.org")]))
+            send_test(app, Address("me@example.net"), [Address("reader1@example.org")])
             tokens = app.making.tokens
         (message,) = server.messages
     assert (message.sender, message.recipients) == ("bounces@example.org", ("me@example.net",))
@@ -368,7 +368,7 @@ def test_a_test_message_is_nobodys(tmp_path: Path) -> None:
 def test_a_command_that_keeps_nothing_makes_no_key(tmp_path: Path) -> None:
     """A rehearsal of a new list shows links under a key that ends with it; it creates no database for it."""
     with app_of(write_list(tmp_path), 'base_url = "https://example.org"', keep=False) as app:
-        (proof,) = asyncio.run(proofs_of(app))
+        (proof,) = proofs_of(app)
         (reader, selection), *_ = proof.selections
         assert "https://example.org/unsubscribe/lab/0." in proof.render(reader, selection).text
     assert not (tmp_path / "digest.db").exists()

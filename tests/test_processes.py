@@ -17,12 +17,13 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeVar
+from typing import NoReturn, TypeVar
 
 import pytest
 
+from digest import edition as life
 from tests.lists import DAY_ONE, write_list
-from tests.servers.http import goes_to, serving
+from tests.servers.http import goes_to, serving, stalls_in_body
 from tests.servers.smtp import CollectingServer, resets_after_dot
 from tests.test_cli import jsons, run
 
@@ -146,6 +147,50 @@ def test_pages_are_served_until_a_signal(tmp_path: Path, command: tuple[str, ...
     assert process.returncode == 0, err
     assert letter.recipients == ("ada@example.org",)
     assert f"{here}/confirm/lab/".encode() in letter.data.replace(b"=\r\n", b"")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+@pytest.mark.parametrize(
+    ("command", "kept"),
+    [
+        ("pull", "of the list under way nothing new is kept; the next pull asks its sources again"),
+        ("check", "what is shown above holds, the rest was not looked at"),
+    ],
+)
+def test_ctrl_c_is_told_in_a_line(tmp_path: Path, command: str, kept: str) -> None:
+    """While a source's server says nothing."""
+    with serving(feed=stalls_in_body) as server:
+        feed = f'\n[[sources]]\nkind = "feed"\nurl = "{server.url}feed"\n[pull]\nallow_private = true\n'
+        config = write_list(tmp_path, readers=1, sources=(), extra=feed)
+        process = subprocess.Popen(
+            [sys.executable, "-m", "digest", command, "--config", str(config), "--json"],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        try:
+            assert _patiently(lambda: server.requests)
+        finally:
+            process.send_signal(signal.SIGINT)
+            _, err = process.communicate(timeout=30)
+    assert (process.returncode, err.splitlines()[-1]) == (130, f"stopped by Ctrl-C: {kept}")
+
+
+@pytest.mark.parametrize("command", [("preview",), ("send", "--dry-run"), ("rank",)])
+def test_ctrl_c_is_heard_while_papers_are_ranked(
+    tmp_path: Path, command: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That takes seconds, and has nothing to finish."""
+
+    def hears_ctrl_c(*_: object) -> NoReturn:
+        signal.raise_signal(signal.SIGINT)
+        raise AssertionError("it went on")
+
+    monkeypatch.setattr(life, "rank_for", hears_ctrl_c)
+    answer = run(*command, "--config", str(write_list(tmp_path)), "--now", DAY_ONE)
+    assert answer.returncode == 130
+    assert answer.stderr.startswith("stopped by Ctrl-C: ")
+    assert answer.stderr.count("\n") == 1
 
 
 def _answer(asked: str | urllib.request.Request) -> str:

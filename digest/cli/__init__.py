@@ -61,7 +61,7 @@ def _root(
     pass
 
 
-@cli.command(epilog="Example: digest demo --out /tmp/demo")
+@cli.command(epilog="Example: digest demo --out /tmp/demo", if_stopped="the same command goes on from there")
 def demo(
     out: Annotated[Path, typer.Option(metavar="DIR", help="The demo's folder: its config, database and inbox.")] = Path(
         "digest-demo"

@@ -31,7 +31,10 @@ if TYPE_CHECKING:
     from digest.settings import ListConfig
 
 
-@cli.command(epilog="Example: digest check --config lists/ --fix")
+@cli.command(
+    epilog="Example: digest check --config lists/ --fix",
+    if_stopped="what is shown above holds, the rest was not looked at",
+)
 def check(
     config: ConfigOption = None,
     fix: Annotated[

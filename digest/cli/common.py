@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 WEB_INSTALL = "`pip install 'papers-digest[web]'`"
 DONE, PARTLY, USAGE, NOTHING = 0, 1, 2, 3
+GOES_ON = "what is recorded stays, and the same command goes on from there; `digest resolve` shows what is in doubt"
+"""Said when a send is broken off."""
 
 cli = Commands(
     name="digest",

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 from digest.cli.common import (
     DONE,
+    GOES_ON,
     NOTHING,
     PARTLY,
     ConfigOption,
@@ -36,7 +37,10 @@ from digest.cli.common import (
 )
 
 
-@cli.command(epilog="Example: digest pull --config lists/ --json")
+@cli.command(
+    epilog="Example: digest pull --config lists/ --json",
+    if_stopped="of the list under way nothing new is kept; the next pull asks its sources again",
+)
 def pull(
     config: ConfigOption = None,
     now: NowOption = None,
@@ -59,7 +63,7 @@ def pull(
     each_list(loaded(config, verbose, quiet=quiet, log_json=log_json), now, work)
 
 
-@cli.command(epilog="Example: digest rank --to ada@example.org --top 20")
+@cli.command(epilog="Example: digest rank --to ada@example.org --top 20", if_stopped="nothing is recorded")
 def rank(
     config: ConfigOption = None,
     to: ToOption = None,
@@ -90,7 +94,7 @@ def rank(
         heading(terminal, app)
         with terminal.embedding() as embedding:
             progress = Progress(on_embedded=embedding.embedded)
-            proofs = asyncio.run(proofs_of(app, to or (), progress))
+            proofs = proofs_of(app, to or (), progress)
             ranked = [(proof, rankings_of(app, proof, top, progress)) for proof in proofs]
         failed = complain_of_sources(app.list.id, proofs[0].summaries)
         for proof, rankings in ranked:
@@ -135,7 +139,10 @@ def _rank_files(
     raise typer.Exit(DONE)
 
 
-@cli.command(epilog="Example: digest preview --to ada@example.org --open")
+@cli.command(
+    epilog="Example: digest preview --to ada@example.org --open",
+    if_stopped="nothing is recorded; pages that are written stay",
+)
 def preview(
     config: ConfigOption = None,
     to: ToOption = None,
@@ -159,7 +166,7 @@ def preview(
     def work(app: App) -> int:
         heading(terminal, app)
         with terminal.embedding() as embedding:
-            proofs = asyncio.run(proofs_of(app, to or (), Progress(on_embedded=embedding.embedded)))
+            proofs = proofs_of(app, to or (), Progress(on_embedded=embedding.embedded))
         failed = complain_of_sources(app.list.id, proofs[0].summaries)
         pages = [page for proof in proofs for page in write_preview(proof, app.list, out, terminal)]
         terminal.say(f"  {ranked_by(app.semantic)}")
@@ -172,7 +179,7 @@ def preview(
     each_list(loaded(config, verbose), now, work, keep=False)
 
 
-@cli.command(epilog="Example: digest send video-lab --test me@example.org")
+@cli.command(epilog="Example: digest send video-lab --test me@example.org", if_stopped=GOES_ON)
 def send(
     list_id: ListArgument = None,
     config: ConfigOption = None,

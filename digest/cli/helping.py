@@ -1,8 +1,9 @@
-"""How commands show their help."""
+"""How commands show their help, and what they say when Ctrl-C ends them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeVar
 
 import typer
@@ -12,7 +13,24 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 class Command(TyperCommand):
-    """A command whose arguments go by their names alone: Typer writes {FILE} for one, and shows its type in Python."""
+    """A command whose arguments go by their names alone: Typer writes {FILE} for one, and shows its type in Python.
+
+    `if_stopped`: what is kept, and what is not, when Ctrl-C ends it; Typer then exits with 130 and says nothing.
+    """
+
+    def __init__(self, *args: Any, if_stopped: str = "", **settings: Any):
+        super().__init__(*args, **settings)
+        self._if_stopped = if_stopped
+
+    def invoke(self, ctx: Any) -> Any:
+        """Runs it."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            from digest.console import complain
+
+            complain(": ".join(filter(None, ("stopped by Ctrl-C", self._if_stopped))))
+            raise
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         """The words of the usage line."""
@@ -30,6 +48,7 @@ class Command(TyperCommand):
 class Commands(typer.Typer):
     """A Typer of such commands."""
 
-    def command(self, *args: Any, **settings: Any) -> Callable[[F], F]:
+    def command(self, *args: Any, if_stopped: str = "", **settings: Any) -> Callable[[F], F]:
         """As Typer has it."""
-        return super().command(*args, cls=Command, **settings)
+        made: Any = partial(Command, if_stopped=if_stopped)
+        return super().command(*args, cls=made, **settings)

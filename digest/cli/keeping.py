@@ -21,7 +21,10 @@ from digest.cli.common import (
 from digest.errors import ConfigError
 
 
-@cli.command(epilog="Example: digest backup /var/backups/digest --keep 14")
+@cli.command(
+    epilog="Example: digest backup /var/backups/digest --keep 14",
+    if_stopped="a copy that is not complete is removed; the database is as it was",
+)
 def backup(
     place: Annotated[
         Path | None,
@@ -46,7 +49,10 @@ def backup(
     raise typer.Exit(backup(terminal_for(json), stores(installation.lists), place, keep, moment))
 
 
-@cli.command(epilog="Example: digest restore backups/digest-20260609T070000Z.db")
+@cli.command(
+    epilog="Example: digest restore backups/digest-20260609T070000Z.db",
+    if_stopped="unless `digest status` shows all lists as paused, nothing was restored",
+)
 def restore(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A backup.")],
     list_id: Annotated[
@@ -74,7 +80,9 @@ def restore(
     raise typer.Exit(restore(terminal_for(json), store, file, clock_at(now)()))
 
 
-@cli.command(epilog="Example: digest prune --dry-run")
+@cli.command(
+    epilog="Example: digest prune --dry-run", if_stopped="what is gone is gone, and the next one goes on from there"
+)
 def prune(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count what would go.")] = False,
     vacuum: Annotated[

@@ -7,7 +7,7 @@ from functools import partial
 from digest.cli.common import ConfigOption, JsonOption, VerboseOption, cli, do_all, loaded, terminal_for
 
 
-@cli.command(epilog="Example: digest migrate --config lists/")
+@cli.command(epilog="Example: digest migrate --config lists/", if_stopped="the same command goes on from there")
 def migrate(config: ConfigOption = None, json: JsonOption = False, verbose: VerboseOption = 0) -> None:
     """Make or update the tables of a PostgreSQL database.
 

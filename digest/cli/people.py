@@ -225,7 +225,9 @@ def subscribers_remove(
     do_all([partial(remove, terminal_for(json), chosen, clock_at(now), addresses_of(email))])
 
 
-@subscribers.command("import", epilog="Example: digest subscribers import members.csv --dry-run")
+@subscribers.command(
+    "import", epilog="Example: digest subscribers import members.csv --dry-run", if_stopped="nobody was imported"
+)
 def subscribers_import(
     file: Annotated[Path, typer.Argument(metavar="FILE.csv", help="A header with `email`, then a row a person.")],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be done; change nothing.")] = False,
@@ -248,7 +250,11 @@ def subscribers_import(
     do_all([partial(import_members, terminal_for(json), chosen, clock_at(now), file, keep=not dry_run)])
 
 
-@subscribers.command("export", epilog="Example: digest subscribers export --to ada@example.org --json")
+@subscribers.command(
+    "export",
+    epilog="Example: digest subscribers export --to ada@example.org --json",
+    if_stopped="not everybody was written; a file is left as it was",
+)
 def subscribers_export(
     file: Annotated[Path | None, typer.Argument(metavar="FILE", help="The file to write; else it is printed.")] = None,
     to: ToOption = None,
@@ -269,7 +275,11 @@ def subscribers_export(
     do_all([partial(export, terminal_for(json), chosen, clock_at(now), file, addresses_of(to or []), as_json=json)])
 
 
-@subscribers.command("erase", epilog="Example: digest subscribers erase ada@example.org --yes")
+@subscribers.command(
+    "erase",
+    epilog="Example: digest subscribers erase ada@example.org --yes",
+    if_stopped="not all may be erased: give the same command again",
+)
 def subscribers_erase(
     email: AddressesArgument,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask whether it is meant.")] = False,
@@ -293,7 +303,9 @@ def subscribers_erase(
     do_all([partial(erase, terminal_for(json), chosen, clock_at(now), addresses)])
 
 
-@subscribers.command("examples", epilog="Example: digest subscribers examples ada@example.org ada.bib")
+@subscribers.command(
+    "examples", epilog="Example: digest subscribers examples ada@example.org ada.bib", if_stopped="nothing was added"
+)
 def subscribers_examples(
     email: Annotated[
         str, typer.Argument(metavar="EMAIL", help="A member's address.", autocompletion=completing.addresses)

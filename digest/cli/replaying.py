@@ -27,7 +27,9 @@ from digest.cli.common import (
 from digest.errors import ConfigError
 
 
-@cli.command(epilog="Example: digest replay --since 2026-06-01 --against quieter.toml")
+@cli.command(
+    epilog="Example: digest replay --since 2026-06-01 --against quieter.toml", if_stopped="nothing is recorded"
+)
 def replay(
     list_id: ListArgument = None,
     since: Annotated[str | None, typer.Option(metavar="DATE", help="The first day, e.g. 2026-06-01.")] = None,

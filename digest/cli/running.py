@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from digest.web.serving import Pages
 
 from digest.cli.common import (
+    GOES_ON,
     WEB_INSTALL,
     ConfigOption,
     JsonOption,
@@ -35,7 +36,7 @@ from digest.cli.common import (
 )
 
 
-@cli.command(epilog="Example: digest run --config lists/ --web")
+@cli.command(epilog="Example: digest run --config lists/ --web", if_stopped=GOES_ON)
 def run(
     config: ConfigOption = None,
     web_: Annotated[bool, typer.Option("--web", help="Serve the pages as well, as `digest web` does.")] = False,
@@ -60,7 +61,7 @@ def run(
         asyncio.run(run_until_stopped(installation.lists, clock, pages.serve))
 
 
-@cli.command(epilog="Example: digest worker --config lists/")
+@cli.command(epilog="Example: digest worker --config lists/", if_stopped=GOES_ON)
 def worker(config: ConfigOption = None, now: NowOption = None, verbose: VerboseOption = 0) -> None:
     """Rank and send for lists on PostgreSQL, on any host.
 
@@ -105,7 +106,10 @@ def _pages(
     return opened(installation.lists, clock, terminal_for(False), host, port)
 
 
-@cli.command(epilog="Example: digest mailbox --config lists/ --json")
+@cli.command(
+    epilog="Example: digest mailbox --config lists/ --json",
+    if_stopped="messages that were not dealt with are read the next time",
+)
 def mailbox(
     config: ConfigOption = None,
     now: NowOption = None,
