@@ -232,8 +232,8 @@ class App:
         """Finishes what earlier runs left: recipients without a delivery, then deliveries that are due."""
         if self._queue:
             waiting = wake(self._queue, self._database, self.list.id, self._now())
-            alone = waiting and not self.shards.workers()
-            return DrainReport({}, held="no worker lives: start `digest worker`" if alone else None)
+            alone = waiting and not self.shards.workers(self.list.id)
+            return DrainReport({}, held="no worker of this list lives: start `digest worker`" if alone else None)
         embed = self.making.embed(progress, stop.is_set)
         for edition in self.editions.unfinished(self.list.id):
             if progress.on_edition:

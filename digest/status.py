@@ -47,7 +47,7 @@ class Wrong(StrEnum):
 
     OVERDUE = "overdue"
     UNATTENDED = "unattended"
-    """Shards wait, and no worker lives."""
+    """Shards wait, and no worker of this list lives."""
     ASIDE = "set aside"
     """Shards have failed too often: some readers get nothing until somebody decides."""
 
@@ -206,7 +206,7 @@ def _unattended(pulse: Pulse, now: datetime) -> Overdue | None:
     if work is None or work.workers or work.due_since is None or pulse.is_paused:
         return None
     late = now - work.due_since >= UNATTENDED_AFTER
-    return Overdue(work.due_since, "shards wait, and no worker lives") if late else None
+    return Overdue(work.due_since, "shards wait, and no worker of this list lives") if late else None
 
 
 def _set_aside(pulse: Pulse) -> Overdue | None:

@@ -8,7 +8,7 @@ neither begins nor ends.
 |-------------------|---------------------------------------------------------------------------------|
 | `sending`         | an edition could not be made or sent for QUARTER_HOUR, also as relays refuse us  |
 | `overdue`         | what `status.py` calls overdue, for every way to ask alike                       |
-| `unattended`      | what `status.py` calls so: no worker lives while shards wait                    |
+| `unattended`      | what `status.py` calls so: no worker of the list lives while shards wait        |
 | `set aside`       | what `status.py` calls so: shards that failed too often                         |
 | `sources`         | every source failed when they were last pulled                                  |
 | `source NAME`     | that source alone has not worked for FAILING                                    |

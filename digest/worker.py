@@ -126,5 +126,6 @@ async def work_until_stopped(configs: Sequence[ListConfig], now: Callable[[], da
     stop, terminal = asyncio.Event(), Terminal()
     with stop_on_signals(stop, complain), Worker(configs, now, stop) as worker:
         terminal.say(f"waiting for work on {', '.join(config.mailing_list.id for config in configs)}")
-        await asyncio.gather(*(queue.run(worker.run, stop, worker.name) for queue in queues.values() if queue))
+        lists = [config.mailing_list.id for config in configs]
+        await asyncio.gather(*(queue.run(worker.run, stop, worker.name, lists) for queue in queues.values() if queue))
     terminal.say("stopped")

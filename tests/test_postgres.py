@@ -235,6 +235,17 @@ def test_a_queue_without_a_record_had_what_there_was_then(server: PostgresServer
     assert "100%" in server.psql(columns, name_of(url))
 
 
+def test_a_queue_that_knows_no_lists_of_its_workers_learns_them(server: PostgresServer, url: str) -> None:
+    """A database of a digest from before: it is refused until it is migrated."""
+    migrate_database(url)
+    server.psql("ALTER TABLE queue_workers DROP COLUMN lists", name_of(url))
+    with pytest.raises(StoreError, match=r"its queue has no record of workers' lists: run `digest migrate` once"):
+        open_database(url)
+    assert migrate_database(url)[3:] == ((), "record of workers' lists")
+    assert migrate_database(url)[3:] == ((), "")
+    open_database(url).close()
+
+
 def test_a_migration_that_fails_leaves_nothing_and_is_tried_again(
     server: PostgresServer, url: str, library: Path
 ) -> None:

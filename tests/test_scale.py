@@ -140,7 +140,7 @@ def test_status_tells_of_shards_and_of_what_was_set_aside(url: str, store: Datab
         Shards(store).failed(first, "ValueError: poison", NOW, timedelta(0))
     shown = run("status", "--config", str(path), "--now", NOW.isoformat()).stdout
     assert "shards: 2 waiting, 1 aside; 0 in hand; 0 workers" in shown
-    assert "no worker lives: start `digest worker`" in shown
+    assert "no worker of this list lives: start `digest worker`" in shown
     assert "readers 1-3 set aside: ValueError: poison; `digest retry 1` takes it up again" in shown
     told = json.loads(run("status", "--config", str(path), "--now", NOW.isoformat(), "--json").stdout)
     assert told["shards"][0]["aside"] == [{"first": 1, "last": 3, "error": "ValueError: poison"}]
@@ -176,7 +176,7 @@ def sent_by(workers: int, store_url: str, folder: Path, nursery: Nursery) -> dic
         ):
             sent = asyncio.run(app.send())
             assert sent.drained is not None
-            assert sent.drained.held == ("no worker lives: start `digest worker`" if workers else None)
+            assert sent.drained.held == ("no worker of this list lives: start `digest worker`" if workers else None)
             command = ("worker", "--config", str(path), "--now", DAY_ONE)
             running = [nursery.start(*command) for _ in range(workers)]
             try:

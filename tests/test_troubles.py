@@ -98,7 +98,7 @@ def test_where_all_is_well_nothing_is_told() -> None:
 def test_what_nobody_works_on_is_told_once() -> None:
     """With the cause an edition is late too: that is not told beside it. Where there are no workers, nothing is."""
     late = replace(FINE, now=MONDAY + 3 * HOUR, pulse=replace(HELD, work=ALONE))
-    assert lines(late) == {"unattended": "unattended: shards wait, and no worker lives"}
+    assert lines(late) == {"unattended": "unattended: shards wait, and no worker of this list lives"}
     assert not {"unattended", "set aside"} & found(LIST, FINE).keys()
     attended = replace(ALONE, workers=POISONED.workers)
     assert found(LIST, replace(FINE, pulse=replace(MADE, work=attended)))["unattended"] is None
@@ -127,7 +127,7 @@ def test_workers_may_be_away_for_two_minutes() -> None:
         ),
         (
             replace(FINE, pulse=replace(MADE, work=ALONE)),
-            "unattended", "unattended: shards wait, and no worker lives",
+            "unattended", "unattended: shards wait, and no worker of this list lives",
         ),
         (
             replace(FINE, pulse=replace(MADE, work=POISONED)),

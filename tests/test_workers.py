@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -59,13 +59,14 @@ class World:
         with self.database.write() as connection:
             self.cut = cut(connection, self.edition, 3)
 
-    def hear(self, worker: str, seconds_ago: float = 3) -> None:
+    def hear(self, worker: str, seconds_ago: float = 3, lists: Sequence[str] = (LAB,)) -> None:
         """A worker says that it lives."""
         with self.database.write() as connection:
             heard = "INSERT INTO procrastinate_workers (last_heartbeat) VALUES (now() - %(ago)s * interval '1 s')"
-            name = "INSERT INTO queue_workers SELECT id, %(name)s, %(began)s FROM heard"
+            name = "INSERT INTO queue_workers SELECT id, %(name)s, %(began)s, %(lists)s FROM heard"
             said = f"WITH heard AS ({heard} RETURNING id) {name}"
-            connection.exec_driver_sql(said, {"ago": seconds_ago, "name": worker, "began": BEGAN})
+            facts = {"ago": seconds_ago, "name": worker, "began": BEGAN, "lists": list(lists)}
+            connection.exec_driver_sql(said, facts)
 
     def begin(self, shard: Shard, worker: str) -> None:
         """The worker takes the shard, and gives its readers their deliveries."""
@@ -179,7 +180,20 @@ def test_a_worker_that_has_come_back_is_one(world: World) -> None:
     world.hear("host-a/1", seconds_ago=1)
     (worker,) = world.told()["crew"]["workers"]
     assert worker["silent_seconds"] < 20
-    assert world.shards.workers() == 1
+    assert world.shards.workers(LAB) == 1
+
+
+def test_a_worker_of_other_lists_is_none_of_this_one(world: World) -> None:
+    """It never looks at the list's shards, so they wait as if it were not there; one that has both lists counts."""
+    world.hear("host-a/1", lists=["gazette", "labour"])
+    told = world.told("--check", after=2 * MINUTES)
+    assert told["unattended"]["why"] == "shards wait, and no worker of this list lives"
+    assert world.told()["crew"]["workers"] == []
+    assert (world.shards.workers(LAB), world.shards.workers(ListId("gazette"))) == (0, 1)
+    world.hear("host-b/2", lists=["gazette", "lab"])
+    assert world.told("--check", after=2 * MINUTES)["unattended"] is None
+    assert [worker["worker"] for worker in world.told()["crew"]["workers"]] == ["host-b/2"]
+    assert world.shards.workers(LAB) == 1
 
 
 def test_a_retried_edition_is_late_from_then_on(world: World) -> None:
@@ -223,18 +237,20 @@ def test_shards_that_nobody_works_on_are_a_trouble(world: World) -> None:
     """Two minutes after they were due, wherever one asks; not before, and no longer when a worker lives."""
     assert world.ask("--check", after=1.9 * MINUTES).stdout == "lab: fine\n"
     answer = world.ask("--check", after=2 * MINUTES)
-    assert answer.stdout == "lab: unattended since 2026-06-09 07:00 UTC: shards wait, and no worker lives\n"
+    assert (
+        answer.stdout == "lab: unattended since 2026-06-09 07:00 UTC: shards wait, and no worker of this list lives\n"
+    )
     assert answer.returncode == 1
     assert world.told("--check", after=2 * MINUTES)["unattended"]["since"] == NOW.isoformat()
     shown = world.ask(after=2 * MINUTES).stdout
-    assert "no worker lives: start `digest worker`" in shown
+    assert "no worker of this list lives: start `digest worker`" in shown
     pages = world.pages(2 * MINUTES)
     with pages.hall:
         health = pages.get("/healthz")
         assert (health.status, json.loads(health.text)) == (503, {"status": "unattended", "lists": ["lab"]})
         page = text_of(pages.get("/status").text)
-        assert "Unattended since 2026-06-09 07:00 UTC: shards wait, and no worker lives." in page
-        assert "No worker lives." in page
+        assert "Unattended since 2026-06-09 07:00 UTC: shards wait, and no worker of this list lives." in page
+        assert "No worker of this list lives." in page
         assert figures(pages.get("/metrics").text)["digest_workers", "lab"] == 0
     world.hear("host-a/1")
     assert world.ask("--check", after=9 * MINUTES).returncode == 0

@@ -240,8 +240,8 @@ def status(
 
     A list is overdue if no edition was made half an hour after its time, or if one is not sent and nothing has left for
     two hours; not while it is paused, out of its hours, or at the limit of its relays. On PostgreSQL it may also be
-    unattended, when shards have waited for two minutes and no worker lives; or have some set aside, that failed too
-    often.
+    unattended, when shards have waited for two minutes and no worker of the list lives; or have some set aside, that
+    failed too often.
     """
     from digest.console import status as shown
 

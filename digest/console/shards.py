@@ -24,7 +24,9 @@ def show_crew(terminal: Terminal, status: ListStatus) -> dict[str, Any] | None:
     if crew is None:
         return None
     if not crew.workers:
-        terminal.say("  no worker lives: start `digest worker`", style="bold red" if crew.shard_lag else "yellow")
+        terminal.say(
+            "  no worker of this list lives: start `digest worker`", style="bold red" if crew.shard_lag else "yellow"
+        )
     for worker in crew.workers:
         terminal.say(f"  worker {worker.name}: {_worker_line(worker, status)}")
     lags = (("shard", crew.shard_lag), ("delivery", crew.delivery_lag))
@@ -88,7 +90,7 @@ def show_shards(terminal: Terminal, app: App, overviews: Sequence[EditionOvervie
         shards = None if overview.finished_at else app.shards.overview(overview.edition)
         if shards is None:
             continue
-        number, workers = overview.edition.number, app.shards.workers()
+        number, workers = overview.edition.number, app.shards.workers(app.list.id)
         terminal.say(f"  edition {number}: {_line(shards)}; {plural(workers, 'worker')}")
         for shard, error in shards.errors:
             told = f"{error}; `digest retry {number}` takes it up again"

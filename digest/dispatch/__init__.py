@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
-from digest.model import Shard
+from digest.model import ListId, Shard
 
 if TYPE_CHECKING:
     import asyncio
@@ -30,9 +30,9 @@ class Queue(Protocol):
         """One job for each that has none, in the connection's own transaction. They are due now."""
         ...
 
-    async def run(self, run_one: RunOne, stop: asyncio.Event, worker: str) -> None:
+    async def run(self, run_one: RunOne, stop: asyncio.Event, worker: str, lists: Sequence[ListId]) -> None:
         """Takes jobs until `stop` is set and the one under way has ended; survives outages of the database.
 
-        `worker` is what this process is called, for people.
+        `worker` is what this process is called, for people; `lists` are those that it can work for.
         """
         ...

@@ -84,21 +84,23 @@ def _key(shard: Shard) -> str:
 
 
 class _Named(JobManager):
-    """Says with each worker what it is called, and since when it runs."""
+    """Says with each worker what it is called, since when it runs, and for which lists."""
 
-    def __init__(self, connector: BaseConnector, name: str, since: datetime):
+    def __init__(self, connector: BaseConnector, name: str, since: datetime, lists: Sequence[ListId]):
         super().__init__(connector)
-        self._name, self._since = name, since.isoformat(timespec="microseconds")
+        self._name, self._since, self._lists = name, since.isoformat(timespec="microseconds"), list(lists)
 
     async def register_worker(self) -> int:
         """The number of the new worker; names of those that are gone go with it."""
         number = await super().register_worker()
         await self.connector.execute_query_async(
             "WITH gone AS (DELETE FROM queue_workers WHERE worker_id NOT IN (SELECT id FROM procrastinate_workers)) "
-            "INSERT INTO queue_workers (worker_id, name, since) VALUES (%(number)s, %(name)s, %(since)s)",
+            "INSERT INTO queue_workers (worker_id, name, since, lists) "
+            "VALUES (%(number)s, %(name)s, %(since)s, %(lists)s)",
             number=number,
             name=self._name,
             since=self._since,
+            lists=self._lists,
         )
         return number
 
@@ -157,7 +159,7 @@ class ProcrastinateQueue:
             )
             return frozenset(row[0] for row in cursor.fetchall())
 
-    async def run(self, run_one: RunOne, stop: asyncio.Event, worker: str) -> None:
+    async def run(self, run_one: RunOne, stop: asyncio.Event, worker: str, lists: Sequence[ListId]) -> None:
         """Takes jobs until `stop` is set and the one under way has ended; survives outages of the database."""
         since = datetime.now(UTC)
         for name in ("procrastinate", "psycopg.pool"):  # they show a traceback for each outage; we say it in a line
@@ -166,7 +168,7 @@ class ProcrastinateQueue:
         busy = asyncio.Lock()
         while not stop.is_set():
             app = self._app(run_one, stop, busy)
-            app.job_manager = _Named(app.connector, worker, since)
+            app.job_manager = _Named(app.connector, worker, since, lists)
             try:
                 async with app.open_async():
                     await self._work(app, stop, busy)

@@ -2,7 +2,8 @@
 
 procrastinate ships its schema, and SQL files that bring an older one up to it, and leaves it to us to know which of
 them a database has had. `queue_migrations` is that record; `queue_workers` says of its workers, which are numbers to
-it, what they are called. Both are made, as its own tables are, by `digest migrate` (`postgres.py`).
+it, what they are called and which lists they have in their config. Both are made, as its own tables are, by `digest
+migrate` (`postgres.py`).
 
 Source: procrastinate.readthedocs.io, "Migrate the Procrastinate schema": with everything stopped, all files in order.
 """
@@ -36,6 +37,7 @@ workers = sa.Table(
     sa.Column("worker_id", sa.BigInteger, primary_key=True, autoincrement=False),
     sa.Column("name", sa.String, nullable=False),
     sa.Column("since", UtcTime, nullable=False),
+    sa.Column("lists", sa.ARRAY(sa.String), nullable=False, server_default="{}"),
 )
 
 
@@ -61,17 +63,29 @@ def applied(connection: sa.Connection) -> tuple[str, ...]:
 def install(connection: sa.Connection) -> str:
     """Makes what is not there: of procrastinate's tables all, in their newest form, or none.
 
-    Returns what it made: "tables", "record of migrations", or nothing.
+    Returns what it made: "tables", "record of migrations", "record of workers' lists", or nothing.
     """
     is_new = not sa.inspect(connection).has_table("procrastinate_jobs")
     if is_new:
         _run(connection, (_folder().parent / "schema.sql").read_text(encoding="utf-8"))
     names = shipped() if is_new else applied(connection)
     if sa.inspect(connection).has_table(migrations.name):
-        return "tables" if is_new else ""
+        return "tables" if is_new else _add_lists(connection)
     tables.create_all(connection)
     connection.execute(sa.insert(migrations), [{"name": name} for name in names])
     return "tables" if is_new else "record of migrations"
+
+
+def _add_lists(connection: sa.Connection) -> str:
+    if _has_lists(connection):
+        return ""
+    connection.exec_driver_sql("ALTER TABLE queue_workers ADD COLUMN lists varchar[] NOT NULL DEFAULT '{}'")
+    return "record of workers' lists"
+
+
+def _has_lists(connection: sa.Connection) -> bool:
+    """A digest without it may have made the table."""
+    return any(column["name"] == workers.c.lists.name for column in sa.inspect(connection).get_columns(workers.name))
 
 
 def apply_next(connection: sa.Connection) -> str | None:
@@ -101,8 +115,12 @@ def refuse_other(connection: sa.Connection, database: str) -> None:
             f"{label(known[-1])}): upgrade with `pip install --upgrade 'papers-digest[postgres]'`"
         )
     missing = [name for name in known if name not in set(had)]
-    if missing or not sa.inspect(connection).has_table(migrations.name):
-        what = f"lacks {label(missing[0])} of procrastinate's migrations" if missing else "has no record of migrations"
+    what = f"lacks {label(missing[0])} of procrastinate's migrations" if missing else ""
+    if not what and not sa.inspect(connection).has_table(migrations.name):
+        what = "has no record of migrations"
+    if not what and not _has_lists(connection):
+        what = "has no record of workers' lists"
+    if what:
         raise StoreError(f"{database}: its queue {what}: run `digest migrate` once, while no other digest is running")
 
 

@@ -159,10 +159,10 @@ class Shards:
             connection.execute(sa.update(table).where(_is(shard)).values(values))
         return due_at
 
-    def workers(self) -> int:
-        """How many workers of this database live."""
+    def workers(self, list_id: ListId) -> int:
+        """How many workers live that have the list in their config."""
         with self._database.read() as connection:
-            return alive(connection)
+            return alive(connection, list_id)
 
     def overview(self, edition: Edition) -> ShardsOverview | None:
         """How far the edition's shards are; None if it has none."""

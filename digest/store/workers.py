@@ -27,14 +27,20 @@ _unfinished = editions.c.finished_at.is_(None)
 _begun = sa.and_(shards.c.begun_at.is_not(None), shards.c.ended_at.is_(None))
 
 
-def alive(connection: sa.Connection) -> int:
-    """How many workers live; on SQLite there are none. One that has come back after an outage counts once."""
+def alive(connection: sa.Connection, list_id: ListId | None = None) -> int:
+    """How many workers live, of a list or of all; on SQLite there are none.
+
+    One that has come back after an outage counts once.
+    """
     if connection.dialect.name != "postgresql":
         return 0
-    name = sa.func.coalesce(queue.workers.c.name, sa.cast(_heard.c.id, sa.String))  # it is about to say its name
+    # One without a name is about to say what it is called, and what lists it has.
+    name = sa.func.coalesce(queue.workers.c.name, sa.cast(_heard.c.id, sa.String))
     query = sa.select(sa.func.count(sa.distinct(name))).select_from(
         sa.outerjoin(_heard, queue.workers, queue.workers.c.worker_id == _heard.c.id)
     )
+    if list_id is not None:
+        query = query.where(sa.or_(queue.workers.c.name.is_(None), _has(list_id)))
     return connection.execute(query.where(_lives)).scalar_one()
 
 
@@ -42,7 +48,7 @@ def shared_work(connection: sa.Connection, list_id: ListId, now: datetime) -> Sh
     """How the list's shards are, and who works; None on SQLite."""
     if connection.dialect.name != "postgresql":
         return None
-    workers = workers_of(connection)
+    workers = workers_of(connection, list_id)
     of_list = sa.and_(editions.c.list_id == list_id, _unfinished)
     joined = sa.join(shards, editions, shards.c.edition_id == editions.c.id)
     counted = sa.select(shards.c.state, sa.func.count()).select_from(joined).where(of_list).group_by(shards.c.state)
@@ -66,9 +72,9 @@ def shared_work(connection: sa.Connection, list_id: ListId, now: datetime) -> Sh
     )
 
 
-def workers_of(connection: sa.Connection) -> tuple[Worker, ...]:
-    """The workers that live, by name, each with the shards that it has in hand."""
-    known = _alive(connection)
+def workers_of(connection: sa.Connection, list_id: ListId) -> tuple[Worker, ...]:
+    """The workers of the list that live, by name, each with the shards that it has in hand, whatever list's."""
+    known = _alive(connection, list_id)
     query = (
         sa.select(shards.c.worker, editions.c.list_id, editions.c.number, shards.c.first, shards.c.last)
         .add_columns(shards.c.begun_at)
@@ -77,8 +83,8 @@ def workers_of(connection: sa.Connection) -> tuple[Worker, ...]:
         .order_by(shards.c.begun_at)
     )
     held: dict[str, list[InHand]] = {}
-    for name, list_id, number, first, last, begun_at in connection.execute(query):
-        in_hand = InHand(ListId(list_id), number, SubscriberId(first), SubscriberId(last), begun_at)
+    for name, its, number, first, last, begun_at in connection.execute(query):
+        in_hand = InHand(ListId(its), number, SubscriberId(first), SubscriberId(last), begun_at)
         held.setdefault(name, []).append(in_hand)
     return tuple(Worker(name, since, silent, tuple(held.get(name, ()))) for name, since, silent in known)
 
@@ -104,13 +110,18 @@ def sent_lately(connection: sa.Connection, now: datetime) -> dict[ListId, int]:
     return {ListId(list_id): int(count) for list_id, count in connection.execute(query)}
 
 
-def _alive(connection: sa.Connection) -> Sequence[tuple[str, datetime, timedelta]]:
+def _has(list_id: ListId) -> sa.ColumnElement[bool]:
+    """That a worker has the list in its config: others leave its shards alone."""
+    return sa.literal(list_id) == sa.any_(queue.workers.c.lists)
+
+
+def _alive(connection: sa.Connection, list_id: ListId) -> Sequence[tuple[str, datetime, timedelta]]:
     """Name, since when, and for how long silent. Who has come back after an outage is there twice, and one worker."""
     silent = sa.func.clock_timestamp() - sa.func.max(_heard.c.last_heartbeat)
     query = (
         sa.select(queue.workers.c.name, sa.func.min(queue.workers.c.since, type_=schema.UtcTime()), silent)
         .join_from(_heard, queue.workers, queue.workers.c.worker_id == _heard.c.id)
-        .where(_lives)
+        .where(_lives, _has(list_id))
         .group_by(queue.workers.c.name)
         .order_by(queue.workers.c.name)
     )

@@ -169,7 +169,7 @@ def _of_crews(crews: Sequence[tuple[str, Crew]]) -> Iterator[Metric]:
     """Of lists on PostgreSQL alone."""
     one = ("list",)
     yield _gauge(
-        "digest_workers", "Workers that live, of the database of the list.", one,
+        "digest_workers", "Workers that live, and have the list in their config.", one,
         [((name,), len(crew.workers)) for name, crew in crews],
     )  # fmt: skip
     yield _gauge(
