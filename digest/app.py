@@ -161,11 +161,10 @@ class App:
         kept and no edition is made; `retry_at` is when one that failed is asked again.
 
         With `only`, everybody's delivery is queued and only those subscribers' are sent now. `at_once`: whatever
-        anybody's hour. Raises SendError for a list that is paused. While its hours are over, the edition is made and
-        waits.
+        anybody's hour. Raises SendError for a list that is paused, StoreError where its journal cannot be kept. While
+        its hours are over, the edition is made and waits.
         """
-        if paused := self.hold.pause():
-            raise SendError(f"{self.list.id}: {paused}")
+        self._refuse_in_vain()
         stop = stop or asyncio.Event()
         self.membership.synchronise()
         named = self.membership.addresses(only)
@@ -220,6 +219,13 @@ class App:
             semantic=semantic,
             look_again_at=again,
         )
+
+    def _refuse_in_vain(self) -> None:
+        """Raises what would end a send when all is pulled and made."""
+        if paused := self.hold.pause():
+            raise SendError(f"{self.list.id}: {paused}")
+        if not self._queue:  # else workers keep journals, where they are
+            self.outbox.journals.refuse_unwritable()
 
     async def resume(
         self,

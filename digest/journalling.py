@@ -58,6 +58,11 @@ class Journals:
                 log.info("%s: %d deliveries were taken by a relay", found.path, len(claims))
         return frozenset(known)
 
+    def refuse_unwritable(self) -> None:
+        """Raises StoreError where `keeping` would: for who is about to pull, and to send after it."""
+        if self._folder is not None:
+            self._begun(self._folder).close()
+
     @contextmanager
     def keeping(self, ledger: Ledger) -> Iterator[tuple[Ledger, Note | None]]:
         """For one drain: the ledger that it is to use, and what is to be told of each message that a relay has taken.
@@ -67,14 +72,17 @@ class Journals:
         if self._folder is None:
             yield ledger, None
             return
-        try:
-            kept = journal.Journal(self._folder, self._list_id)
-        except OSError as error:
-            raise StoreError(
-                f"`journal` of [store] cannot be kept in {self._folder}: {error.strerror}; name a folder that this "
-                "user may write to, then run the same command again"
-            ) from error
+        kept = self._begun(self._folder)
         try:
             yield journal.JournalledLedger(ledger, kept, lambda: self.recover(ledger)), kept.note
         finally:
             kept.close()
+
+    def _begun(self, folder: Path) -> journal.Journal:
+        try:
+            return journal.Journal(folder, self._list_id)
+        except OSError as error:
+            raise StoreError(
+                f"`journal` of [store] cannot be kept in {folder}: {error.strerror}; name a folder that this user may "
+                "write to, then run the same command again"
+            ) from error

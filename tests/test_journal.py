@@ -29,7 +29,7 @@ from tests.kills import JOURNALLED, PAUSE, Window, storms
 from tests.lists import DAY_ONE, write_list
 from tests.nursery import Nursery
 from tests.servers.smtp import CollectingServer
-from tests.test_cli import jsons
+from tests.test_cli import jsons, run
 from tests.test_ledger import LAB, SENT, World, dead_owner
 
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="kills by SIGKILL")
@@ -227,6 +227,24 @@ def test_a_file_that_cannot_be_opened_anew_ends_the_journal_and_not_the_send(
     if other is not None:
         os.fstat(other)
         os.close(other)
+
+
+def test_a_folder_that_cannot_be_written_is_told_of_before_anything_is_pulled(tmp_path: Path) -> None:
+    """No source is asked and no edition is made; `digest check` names it too, and mended, all goes as it would have."""
+    (tmp_path / "taken").write_text("a file")
+    journal_of = '[store]\njournal = "taken"\n'
+    config = write_list(tmp_path, extra=journal_of)
+    answer = run("send", "--config", str(config), "--now", DAY_ONE)
+    assert answer.returncode == 1
+    assert answer.stderr.startswith(f"`journal` of [store] cannot be kept in {tmp_path / 'taken'}: ")
+    assert "received" not in answer.stdout
+    (status,) = jsons(run("status", "--config", str(config), "--json").stdout)
+    assert (status["editions"], status["sources"]) == ([], [])
+    checked = jsons(run("check", "--config", str(config), "--json").stdout)
+    (finding,) = (each for each in checked if each["subject"] == "journal")
+    assert (finding["level"], "is no folder" in finding["says"]) == ("failed", True)
+    (tmp_path / "taken").unlink()
+    assert run("send", "--config", str(config), "--now", DAY_ONE).returncode == 0
 
 
 def test_a_full_disk_ends_the_journal_and_not_the_send(folder: Path) -> None:
