@@ -82,6 +82,14 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
     return report
 
 
+@pytest.fixture(autouse=True)
+def _nothing_was_told_before() -> None:
+    """What is damaged is told of once in a process."""
+    from digest.store import damaged
+
+    damaged.told.clear()
+
+
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pages]:
     """Pages for tests that change nothing."""

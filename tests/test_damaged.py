@@ -42,6 +42,10 @@ def damage(config: Path, statement: str) -> None:
         ("UPDATE papers SET paper = '{' WHERE rowid = 1", "paper arxiv:"),
         ("UPDATE announcements SET paper = '{', edition_id = NULL WHERE id = 1", "announcement 1"),
         ("UPDATE source_health SET summary = '{' WHERE source = 'arxiv'", "how it went with source arxiv"),
+        ("UPDATE source_health SET good_at = 'once' WHERE source = 'arxiv'", "a time"),
+        ("UPDATE subscribers SET created_at = 'yesterday' WHERE id = 1", "a time"),
+        ("UPDATE subscribers SET frequency = 'often', has_chosen = 1 WHERE id = 1", "how often subscriber 1 wants it"),
+        ("INSERT INTO votes SELECT 1, id, 'more', 'yesterday' FROM papers LIMIT 1", "a time"),
     ],
 )
 def test_the_next_edition_goes_out_all_the_same(tmp_path: Path, statement: str, told: str) -> None:
@@ -52,7 +56,36 @@ def test_the_next_edition_goes_out_all_the_same(tmp_path: Path, statement: str, 
         config.write_text(re.sub(r"(?m)^port = \d+", f"port = {server.port}", config.read_text()))
         answer = digest(config, "send", now=DAY_TWO)
         assert (answer.returncode, len(server.message_ids)) == (0, 2)
-    assert re.search(rf"{told}\S* cannot be read in the database", answer.stderr)
+    assert len(re.findall(rf"{told}\S* cannot be read in the database", answer.stderr)) == 1
+
+
+@pytest.mark.parametrize(
+    ("statement", "told"),
+    [
+        ("UPDATE source_health SET summary = '{' WHERE source = 'arxiv'", "how it went with source arxiv"),
+        ("UPDATE source_health SET pulled_at = 'once' WHERE source = 'arxiv'", "a time"),
+        ("INSERT INTO votes SELECT 1, id, 'more', 'yesterday' FROM papers LIMIT 1", "the day of a vote"),
+        ("INSERT INTO votes SELECT 1, id, 'perhaps', '2026-06-09' FROM papers LIMIT 1", "what a vote says"),
+    ],
+)
+def test_all_else_is_shown(tmp_path: Path, statement: str, told: str) -> None:
+    """By `digest status`, which names what is damaged."""
+    config, _ = sent(tmp_path)
+    damage(config, statement)
+    answer = digest(config, "status", now=DAY_TWO)
+    assert answer.returncode == 0
+    assert "2 sent = 2 recipients" in answer.stdout
+    (line,) = [line for line in answer.stderr.splitlines() if "cannot be read in the database" in line]
+    assert told in line
+
+
+def test_what_much_hangs_on_is_not_guessed(tmp_path: Path) -> None:
+    """An edition's own time decides what the next one is made of: without it none is made, and it is said why."""
+    config, _ = sent(tmp_path)
+    damage(config, "UPDATE editions SET cutoff = 'once' WHERE id = 1")
+    answer = digest(config, "send", now=DAY_TWO)
+    assert answer.returncode == 1
+    assert "a time in the database cannot be read: Invalid isoformat string: 'once'; a backup" in answer.stderr
 
 
 def test_a_damaged_candidate_is_missed_by_whom_it_was_picked_for(tmp_path: Path) -> None:

@@ -14,6 +14,9 @@ from digest.store.codec import decode
 
 log = logging.getLogger("digest.store")
 
+told: set[str] = set()
+"""What this process has said; the same rows are read again and again."""
+
 R = TypeVar("R", bound=Sequence[Any])
 T = TypeVar("T")
 
@@ -39,5 +42,8 @@ def sources_of(edition_id: int, text: str) -> tuple[SourceSummary, ...]:
 
 
 def tell(what: str, instead: str, error: ValueError) -> None:
-    """Says what is damaged, and what is made of it."""
-    log.warning("%s cannot be read in the database: %s; %s, a backup may have it whole", what, error, instead)
+    """Says once what is damaged, and what is made of it."""
+    line = f"{what} cannot be read in the database: {error}; {instead}, a backup may have it whole"
+    if line not in told:
+        told.add(line)
+        log.warning("%s", line)

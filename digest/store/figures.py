@@ -27,13 +27,13 @@ from digest.model import (
     SourceSummary,
 )
 from digest.store import schema
-from digest.store.codec import decode
-from digest.store.damaged import sources_of
+from digest.store.damaged import readable, sources_of, tell
 from digest.store.database import Database
 from digest.store.editions import UNSETTLED
 from digest.store.members import NOT_ERASED
 from digest.store.pulse import Pulse, pulse, relay_days
 from digest.store.relay_turns import InUse, in_use
+from digest.store.sources import health_of
 from digest.store.workers import sent_lately
 
 FAILED = (DeliveryStatus.BOUNCED, DeliveryStatus.EXPIRED, DeliveryStatus.UNKNOWN, DeliveryStatus.CANCELLED)
@@ -277,13 +277,30 @@ def _votes(
     ballots: dict[ListId, dict[Ballot, int]] = {}
     by_day: dict[ListId, dict[date, int]] = {}
     for name, said, written, count in connection.execute(query):
-        list_id, ballot = ListId(name), Ballot(said)
+        list_id, ballot, on = ListId(name), _ballot(said), _day(written)
         of_list = ballots.setdefault(list_id, {})
-        of_list[ballot] = of_list.get(ballot, 0) + count
-        if written:
+        if ballot:
+            of_list[ballot] = of_list.get(ballot, 0) + count
+        if on:
             days = by_day.setdefault(list_id, {})
-            days[date.fromisoformat(written)] = days.get(date.fromisoformat(written), 0) + count
+            days[on] = days.get(on, 0) + count
     return ballots, by_day
+
+
+def _ballot(said: str) -> Ballot | None:
+    try:
+        return Ballot(said)
+    except ValueError as error:
+        tell("what a vote says", "it counts as none", error)
+        return None
+
+
+def _day(written: str) -> date | None:
+    try:
+        return date.fromisoformat(written) if written else None
+    except ValueError as error:
+        tell("the day of a vote", "it counts on no day", error)
+        return None
 
 
 def _letters(connection: sa.Connection) -> dict[ListId, tuple[int, datetime]]:
@@ -313,9 +330,10 @@ def _pauses(connection: sa.Connection) -> dict[ListId, Pause]:
 def _health(connection: sa.Connection) -> dict[ListId, tuple[SourceHealth, ...]]:
     table = schema.source_health
     found: dict[ListId, tuple[SourceHealth, ...]] = {}
-    for row in connection.execute(sa.select(table).order_by(table.c.list_id, table.c.position)):
-        health = SourceHealth(decode(row.summary, SourceSummary), row.pulled_at, row.good_at)
-        found[ListId(row.list_id)] = (*found.get(ListId(row.list_id), ()), health)
+    columns = (table.c.source, table.c.list_id, table.c.summary, table.c.pulled_at, table.c.good_at)
+    rows = connection.execute(sa.select(*columns).order_by(table.c.list_id, table.c.position))
+    for list_id, health in readable("how it went with source", rows, lambda row: (ListId(row.list_id), health_of(row))):
+        found[list_id] = (*found.get(list_id, ()), health)
     return found
 
 

@@ -15,6 +15,7 @@ from digest.model import Address, ListId
 from digest.store import schema
 from digest.store.database import Database
 from digest.store.subscribers import address_key
+from digest.store.times import UtcTime
 
 LEASE = timedelta(minutes=30)
 
@@ -62,7 +63,7 @@ class Letters:
 
     def newest(self, kinds: str) -> dict[str, datetime]:
         """Each kind that begins with these words, and when the newest letter of it was written."""
-        query = sa.select(table.c.kind, sa.func.max(table.c.written_at, type_=schema.UtcTime))
+        query = sa.select(table.c.kind, sa.func.max(table.c.written_at, type_=UtcTime))
         query = query.where(table.c.list_id == self._list_id, table.c.kind.startswith(kinds, autoescape=True))
         with self._database.read() as connection:
             return {row[0]: row[1] for row in connection.execute(query.group_by(table.c.kind))}

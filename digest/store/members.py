@@ -30,12 +30,12 @@ from digest.members import (
     Subscription,
     admission,
 )
-from digest.model import Address, Frequency, ListId, PaperId, SubscriberId
+from digest.model import Address, ListId, PaperId, SubscriberId
 from digest.store import schema
 from digest.store.codec import encode
 from digest.store.database import Database
 from digest.store.statements import insert
-from digest.store.subscribers import address_key, profile_of
+from digest.store.subscribers import address_key, frequency_of, profile_of
 
 AT_ONCE = 500
 """Members read or written in one statement."""
@@ -364,7 +364,7 @@ def _member(row: sa.Row[Any]) -> Member:
         profile_of(row),
         row.timezone,
         row.language,
-        Frequency(row.frequency) if row.frequency else None,
+        frequency_of(row),
         row.hour,
         row.paused_until,
     )

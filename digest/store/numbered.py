@@ -20,6 +20,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from digest.model import Delivery, DeliveryId, EditionId
 from digest.store import schema
 from digest.store.database import POSTGRESQL
+from digest.store.times import utc_text
 
 table = schema.deliveries
 
@@ -94,4 +95,4 @@ def _all(same: Sequence[str], differ: Sequence[str]) -> sa.Update:
 
 def _plain(value: object) -> object:
     """A value of a column as it is kept."""
-    return schema.utc_text(value) if isinstance(value, datetime) else value
+    return utc_text(value) if isinstance(value, datetime) else value

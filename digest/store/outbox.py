@@ -24,6 +24,7 @@ from digest.store import numbered, schema
 from digest.store.database import Database
 from digest.store.rows import delivery_of
 from digest.store.subscribers import PERSON, address_key, is_reachable, subscriber_of, suppress
+from digest.store.times import UtcTime
 
 LEASE = timedelta(minutes=30)
 """Longer than the slowest conversation that RFC 5321's time-outs allow between claim and final reply."""
@@ -83,11 +84,11 @@ class DeliveryLedger:
                 schema.subscribers.c.address_key.in_([address_key(a) for a in only]),
             )
             self._scope.append(table.c.subscriber_id.in_(subscribers))
-        due = sa.and_(*self._scope, _is_due(sa.bindparam("now", type_=schema.UtcTime)))
+        due = sa.and_(*self._scope, _is_due(sa.bindparam("now", type_=UtcTime)))
         chosen = sa.select(*_CLAIMED).where(due).order_by(*self._order).limit(sa.bindparam("most", type_=sa.Integer))
         self._chosen = chosen.with_for_update(skip_locked=True)
         held = sa.and_(*self._scope, table.c.status.in_(_HELD))
-        first = sa.func.min(table.c.lease_until, type_=schema.UtcTime())
+        first = sa.func.min(table.c.lease_until, type_=UtcTime())
         self._owners = sa.select(table.c.owner, first).where(held).group_by(table.c.owner)
 
     def claim(self, limit: int) -> Sequence[Claim]:

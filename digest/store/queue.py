@@ -17,7 +17,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from digest.errors import StoreError
-from digest.store.schema import UtcTime
+from digest.store.times import UtcTime
 
 BASELINE = "03.04.00_50_post_add_retry_failed_job_procedure.sql"
 """The last of those that were in the oldest schema which a digest ever made: it kept no record."""

@@ -4,15 +4,11 @@ Frozen values (papers, candidates, picks, profiles) are JSON in the form of `cod
 or joined is a column. Times are ISO 8601 text in UTC with microseconds, so that text order is time order.
 """
 
-from datetime import UTC, datetime
-from typing import Any
-
 from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
     Date,
-    Dialect,
     Float,
     ForeignKey,
     Index,
@@ -22,39 +18,17 @@ from sqlalchemy import (
     String,
     Table,
     Text,
-    TypeDecorator,
     UniqueConstraint,
     false,
     text,
 )
 
+from digest.store.times import LONG_AGO, MinorTime, UtcTime
+
 APPLICATION_ID = 0x44475354
 """SQLite's `PRAGMA application_id` of our files: "DGST"."""
 SCHEMA_VERSION = 11
 """`PRAGMA user_version`; equals the number of the newest migration."""
-
-
-def utc_text(value: datetime) -> str:
-    """An aware datetime as it is kept. Raises ValueError for a naive one."""
-    if value.tzinfo is None:
-        raise ValueError(f"naive datetime {value}")
-    return value.astimezone(UTC).isoformat(timespec="microseconds")
-
-
-class UtcTime(TypeDecorator[datetime]):
-    """An aware datetime, kept in UTC. A naive one is a mistake in the program and raises ValueError."""
-
-    impl = String(32)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> str | None:  # noqa: ARG002
-        """Aware datetime to text."""
-        return None if value is None else utc_text(value)
-
-    def process_result_value(self, value: Any | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
-        """Text to aware datetime."""
-        return None if value is None else datetime.fromisoformat(value)
-
 
 Many = Integer().with_variant(BigInteger(), "postgresql")
 """The number of a row of which there may be thousands of millions; SQLite's integers are as long as they need to be."""
@@ -107,7 +81,7 @@ signals = Table(
     metadata,
     Column("paper_id", String, primary_key=True),
     Column("name", String, primary_key=True),
-    Column("observed_at", UtcTime, primary_key=True),
+    Column("observed_at", MinorTime(LONG_AGO), primary_key=True),
     Column("value", Float, nullable=False),
 )
 
@@ -141,9 +115,9 @@ source_health = Table(
     Column("list_id", String, primary_key=True),
     Column("source", String, primary_key=True),
     Column("position", Integer, nullable=False),
-    Column("pulled_at", UtcTime, nullable=False),
+    Column("pulled_at", MinorTime(LONG_AGO), nullable=False),
     # NULL: it never worked.
-    Column("good_at", UtcTime),
+    Column("good_at", MinorTime()),
     Column("summary", Text, nullable=False),
 )
 
@@ -199,8 +173,8 @@ subscribers = Table(
     Column("hour", Integer),
     Column("paused_until", Date),
     # NULL: before this was kept.
-    Column("created_at", UtcTime),
-    Column("confirmed_at", UtcTime),
+    Column("created_at", MinorTime()),
+    Column("confirmed_at", MinorTime()),
     UniqueConstraint("list_id", "address_key"),
     # A list is read in parts, in the order of ids: without it each part would sort the whole list.
     Index("ix_subscribers_list_id_id", "list_id", "id"),
@@ -213,7 +187,7 @@ votes = Table(
     Column("subscriber_id", ForeignKey("subscribers.id"), primary_key=True),
     Column("paper_id", String, primary_key=True),
     Column("ballot", String, nullable=False),
-    Column("cast_at", UtcTime, nullable=False),
+    Column("cast_at", MinorTime(LONG_AGO), nullable=False),
 )
 
 # Messages to single people: confirmations, answers. What has been sent keeps no text.
@@ -226,7 +200,7 @@ letters = Table(
     Column("address", String, nullable=False),
     Column("address_key", String, nullable=False),
     Column("message", LargeBinary, nullable=False),
-    Column("written_at", UtcTime, nullable=False),
+    Column("written_at", MinorTime(LONG_AGO), nullable=False),
     Column("attempts", Integer, nullable=False, server_default=text("0")),
     # NULL: it is settled, sent or given up.
     Column("next_attempt_at", UtcTime),
@@ -257,7 +231,7 @@ suppressions = Table(
     metadata,
     Column("address_key", String, primary_key=True),
     Column("reason", Text, nullable=False),
-    Column("suppressed_at", UtcTime, nullable=False),
+    Column("suppressed_at", MinorTime(LONG_AGO), nullable=False),
 )
 
 deliveries = Table(

@@ -16,6 +16,7 @@ from digest.store import schema
 from digest.store.database import Database
 from digest.store.editions import UNSETTLED, Editions
 from digest.store.statements import insert
+from digest.store.times import UtcTime
 from digest.store.workers import alive
 
 _OPEN = (ShardState.WAITING, ShardState.RANKED)
@@ -217,10 +218,10 @@ def _next(connection: sa.Connection, shard: Shard, now: datetime) -> datetime | 
     Whoever has them may let them go long before the lease ends, and knows nothing of who has looked meanwhile.
     """
     held = deliveries.c.status.in_([DeliveryStatus.ACTIVE, DeliveryStatus.SENDING])
-    ends = sa.func.min(sa.case((held, deliveries.c.lease_until)), type_=schema.UtcTime())
+    ends = sa.func.min(sa.case((held, deliveries.c.lease_until)), type_=UtcTime())
     waits = sa.case((~held, deliveries.c.next_attempt_at))
     timed = sa.func.count().filter(sa.or_(held, waits.is_not(None)))
-    due = sa.func.min(waits, type_=schema.UtcTime())
+    due = sa.func.min(waits, type_=UtcTime())
     unsettled, with_time, lease, attempt = connection.execute(
         sa.select(sa.func.count(), timed, ends, due).where(_open(shard))
     ).one()

@@ -44,8 +44,9 @@ class Sources:
         columns = (table.c.source, table.c.summary, table.c.pulled_at, table.c.good_at)
         query = sa.select(*columns).where(table.c.list_id == list_id).order_by(table.c.position)
         with self._database.read() as connection:
-            return tuple(readable("how it went with source", connection.execute(query), _health))
+            return tuple(readable("how it went with source", connection.execute(query), health_of))
 
 
-def _health(row: sa.Row[*tuple[Any, ...]]) -> SourceHealth:
+def health_of(row: sa.Row[*tuple[Any, ...]]) -> SourceHealth:
+    """A row of `source_health` as a value. Raises ValueError where it cannot be read."""
     return SourceHealth(decode(row.summary, SourceSummary), row.pulled_at, row.good_at)

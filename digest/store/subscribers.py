@@ -219,7 +219,6 @@ def reachable(list_id: ListId) -> sa.Select[tuple[object, ...]]:
 
 def subscriber_of(row: sa.Row[Any]) -> Subscriber:
     """A row of `subscribers` as a value."""
-    frequency = Frequency(row.frequency) if row.frequency else None
     return Subscriber(
         SubscriberId(row.id),
         Address(row.address),
@@ -227,9 +226,18 @@ def subscriber_of(row: sa.Row[Any]) -> Subscriber:
         row.timezone,
         profile_of(row),
         row.language,
-        frequency,
+        frequency_of(row),
         row.hour,
     )
+
+
+def frequency_of(row: sa.Row[*tuple[Any, ...]]) -> Frequency | None:
+    """How often a row of `subscribers` says that she wants it; as often as it comes out where that cannot be read."""
+    try:
+        return Frequency(row.frequency) if row.frequency else None
+    except ValueError as error:
+        tell(f"how often subscriber {row.id} wants it", "she gets it as often as it comes out", error)
+        return None
 
 
 def profile_of(row: sa.Row[*tuple[Any, ...]]) -> Profile:

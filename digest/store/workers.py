@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from digest.model import Aside, DeliveryStatus, InHand, ListId, ShardState, SharedWork, SubscriberId, Worker
 from digest.store import queue, schema
+from digest.store.times import UtcTime
 
 SILENT = timedelta(seconds=30)
 """A worker that has said for so long nothing lives no more: it says so every 10 s."""
@@ -55,10 +56,10 @@ def shared_work(connection: sa.Connection, list_id: ListId, now: datetime) -> Sh
     counts = {ShardState(state): count for state, count in connection.execute(counted)}
     is_due = sa.or_(shards.c.due_at.is_(None), shards.c.due_at <= now)
     is_in_hand = sa.and_(_begun, shards.c.worker.in_([worker.name for worker in workers]))
-    since = sa.func.min(sa.func.coalesce(shards.c.due_at, editions.c.cutoff), type_=schema.UtcTime())
+    since = sa.func.min(sa.func.coalesce(shards.c.due_at, editions.c.cutoff), type_=UtcTime())
     oldest = sa.select(since).select_from(joined).where(of_list, shards.c.state.in_(_OPEN), is_due, ~is_in_hand)
     aside = (
-        sa.select(editions.c.number, sa.func.count(), sa.func.min(shards.c.ended_at, type_=schema.UtcTime()))
+        sa.select(editions.c.number, sa.func.count(), sa.func.min(shards.c.ended_at, type_=UtcTime()))
         .select_from(joined)
         .where(of_list, shards.c.state == ShardState.ASIDE)
         .group_by(editions.c.number)
@@ -119,7 +120,7 @@ def _alive(connection: sa.Connection, list_id: ListId) -> Sequence[tuple[str, da
     """Name, since when, and for how long silent. Who has come back after an outage is there twice, and one worker."""
     silent = sa.func.clock_timestamp() - sa.func.max(_heard.c.last_heartbeat)
     query = (
-        sa.select(queue.workers.c.name, sa.func.min(queue.workers.c.since, type_=schema.UtcTime()), silent)
+        sa.select(queue.workers.c.name, sa.func.min(queue.workers.c.since, type_=UtcTime()), silent)
         .join_from(_heard, queue.workers, queue.workers.c.worker_id == _heard.c.id)
         .where(_lives, _has(list_id))
         .group_by(queue.workers.c.name)
