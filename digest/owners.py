@@ -7,12 +7,15 @@ about files.
 from __future__ import annotations
 
 import os
+import re
 import socket
 from functools import cache
 from pathlib import Path
 
 CLOCK_STEP = 2.0
 """Seconds by which a process's start time may seem to move when the system clock is corrected; on Linux it does not."""
+
+_IDENTITY = re.compile(r"([^/]+)/(\d+)/(\d+(?:\.\d+)?)(?:/|$)")
 
 
 @cache
@@ -36,10 +39,15 @@ def identity() -> str:
 
 
 def may_live(owner: str, *, is_shared: bool) -> bool:
-    """False only for a process that is certainly gone. `is_shared`: machines of one name may work on the database."""
+    """False only for a process that is certainly gone, or for what names none of ours.
+
+    `is_shared`: machines of one name may work on the database.
+    """
     import psutil
 
-    host, pid, started = owner.split("/")[:3]
+    if (found := _IDENTITY.match(owner)) is None:
+        return False
+    host, pid, started = found.groups()
     (name, _, boot), (here, _, this_boot) = host.partition("~"), _host().partition("~")
     if name != here:
         return True

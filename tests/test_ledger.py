@@ -364,6 +364,19 @@ def test_a_changed_mind_reopens_what_was_held(world: World) -> None:
     assert world.editions.unfinished(LAB) == (world.edition,)
 
 
+@pytest.mark.parametrize("owner", [None, "", "me", "host/me/now"])
+def test_what_a_hand_has_left_without_a_holder_is_let_go(world: World, owner: str | None) -> None:
+    """Nobody holds it: what was claimed is claimed again, what may have left is in doubt, and the rest goes on."""
+    ledger = world.ledger()
+    sending(world, ledger)
+    ledger.claim(1)
+    with world.database.write() as connection:
+        held = schema.deliveries.c.owner.is_not(None)
+        connection.execute(sa.update(schema.deliveries).where(held).values(owner=owner, lease_until=None))
+    assert len(world.ledger().claim(3)) == 2
+    assert world.statuses() == [DeliveryStatus.UNKNOWN, DeliveryStatus.ACTIVE, DeliveryStatus.ACTIVE]
+
+
 def test_nothing_is_claimed_before_all_recipients_are_known(database: Database) -> None:
     """While an edition is being enqueued, nobody sends of it: its set of recipients is not final."""
     editions, people = Editions(database), Subscribers(database)

@@ -206,17 +206,18 @@ class DeliveryLedger:
         owners = connection.execute(self._owners).all()
         is_shared = connection.dialect.name != "sqlite"
         others = [(owner, first) for owner, first in owners if owner != self._owner]
-        dead = [owner for owner, _ in others if not may_live(owner, is_shared=is_shared)]
+        dead = [owner for owner, _ in others if owner is None or not may_live(owner, is_shared=is_shared)]
         if dead or any(first and first < now for _, first in others):
             self._end_leases(connection, dead, now)
         if self._on_unknown is OnUnknown.RESEND:
             self._reopen(connection, now)
 
-    def _end_leases(self, connection: sa.Connection, dead: Sequence[str], now: datetime) -> None:
+    def _end_leases(self, connection: sa.Connection, dead: Sequence[str | None], now: datetime) -> None:
         # Our own claims may wait long for their turn; as long as we live they are ours.
         late = sa.and_(table.c.lease_until < now, table.c.owner != self._owner)
         # By their status, of which there is an index: else all deliveries are read, once for each of them.
-        due = sa.and_(*self._scope, table.c.status.in_(_HELD), sa.or_(late, table.c.owner.in_(dead)))
+        gone = sa.or_(late, table.c.owner.in_(dead), table.c.owner.is_(None))  # None: somebody's hand was at it
+        due = sa.and_(*self._scope, table.c.status.in_(_HELD), gone)
         # Not those that somebody is just writing: he lives, and may wait for what is locked here.
         ended = sa.and_(due, table.c.id.in_(sa.select(table.c.id).where(due).with_for_update(skip_locked=True)))
         free = {"owner": None, "lease_until": None}
