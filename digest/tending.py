@@ -195,13 +195,20 @@ class ListRunner:
 
 
 def read_again(config: ListConfig) -> ListConfig:
-    """The list as its file has it now; as it was while the file is broken, which is told."""
+    """The list as its file has it now; as it was while the file is broken, or another list's, which is told."""
     list_id = config.mailing_list.id
     try:
         again = load([config.path]).lists[0]
     except ConfigError as error:
-        tell(Event.CONFIG_BROKEN, level=logging.ERROR, list=list_id, why=str(error))
-        complain(f"{error}; the config as it was goes on")
-        return config
+        return _as_it_was(config, str(error))
+    if again.mailing_list.id != list_id:
+        broken = f"`id` is {again.mailing_list.id} now, which is another list: write {list_id} again"
+        return _as_it_was(config, f"{config.path}: {broken}, or start digest anew if that is meant")
     tell(Event.CONFIG_READ, level=logging.DEBUG, list=list_id)
     return again
+
+
+def _as_it_was(config: ListConfig, broken: str) -> ListConfig:
+    tell(Event.CONFIG_BROKEN, level=logging.ERROR, list=config.mailing_list.id, why=broken)
+    complain(f"{broken}; the config as it was goes on")
+    return config

@@ -105,8 +105,8 @@ class Worker:
         again = read_again(its.config)
         if again == its.config:
             return its
-        if (again.mailing_list.id, again.store_url) != (list_id, its.config.store_url):
-            complain(f"{its.config.path}: another `id` or database: start the worker anew; it goes on as it was")
+        if again.store_url != its.config.store_url:
+            complain(f"{its.config.path}: another database: start the worker anew; it goes on as it was")
             return its
         made = _List(again, App(again, self._now))
         its.close()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import mailbox
+import sqlite3
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -295,6 +297,23 @@ def test_a_restart_goes_on_waiting(folder: Path, worlds: list[World]) -> None:
     assert world.overviews() == ()
     at(world, AT_SEVEN.replace(hour=9))
     assert world.copies == 2
+
+
+def test_another_id_under_a_running_program_is_told_and_not_taken(
+    folder: Path, worlds: list[World], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It would be another list, whose readers have had nothing: they would get all papers again."""
+    config = listed(folder)
+    world = opened(worlds, config)
+    world.do(world.runner.send)
+    assert world.copies == 2
+    config.write_text(config.read_text().replace('id = "lab"', 'id = "labour"'))
+    world.do(world.runner.send)
+    told = "`id` is labour now, which is another list: write lab again, or start digest anew if that is meant"
+    assert f"{config}: {told}; the config as it was goes on" in capsys.readouterr().err
+    assert world.copies == 2
+    with contextlib.closing(sqlite3.connect(config.parent / "digest.db")) as database:
+        assert database.execute("SELECT DISTINCT list_id FROM editions").fetchall() == [("lab",)]
 
 
 def test_without_the_key_no_reader_waits_for_a_source(folder: Path, worlds: list[World]) -> None:

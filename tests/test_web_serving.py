@@ -157,7 +157,7 @@ def test_a_changed_config_is_taken_up(pages: Pages, monkeypatch: pytest.MonkeyPa
     ("broken", "told"),
     [
         (lambda text: text + "[lisst]\n", "the config as it was goes on"),
-        (lambda text: text.replace('id = "lab"', 'id = "lob"'), "another id"),
+        (lambda text: text.replace('id = "lab"', 'id = "lob"'), "which is another list"),
         (lambda text: text.replace("[list]\n", '[list]\ntemplates = "templates"\n', 1), "style.css:1"),
     ],
 )

@@ -168,9 +168,7 @@ class Hall:
             return
         try:
             read = read_again(config)
-            if read.mailing_list.id != site.list.id:
-                complain(f"{read.path}: the list has another id now; start the pages again to serve it")
-            elif read != config:
+            if read != config:
                 renewed = Site(self._open.enter_context(App(read, self._now)), alone=len(self.sites) == 1)
                 self._files |= renewed.files  # the former ones are still on pages that are read
                 renewed.warm()
