@@ -29,8 +29,8 @@ def breakable(stopped: Callable[[], bool]) -> Iterator[None]:
     For the main thread, around what changes nothing and awaits nothing.
     """
     global _is_breakable  # noqa: PLW0603 - signals are the whole process's
-    _is_breakable = True
     try:
+        _is_breakable = True
         if stopped():
             raise BrokenOff
         yield
