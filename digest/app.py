@@ -11,19 +11,17 @@ import contextlib
 from collections.abc import Callable, Collection, Coroutine
 from datetime import date, datetime
 from functools import partial
-from logging import WARNING
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from digest import draining, processes
 from digest import edition as life
 from digest.dispatch import Queue
+from digest.dispatching import AmongWorkers, Dispatch, Inline
 from digest.errors import SendError
 from digest.holding import Hold
 from digest.journalling import Journals
 from digest.logs import Event, tell
 from digest.making import Making
-from digest.meaning import EmbeddingStopped
 from digest.membership import Membership
 from digest.model import (
     Address,
@@ -34,7 +32,6 @@ from digest.model import (
 )
 from digest.outbox import Outbox
 from digest.pulling import gather
-from digest.rank.embedding import Embed
 from digest.render import EditionRenderer
 from digest.results import (
     QUIET,
@@ -70,7 +67,7 @@ from digest.store import (
 from digest.store.outbox import RENEWED_LEASE
 from digest.store.relay_turns import RelayTurns, places
 from digest.timing import Due, look_again
-from digest.working import ListEdition, enqueue_shards, wake
+from digest.working import ListEdition
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
@@ -96,7 +93,6 @@ class App:
         in_memory = not keep and not database_exists(config.store_url)
         self._database = open_database("sqlite://" if in_memory else config.store_url)
         self.papers = Papers(self._database)
-        self._queue = queue
         self.shards = Shards(self._database)
         self._made: list[Edition] = []
         self.editions = Editions(self._database, self._on_made)
@@ -115,6 +111,9 @@ class App:
         self.hold = Hold(self.list, self.pauses, now)
         journals = Journals(config.journal, self.list.id, self._database)
         self.outbox = Outbox(config, self._database, self.making, journals, self.hold, now)
+        self._dispatch: Dispatch = (
+            AmongWorkers(queue, self._database, self.list.id, now) if queue else Inline(self.outbox)
+        )
 
     def __enter__(self) -> Self:
         return self
@@ -224,8 +223,7 @@ class App:
         """Raises what would end a send when all is pulled and made."""
         if paused := self.hold.pause():
             raise SendError(f"{self.list.id}: {paused}")
-        if not self._queue:  # else workers keep journals, where they are
-            self.outbox.journals.refuse_unwritable()
+        self._dispatch.refuse_in_vain()
 
     async def resume(
         self,
@@ -236,61 +234,17 @@ class App:
         progress: Progress = QUIET,
     ) -> DrainReport:
         """Finishes what earlier runs left: recipients without a delivery, then deliveries that are due."""
-        if self._queue:
-            waiting = wake(self._queue, self._database, self.list.id, self._now())
-            alone = waiting and not self.shards.workers(self.list.id)
-            return DrainReport({}, held="no worker of this list lives: start `digest worker`" if alone else None)
-        embed = self.making.embed(progress, stop.is_set)
-        for edition in self.editions.unfinished(self.list.id):
-            if progress.on_edition:
-                progress.on_edition(edition)
-            with contextlib.suppress(EmbeddingStopped):  # recipients without a delivery are left for the next run
-                await self._enqueue(edition, embed, stop, at_once=at_once)
-        return await self._drain(only, stop, progress)
-
-    async def _enqueue(self, edition: Edition, embed: Embed | None, stop: asyncio.Event, *, at_once: bool) -> None:
-        """Queues everybody's delivery; for a large list, in several processes."""
-        common = (self.list, edition, self.papers, self.editions, self.making.library, embed, self._now(), stop.is_set)
-        if (
-            (count := processes.worth_starting(self.subscribers.how_many(self.list.id))) > 1
-            and database_exists(self.config.store_url)
-            and not self.editions.recipients_are_frozen(edition)
-        ):
-            await processes.enqueue_all(self.config.store_url, *common, count, at_once=at_once)
-        else:
-            await life.enqueue_all(*common, at_once=at_once)
-
-    async def _drain(self, only: Collection[Address], stop: asyncio.Event, progress: Progress) -> DrainReport:
-        """Sends every due delivery of the list, and finishes the editions that are done."""
-        if held := self.hold.reason():  # every minute by `digest run`: nothing needs to be made ready
-            return DrainReport({}, held=held)
-        ledger = self.outbox.ledger(only)
-        if ledger.is_idle():  # for hours, while readers' own are to come
-            self._finish()
-            return DrainReport({})
-        report = await draining.drain_all(self.outbox, only, ledger, stop, progress.on_result)
-        if report.counts:
-            tell(Event.DELIVERIES_SETTLED, list=self.list.id, counts=dict(report.counts))
-        if report.paused:
-            tell(Event.SENDING_PAUSED, level=WARNING, list=self.list.id, why=report.paused)
-        self._finish()
-        return report
+        return await self._dispatch.run(only, stop, progress, at_once=at_once)
 
     def _on_made(self, connection: sa.Connection, edition: Edition) -> None:
         """In the transaction that makes it; where another process makes it, this is never called."""
         self._made.append(edition)
-        if self._queue:
-            enqueue_shards(self._queue, connection, edition)
+        self._dispatch.enqueue(connection, edition)
 
     def _tell_made(self) -> None:
         for edition in self._made:
             papers, day = len(self.editions.candidates(edition)), edition.due_on
             tell(Event.EDITION_MADE, list=self.list.id, edition=edition.number, due_on=day, papers=papers)
-
-    def _finish(self) -> None:
-        for edition in self.editions.unfinished(self.list.id):
-            if self.editions.finish(edition, self._now()):
-                tell(Event.EDITION_FINISHED, list=self.list.id, edition=edition.number)
 
     def edition_work(self, edition: Edition) -> ListEdition:
         """The edition for a worker that does its shards."""

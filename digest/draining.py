@@ -1,7 +1,9 @@
-"""Drains a list's outbox: in this process, and for a large edition also in others beside it. Called by `app.py`.
+"""Drains a list's outbox: in this process, and for a large edition also in others beside it.
 
-What one process drains is an `Outbox`; the steps are `send/drain.py`'s. Two processes on one database are safe already,
-by leases with fencing tokens (`store/outbox.py`), so each process here claims, composes, sends and records for itself.
+Called by `dispatching.py`. What one process drains is an `Outbox`; the steps are `send/drain.py`'s. Two processes on
+one database are safe already, by leases with fencing tokens (`store/outbox.py`), so each process here claims, composes,
+sends and records for itself.
+
 What holds for all of them together:
 
 - The relay's `connections` are shared out, so that there are never more. This process goes first: the others begin when

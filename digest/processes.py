@@ -1,10 +1,10 @@
 """Ranks an edition in several processes: each runs shards of recipients, this one writes what they found, in order.
 
-Called by `app.py` for lists that are large enough (`worth_starting`). Each process is new (spawned), opens the store
-for itself and only reads; the transactions are the same as those of `edition.enqueue_all`, one a shard and in the order
-of shards, so that a crash leaves the same behind, and the deliveries are the same however many processes there are. At
-most one shard a process waits to be written. What all shards share, a `ShardRunner`, is made here while the processes
-start, and handed to them.
+Called by `dispatching.py` for lists that are large enough (`worth_starting`). Each process is new (spawned), opens the
+store for itself and only reads; the transactions are the same as those of `edition.enqueue_all`, one a shard and in the
+order of shards, so that a crash leaves the same behind, and the deliveries are the same however many processes there
+are. At most one shard a process waits to be written. What all shards share, a `ShardRunner`, is made here while the
+processes start, and handed to them.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """What a worker needs of one edition, and what a scheduler asks of workers: shards, on any host.
 
 `ListEdition` is `dispatch/shard.py`'s `EditionWork` over a list's adapters; what all shards of an edition share is made
-with the first one that needs it. `app.py` makes it, `worker.py` runs it; `enqueue_shards` and `wake` are for whoever
-makes editions.
+with the first one that needs it. `app.py` makes it, `worker.py` runs it; `enqueue_shards` and `wake` are for
+`dispatching.py`.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
 `shard.py` does one shard and knows no queue; `procrastinate.py` is the queue, on the list's own PostgreSQL. The store
 is the truth (`store/shards.py` for the work, `store/outbox.py` for deliveries): a job that is lost, doubled or late
-does no harm, because whoever looks finds out from there what is left to do. Without a queue (`digest send`) one process
-does all of an edition (`digest/app.py`).
+does no harm, because whoever looks finds out from there what is left to do. Without a queue one host
+does all of an edition; who does it, `digest/dispatching.py` says.
 """
 
 from __future__ import annotations
