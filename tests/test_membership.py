@@ -293,6 +293,16 @@ def test_erasing_leaves_a_keyed_hash_alone(world: World) -> None:
     assert not world.people.was_erased()(ADA)
 
 
+def test_an_erasure_is_one_on_both_databases(database: Database) -> None:
+    """Nothing in the row tells who she was."""
+    Subscribers(database).synchronise(ListId("lab"), [subscriber(1, address=ADA)])
+    members = Members(database, ListId("lab"))
+    member = members.find(ADA)
+    assert member
+    members.erase(member, b"key", NOW)
+    assert (members.find(ADA), list(members.all()), len(members.erased())) == (None, [], 1)
+
+
 def test_an_erasure_from_one_list_lifts_no_suppression_of_another(world: World) -> None:
     """She complained: as long as another list knows her address, nothing may be sent to it."""
     other = ListId("other")

@@ -34,7 +34,7 @@ from digest.model import Address, ListId, PaperId, SubscriberId
 from digest.store import schema
 from digest.store.codec import encode
 from digest.store.database import Database
-from digest.store.statements import insert
+from digest.store.statements import insert, overwrite
 from digest.store.subscribers import address_key, frequency_of, profile_of
 
 AT_ONCE = 500
@@ -261,7 +261,7 @@ class Members:
         hers = sa.select(deliveries.c.id).where(deliveries.c.subscriber_id == member.id)
         nobody = f"erased-{member.id}"
         with self._database.write() as connection:
-            connection.exec_driver_sql("PRAGMA secure_delete=ON")  # else what is deleted stays in the file's free pages
+            overwrite(connection)
             letters, gone, key_ = schema.letters, schema.suppressions, address_key(member.address)
             connection.execute(
                 sa.delete(letters).where(letters.c.list_id == self._list_id, letters.c.address_key == key_)
