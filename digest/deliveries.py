@@ -9,9 +9,10 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import date, datetime
 
 from digest.app import App
-from digest.console import Terminal, complain, pick_json, pick_lines
+from digest.console import Terminal, came_back_line, complain, counts_line, pick_json, pick_lines
 from digest.errors import ConfigError
 from digest.model import Address, Bounce, BounceKind, Candidate, Delivery, DeliveryId, DeliveryStatus, Edition, PaperId
+from digest.store import EditionOverview
 from digest.working import sender_of
 
 DONE, PARTLY, NOTHING = 0, 1, 3
@@ -39,6 +40,8 @@ def show(
     terminal: Terminal, app: App, edition: Edition, to: Collection[str], status: DeliveryStatus | None = None
 ) -> int:
     """Every delivery with what the server said and what came back; of readers asked for also papers and reasons."""
+    if (overview := app.editions.overview(edition)).let_go:
+        return _let_go(terminal, app, overview)
     wanted = {address.casefold() for address in to}
     deliveries = [
         delivery
@@ -78,6 +81,26 @@ def show(
     return DONE if deliveries else NOTHING
 
 
+def _let_go(terminal: Terminal, app: App, overview: EditionOverview) -> int:
+    """Of an edition whose deliveries are gone there is no more to show, nor to decide, than what they came to."""
+    edition = overview.edition
+    came_back = f"; came back: {came_back_line(overview)}" if overview.came_back else ""
+    terminal.say(f"{app.list.name} ({app.list.id}), edition {edition.number} of {edition.due_on}", style="bold")
+    terminal.say(f"  {counts_line(overview)}{came_back}")
+    terminal.say("  its deliveries were let go of after the time that `deliveries` of [retention] says")
+    terminal.say("  which papers a reader had of it: `digest subscribers export --json --to EMAIL`")
+    terminal.emit(
+        {
+            "list": app.list.id,
+            "edition": edition.number,
+            "let_go": True,
+            "counts": dict(overview.counts),
+            "came_back": dict(overview.came_back),
+        }
+    )
+    return NOTHING
+
+
 def _show_all(terminal: Terminal, deliveries: Sequence[Delivery], said: Mapping[DeliveryId, str]) -> None:
     several = len({delivery.relay for delivery in deliveries if delivery.relay}) > 1
     columns = ["  address", "status", "papers", "tries", *(["relay"] if several else []), "reply"]
@@ -115,8 +138,10 @@ def _came_back(bounce: Bounce) -> str:
 def retry(terminal: Terminal, app: App, edition: Edition, to: Collection[Address], now: datetime) -> int:
     """Makes due what failed; nothing is sent yet."""
     changed = app.decisions(edition, to).retry(now)
+    if (overview := app.editions.overview(edition)).let_go:
+        return _let_go(terminal, app, overview)
     _tell(terminal, app, edition, changed, "due again")
-    held = app.editions.overview(edition).counts.get(DeliveryStatus.UNKNOWN, 0)
+    held = overview.counts.get(DeliveryStatus.UNKNOWN, 0)
     if held:
         terminal.say(f"  {held:,} may have arrived and are left alone: `digest resolve {edition.number}`")
     return DONE if changed else NOTHING
@@ -124,7 +149,7 @@ def retry(terminal: Terminal, app: App, edition: Edition, to: Collection[Address
 
 def resolve(terminal: Terminal, app: App, edition: Edition, to: Collection[Address], now: datetime, how: str) -> int:
     """Decides about deliveries in doubt: `resend` or `delivered`; else they are shown, with what to look for."""
-    if how:
+    if how and not app.editions.overview(edition).let_go:
         decisions = app.decisions(edition, to)
         decide: Callable[[datetime], Sequence[Address]] = decisions.resend if how == "resend" else decisions.delivered
         changed = decide(now)

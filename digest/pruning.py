@@ -29,7 +29,7 @@ WORDS = {
     Kind.ABSTRACTS: "abstracts of past editions",
     Kind.PAPERS: "papers that nothing refers to",
     Kind.FIGURES: "figures of papers",
-    Kind.REASONS: "deliveries' reasons and replies",
+    Kind.DELIVERIES: "deliveries; who had which papers is kept",
     Kind.LETTERS: "letters to single people",
     Kind.RELAY_DAYS: "relays' daily counts",
     Kind.ANSWERS: "answers of sources",
@@ -97,7 +97,7 @@ def let_go(
     for kind, count in Pruning(database, retentions, BACKGROUND_PAPERS, now, dry_run=dry_run).batches():
         if count:
             counts[kind] += count
-            time.sleep(0 if dry_run else PAUSE)
+        time.sleep(0 if dry_run else PAUSE)
         if stopped():
             break
     return counts

@@ -184,6 +184,16 @@ ROWS: dict[str, Rows] = {
     ),
     "erasures": ({"address_hash": b"\3" * 32, "erased_at": AT},),
     "runs": ({"list_id": "lab", "done_until": LATER},),
+    "received": (
+        {
+            "edition_id": 1,
+            "first": 7,
+            "last": 7,
+            "readers": 1,
+            "arrived": 1,
+            "papers": b"x\x9c\x8b\x8e6\x88\xd5\x89\x06\x12@26\x16\x00\x1f\xd0\x04Q",
+        },
+    ),
     "shards": ({"edition_id": 1, "first": 1, "last": 3, "state": "done", "tries": 1, "worker": "host/1"},),
     "relay_turns": ({"relay": "smtp.example.org", "domain": "", "free_at": 1780902000.5},),
 }

@@ -28,7 +28,7 @@ from digest.model import (
     TopicWeek,
     Vote,
 )
-from digest.store.codec import decode, encode, paper_ids, without_abstract, without_reasons
+from digest.store.codec import decode, encode, paper_ids, without_abstract
 
 SEEN = Remark(Says.SENT_BEFORE, ("“Two”",), (), date(2026, 6, 9))
 REASONS = (
@@ -125,8 +125,7 @@ def test_picks_are_named_without_being_read() -> None:
 
 
 def test_what_is_let_go_of_leaves_the_rest_as_it_was() -> None:
-    """Reasons of picks, and the abstract of a paper or of a candidate's."""
-    assert without_reasons(encode((PICK, BARE))) == encode((PICK._replace(reasons=()), BARE))
+    """The abstract of a paper or of a candidate's."""
     whole = PAPER_TEXT.replace('{"id"', '{"abstract":"It is long.","id"')
     assert without_abstract(whole) == PAPER_TEXT
     assert without_abstract(f'{{"paper":{whole},"sightings":[]}}') == f'{{"paper":{PAPER_TEXT},"sightings":[]}}'

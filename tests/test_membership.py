@@ -325,7 +325,7 @@ def test_everything_held_is_told(world: World) -> None:
     assert held["subscriber"]["address"] == ADA
     assert held["votes"] == [{"paper": "arxiv:2606.00001", "vote": "save", "at": NOW.isoformat()}]
     assert held["letters"]
-    assert set(held) == {"list", "subscriber", "votes", "suppression", "deliveries", "bounces", "letters"}
+    assert set(held) == {"list", "subscriber", "votes", "suppression", "deliveries", "bounces", "received", "letters"}
 
 
 def test_topics_in_words(world: World) -> None:

@@ -19,7 +19,8 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
 from digest.errors import StoreError
-from digest.model import DeliveryStatus, ShardState
+from digest.ledger import Intent, Result
+from digest.model import DeliveryStatus, Outcome, ShardState
 from digest.store import (
     Database,
     DeliveryLedger,
@@ -35,6 +36,7 @@ from digest.store import (
 from tests.databases import Databases
 from tests.ledgers import LAB, fill
 from tests.servers.postgres import PostgresServer, missing
+from tests.test_letting_go import READERS, World
 
 NOW, HOUR = datetime(2026, 6, 10, 6, tzinfo=UTC), timedelta(hours=1)
 
@@ -344,3 +346,55 @@ def test_a_view_stays_as_it_was(database: Database) -> None:
         assert connection.execute(counted).scalar_one() == before == 0
     with pytest.raises(sa.exc.DBAPIError, match="read-only"), database.read() as connection:
         connection.execute(sa.delete(schema.pauses))
+
+
+def test_a_part_that_is_in_use_is_dropped_the_next_time(database: Database) -> None:
+    """Whoever reads in a view of before goes on as if nothing were; nobody waits for him, and nothing is an error."""
+    world = World(database)
+    before = world.facts()
+    with database.read() as connection:
+        connection.execute(sa.select(schema.editions.c.id)).all()  # the view is taken; no delivery has been looked at
+        assert world.prune() == 2 * READERS
+        assert world.facts() == before
+        deliveries = schema.deliveries
+        hers = sa.select(sa.func.count()).where(deliveries.c.edition_id == world.first.id)
+        assert connection.execute(hers).scalar_one() == READERS
+        assert postgres.has_partition(connection, world.first.id)
+    assert world.prune() == 0
+    with database.read() as connection:
+        assert not postgres.has_partition(connection, world.first.id)
+    assert world.facts() == before
+
+
+def test_parts_are_dropped_while_others_send(database: Database) -> None:
+    """Claims, results and prunes at once: all that is due is sent, and all that is old is gone in the end."""
+    world = World(database)
+    today = world.edition(400, 6)
+
+    def send() -> int:
+        ledger, count = DeliveryLedger(database, LAB, lambda: NOW + timedelta(days=400)), 0
+        while claims := ledger.claim(1):
+            ledger.commit([Intent(claim) for claim in claims])
+            ledger.commit([Result(claim, Outcome(DeliveryStatus.SENT, "2.0.0", "250 Ok")) for claim in claims])
+            count += len(claims)
+        return count
+
+    with ThreadPoolExecutor(3) as pool:
+        sending = [pool.submit(send) for _ in range(2)]
+        pruning = pool.submit(lambda: [world.prune() for _ in range(3)])
+        assert (sum(done.result(60) for done in sending), sum(pruning.result(60))) == (READERS, 2 * READERS)
+    world.prune()
+    assert {row.edition_id for row in world.rows(schema.deliveries)} == {today.id}
+
+
+def test_an_older_database_is_brought_up_to_it(server: PostgresServer, url: str) -> None:
+    """`digest migrate` adds what is new to a database of schema 11; until then it is refused with that advice."""
+    migrate_database(url)
+    server.psql("ALTER TABLE editions DROP COLUMN final_counts; DROP TABLE received", name_of(url))
+    server.psql("UPDATE alembic_version SET version_num = '0011'", name_of(url))
+    with pytest.raises(StoreError, match=r"has schema 11.*run `digest migrate` once"):
+        open_database(url)
+    assert migrate_database(url)[1:3] == (11, schema.SCHEMA_VERSION)
+    with closing(open_database(url)) as database:
+        test_the_tables_are_those_of_the_schema(database)
+        assert World(database).prune() == 2 * READERS

@@ -17,6 +17,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 import sqlalchemy as sa
@@ -47,15 +48,19 @@ from digest.store import (
     Database,
     DeliveryLedger,
     Editions,
+    Figures,
     Kind,
     Letters,
     Members,
     Papers,
+    Past,
     Pruning,
     Subscribers,
+    condensing,
     copies,
     open_database,
 )
+from digest.store.already_sent import NEVER_ARRIVED
 from tests.conftest import THOROUGH
 from tests.factories import NOW, announcement, paper, selection, subscriber
 from tests.lists import DAY_ONE, DAY_TWO, write_list
@@ -165,13 +170,17 @@ class History:
         candidates = merge(everybody, ())
         voted = {vote.paper_id for person in self.people for vote in self.members.votes(person.id)}
         archive = Archive(self.database, LAB)
+        ids, still_open = [person.id for person in self.people], self.open_editions()
+        overviews = [self.editions.overview(edition) for edition in editions]
         return {
             "already sent": self.editions.already_sent(self.people, candidates, {}, tomorrow),
             "announced": self.papers.unseen(LAB, (*everybody, announcement(9_999))),
             "counts": [
-                (o.edition, o.recipients, o.counts, o.adds_up, o.replies, o.came_back, o.candidates, o.finished_at)
-                for o in map(self.editions.overview, editions)
+                (o.edition, o.recipients, o.counts, o.adds_up, o.came_back, o.candidates, o.finished_at)
+                for o in overviews
             ],
+            "replies": [o.replies for o in overviews if o.edition.id in still_open],
+            "figures": Figures(self.database).read(NOW.date(), self.now).lists[LAB].editions,
             "waiting": self.papers.pending(LAB),
             "people with their votes": self.subscribers.reachable(LAB),
             "texts of what they name": self.papers.known({*voted, paper(2).id}),
@@ -180,19 +189,26 @@ class History:
                 (p.id, (found := archive.paper(p.id)) and (found[0].paper.title, found[1])) for p in everything
             ],
             "open": [
-                (self.editions.candidates(e), self.editions.deliveries(e))
-                for e in editions
-                if e.id in self.open_editions()
+                (self.editions.candidates(e), self.editions.deliveries(e)) for e in editions if e.id in still_open
             ],
-            "picks": [
-                [(d.status, [(pick.paper_id, pick.score) for pick in d.picks]) for d in self.editions.deliveries(e)]
-                for e in editions
-            ],
+            "replay": [((past := Past(self.database, LAB)).sent(e, ids), past.recipients(e)) for e in editions],
+            "export": [held_of_papers(self.members.held(member)) for member in self.members.all()],
         }
 
 
+def held_of_papers(held: dict[str, Any]) -> list[tuple[int, str, bool, list[str]]]:
+    """Of all that is held about somebody, which edition had which papers for her, and whether it arrived."""
+    rows = [
+        (d["number"], d["due_on"], d["status"] not in NEVER_ARRIVED, [pick["paper_id"] for pick in d["picks"]])
+        for d in held["deliveries"]
+    ]
+    return sorted(
+        rows + [(each["number"], each["due_on"], each["arrived"], each["papers"]) for each in held["received"]]
+    )
+
+
 @settings(max_examples=50 if THOROUGH else 10, deadline=None)
-@given(st.integers(0, 2**32), st.integers(3, 14), st.integers(1, 400), st.integers(1, 12))
+@given(st.integers(0, 2**32), st.integers(3, 14), st.integers(1, 400), st.integers(1, 40))
 def test_whatever_has_happened_pruning_changes_nothing_that_counts(
     seed: int, days: int, later: int, stop_after: int
 ) -> None:
@@ -206,9 +222,10 @@ def test_whatever_has_happened_pruning_changes_nothing_that_counts(
         if not history.all_editions():
             return
         before = history.invariants()
-        prune(database, history.now, stop_after=stop_after)
-        assert history.invariants() == before
-        prune(database, history.now)
+        with mock.patch.multiple(condensing, RANGE=3, IN_A_STATEMENT=3):
+            prune(database, history.now, stop_after=stop_after)
+            assert history.invariants() == before
+            prune(database, history.now)
         assert history.invariants() == before
         assert prune(database, history.now) == {}, "a second time there is nothing left"
         history.day()
@@ -241,10 +258,13 @@ def test_each_kind_goes_at_its_time(database: Database) -> None:
             "WHERE candidate LIKE '%\"abstract\"%' AND e.cutoff >= :at",
             "old announced abstracts": "SELECT count(*) FROM announcements JOIN editions e ON e.id = edition_id "
             "WHERE paper LIKE '%\"abstract\"%' AND e.cutoff < :at",
-            "old reasons": "SELECT count(*) FROM deliveries JOIN editions e ON e.id = edition_id "
-            "WHERE picks LIKE '%reasons%' AND e.cutoff < :at",
-            "new reasons": "SELECT count(*) FROM deliveries JOIN editions e ON e.id = edition_id "
-            "WHERE picks LIKE '%reasons%' AND e.cutoff >= :at",
+            "old deliveries": "SELECT count(*) FROM deliveries JOIN editions e ON e.id = edition_id "
+            "WHERE e.cutoff < :at",
+            "new deliveries": "SELECT count(*) FROM deliveries JOIN editions e ON e.id = edition_id "
+            "WHERE e.cutoff >= :at",
+            "old bounces": "SELECT count(*) FROM bounces b JOIN deliveries d ON d.id = b.delivery_id "
+            "JOIN editions e ON e.id = d.edition_id WHERE e.cutoff < :at",
+            "all bounces": "SELECT count(*) FROM bounces",
             "old figures": "SELECT count(*) FROM signals WHERE observed_at < :at "
             "AND paper_id NOT IN (SELECT paper_id FROM announcements WHERE edition_id IS NULL)",
             "new figures": "SELECT count(*) FROM signals WHERE observed_at >= :at",
@@ -268,6 +288,8 @@ def test_each_kind_goes_at_its_time(database: Database) -> None:
     assert now["papers"] == was["papers"] - counts[Kind.PAPERS]
     assert counts[Kind.ABSTRACTS] == was["old abstracts"] + was["old announced abstracts"]
     assert counts[Kind.FIGURES] == was["old figures"]
+    assert counts[Kind.DELIVERIES] == was["old deliveries"]
+    assert now["all bounces"] == was["all bounces"] - was["old bounces"]
     assert counts[Kind.LETTERS] == was["old letters"]
 
 
@@ -279,7 +301,7 @@ def test_a_history_is_pruned_alike_on_both_databases(database: Database) -> None
     history.now += timedelta(days=60)
     before = history.invariants()
     went = prune(database, history.now)
-    assert {Kind.ABSTRACTS, Kind.REASONS, Kind.FIGURES} <= went.keys()
+    assert {Kind.ABSTRACTS, Kind.DELIVERIES, Kind.FIGURES} <= went.keys()
     assert history.invariants() == before
     assert prune(database, history.now) == {}
 
@@ -318,30 +340,33 @@ def test_the_command_counts_first_and_prunes_then(tmp_path: Path) -> None:
     assert content(path) == before
     (did,) = jsons(run(*common, "--vacuum").stdout)
     assert would["removed"] == did["removed"]
-    assert {"abstracts", "reasons", "figures"} <= did["removed"].keys()
+    assert {"abstracts", "deliveries", "figures"} <= did["removed"].keys()
     assert (did["free"], did["bytes"] < would["bytes"]) == (0, True)
     (status,) = jsons(run("status", "--config", str(config), "--json").stdout)
     assert [edition["adds_up"] for edition in status["editions"]] == [True, True]
-    shown = run("deliveries", "1", "--to", "reader0@example.org", "--config", str(config))
-    assert shown.returncode == 0, shown
+    for command in (["deliveries"], ["retry"], ["resolve"], ["resolve", "--delivered"]):
+        told = run(*command, "1", "--to", "reader0@example.org", "--config", str(config))
+        assert told.returncode == 3, told
+        assert "2 sent = 2 recipients" in told.stdout
+        assert "its deliveries were let go of after the time that `deliveries` of [retention] says" in told.stdout
+    (told_json,) = jsons(run("deliveries", "1", "--config", str(config), "--json").stdout)
+    assert (told_json["let_go"], told_json["counts"]) == (True, {"sent": 2})
     with_another = config.read_text(encoding="utf-8").replace('kind = "arxiv"', 'kind = "arxiv"\nname = "a second"')
     config.write_text(with_another, encoding="utf-8")
     outbox = len(list((tmp_path / "outbox" / "new").iterdir()))
     run("send", "--config", str(config), "--now", "2026-06-10T23:00Z")
     run("send", "--config", str(config), "--now", "2026-06-11T06:00Z")
-    ids = [
-        pick["paper_id"]
-        for (picks,) in ask(path, "SELECT picks FROM deliveries WHERE subscriber_id = 1")
-        for pick in json.loads(picks)
-    ]
-    assert len(ids) == len(set(ids))
-    assert outbox
+    assert len(list((tmp_path / "outbox" / "new").iterdir())) > outbox > 0
+    export = ("subscribers", "export", "--json", "--to", "reader0@example.org", "--config", str(config))
+    held = held_of_papers(json.loads(run(*export).stdout))
+    ids = [paper_id for _, _, _, papers in held for paper_id in papers]
+    assert ([number for number, *_ in held], len(ids)) == ([1, 2, 3], len(set(ids)))
 
 
 def test_what_failed_a_year_ago_can_still_be_sent(tmp_path: Path) -> None:
-    """`digest retry` of a pruned edition sends it, without the reasons and abstracts that are gone."""
+    """Where deliveries are kept for ever, `digest retry` of a pruned edition sends it, without the abstracts."""
     with CollectingServer() as server:
-        config = write_list(tmp_path, port=server.port)
+        config = write_list(tmp_path, port=server.port, extra='\n[retention]\ndeliveries = "forever"\n')
         run("send", "--config", str(config), "--now", DAY_ONE)
         ask(tmp_path / "digest.db", "UPDATE deliveries SET status = 'bounced', reply = '550 no' WHERE id = 1")
         assert run("prune", "--config", str(config), "--now", YEAR_LATER).returncode == 0
@@ -403,13 +428,15 @@ def test_a_prune_that_is_killed_goes_on_the_next_time() -> None:
         assert run(*prune).returncode == 0
         pruned = content(path)
         kills = 0
-        for at in range(1, 6):
+        for at in range(
+            2, 8
+        ):  # the second edition's abstracts; of the first one's deliveries each step; the next one's
             path.write_bytes(whole)
             kills += nursery.run(*prune, first=partial(die_at_write, at)).returncode == -signal.SIGKILL
             assert ask(path, "PRAGMA quick_check") == [("ok",)]
             assert run(*prune).returncode == 0
             assert content(path) == pruned
-        assert kills >= 4
+        assert kills == 6
 
 
 def test_digest_run_prunes_once_a_day_and_keeps_the_database_open(

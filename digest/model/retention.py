@@ -15,6 +15,9 @@ class Retention:
     papers: timedelta | None = YEAR
     """Abstracts, and figures such as upvotes."""
     deliveries: timedelta | None = YEAR
-    """Why each paper was picked, what just was not, and what servers said. Who got which paper stays."""
+    """Deliveries: why each paper was picked, what just was not, what servers said and what came back.
+
+    Who had which paper stays.
+    """
     letters: timedelta | None = 3 * MONTH
     """Letters to single people."""

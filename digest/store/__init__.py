@@ -13,7 +13,8 @@
     many hosts    shards.py workers.py queue.py relay_turns.py
     coming back   bounces.py mailboxes.py
     signing       secrets.py
-    keeping       copies.py and restored.py (backups) pruning.py
+    keeping       copies.py and restored.py (backups), pruning.py
+                  condensing.py and received.py (what stays of deliveries)
 
 All statements go through SQLAlchemy Core. But for what the shell completes (`cli/completing.py`), nothing outside this
 package writes SQL, and nothing in it decides what is sent.

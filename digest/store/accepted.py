@@ -12,6 +12,7 @@ from digest.model import Claim, ListId, Subscriber
 from digest.store import schema
 from digest.store.database import Database
 from digest.store.papers import in_groups
+from digest.store.received import let_go
 from digest.store.rows import delivery_of
 from digest.store.subscribers import subscriber_of
 
@@ -19,9 +20,9 @@ table = schema.deliveries
 
 
 def claims_of(database: Database, list_id: ListId, facts: Collection[Accepted]) -> dict[Accepted, Claim]:
-    """The claims that the list's facts are about. A database that was restored may not have all of them.
+    """The claims that the list's facts are about. Not of deliveries that a restore has lost, or that are let go of.
 
-    It may even have given a number anew, but never a Message-ID.
+    A database that was restored may even have given a number anew, but never a Message-ID.
     """
     editions = {fact.delivery_id: fact.edition_id for fact in facts}
     rows: dict[tuple[int, str], sa.Row[Any]] = {}
@@ -33,6 +34,7 @@ def claims_of(database: Database, list_id: ListId, facts: Collection[Accepted]) 
                 .join_from(table, schema.editions, table.c.edition_id == schema.editions.c.id)
                 .where(
                     schema.editions.c.list_id == list_id,
+                    ~let_go(),
                     table.c.id.in_(some),
                     table.c.edition_id.in_({editions[number] for number in some}),
                 )

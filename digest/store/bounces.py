@@ -26,6 +26,7 @@ from digest.model import (
 )
 from digest.store import schema
 from digest.store.database import Database
+from digest.store.received import let_go
 from digest.store.statements import insert
 from digest.store.subscribers import address_key, suppress
 
@@ -45,12 +46,12 @@ class Recorded:
 
 
 class Bounces:
-    """The bounces of one list's deliveries."""
+    """The bounces of one list's deliveries, but for those that are let go of: nobody knows these any more."""
 
     def __init__(self, database: Database, list_id: ListId):
         self._database = database
         self._of_list = schema.deliveries.c.edition_id.in_(
-            sa.select(schema.editions.c.id).where(schema.editions.c.list_id == list_id)
+            sa.select(schema.editions.c.id).where(schema.editions.c.list_id == list_id, ~let_go())
         )
 
     def delivery_with(self, message_id: str, subscriber_id: SubscriberId) -> DeliveryId | None:

@@ -93,12 +93,6 @@ def without_abstract(text: str) -> str:
     return _written(fields)
 
 
-def without_reasons(text: str) -> str:
-    """Frozen picks as they are without their reasons: which papers, and their figures."""
-    picks = _decoder(list[dict[str, Any]]).decode(text)
-    return _written([{name: value for name, value in pick.items() if name != "reasons"} for pick in picks])
-
-
 _ENCODER = Encoder(order="deterministic")
 
 

@@ -1,7 +1,8 @@
 """What a person decides about an edition's deliveries: to try them again, or what became of those in doubt.
 
 Beside the ledger (`outbox.py`), which only the sending process writes. A delivery that somebody holds, `active` or
-`sending`, is never touched here. Every method is one durable transaction, and gives the deliveries it changed.
+`sending`, is never touched here, nor is one that is let go of. Every method is one durable transaction, and gives the
+deliveries it changed.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import sqlalchemy as sa
 from digest.model import Address, DeliveryStatus, Edition
 from digest.store import schema, shards
 from digest.store.database import Database
+from digest.store.received import is_let_go
 from digest.store.subscribers import address_key
 
 RETRIED = (DeliveryStatus.DEFERRED, DeliveryStatus.BOUNCED, DeliveryStatus.EXPIRED)
@@ -56,6 +58,8 @@ class Decisions:
 
     def _make_due(self, statuses: Sequence[DeliveryStatus], now: datetime) -> Sequence[Address]:
         with self._database.write() as connection:
+            if is_let_go(connection, self._edition.id):
+                return ()
             values = {"status": DeliveryStatus.DEFERRED, "next_attempt_at": now, "settled_at": None, "owner": None}
             changed = self._change(connection, statuses, values)
             if changed:

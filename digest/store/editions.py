@@ -36,6 +36,7 @@ from digest.store.damaged import readable, sources_of
 from digest.store.database import Database
 from digest.store.overviews import EditionOverview, overview_of
 from digest.store.pauses import RESTORE
+from digest.store.received import is_let_go
 from digest.store.rounds import (
     OWN,
     Merge,
@@ -330,10 +331,12 @@ class Editions:
             return tuple(overview_of(connection, edition_of(row)) for row in connection.execute(query).all())
 
     def deliveries(self, edition: Edition) -> tuple[Delivery, ...]:
-        """Every delivery of the edition, in the order of subscribers."""
+        """Every delivery of the edition, in the order of subscribers; none where they are let go of."""
         table = schema.deliveries
         query = sa.select(table).where(table.c.edition_id == edition.id).order_by(table.c.subscriber_id)
         with self._database.read() as connection:
+            if is_let_go(connection, edition.id):
+                return ()
             return tuple(map(delivery_of, connection.execute(query)))
 
 

@@ -3,7 +3,8 @@
 `Figures.read` counts all lists of a database at once, and is cheap however long the ledger is: of a finished edition it
 is known how many recipients it had, and only deliveries that were not sent are looked at, by the index on `status`.
 What is left of an edition is `sent`, as every delivery has one status. While one edition alone is under way, that
-index says all of it; of several at once, each delivery that waits is looked up. `pulse.py` and `workers.py` are beside.
+index says all of it; of several at once, each delivery that waits is looked up. Of one whose deliveries are let go of
+the counts are kept. `pulse.py` and `workers.py` are beside.
 `digest/status.py` decides what it means.
 """
 
@@ -32,6 +33,7 @@ from digest.store.database import Database
 from digest.store.editions import UNSETTLED
 from digest.store.members import NOT_ERASED
 from digest.store.pulse import Pulse, pulse, relay_days
+from digest.store.received import FinalCounts, final_counts
 from digest.store.relay_turns import InUse, in_use
 from digest.store.sources import health_of
 from digest.store.workers import sent_lately
@@ -157,17 +159,21 @@ class Figures:
 
 
 def _editions(connection: sa.Connection) -> dict[ListId, tuple[EditionFigures, ...]]:
-    columns = [editions.c[name] for name in ("id", "list_id", "number", "due_on", "cutoff", "recipients")]
-    rows = connection.execute(sa.select(*columns, editions.c.finished_at).order_by(editions.c.number.desc())).all()
+    names = ("id", "list_id", "number", "due_on", "cutoff", "recipients", "finished_at", "final_counts")
+    columns = [editions.c[name] for name in names]
+    rows = connection.execute(sa.select(*columns).order_by(editions.c.number.desc())).all()
     counts = _by_edition(connection, FAILED)
     for edition_id, waiting in _waiting(connection, [row.id for row in rows if row.finished_at is None]).items():
         counts.setdefault(edition_id, {}).update(waiting)
     returned = _returned(connection)
     found: dict[ListId, list[EditionFigures]] = {}
     for row in rows:
-        other = counts.get(row.id, {})
-        total = row.recipients if row.recipients is not None else _total(connection, row.id)
-        counts_of = {**other, DeliveryStatus.SENT: total - sum(other.values())}
+        final = final_counts(row.id, row.final_counts)
+        if final is None:
+            other = counts.get(row.id, {})
+            total = row.recipients if row.recipients is not None else _total(connection, row.id)
+            sent = {DeliveryStatus.SENT: total - sum(other.values())}
+            final = FinalCounts({**other, **sent}, returned.get(row.id, {}))
         figures = EditionFigures(
             id=EditionId(row.id),
             list_id=ListId(row.list_id),
@@ -176,8 +182,8 @@ def _editions(connection: sa.Connection) -> dict[ListId, tuple[EditionFigures, .
             cutoff=row.cutoff,
             recipients=row.recipients,
             finished_at=row.finished_at,
-            counts={status: counts_of[status] for status in DeliveryStatus if counts_of.get(status)},
-            came_back=returned.get(row.id, {}),
+            counts={status: final.deliveries[status] for status in DeliveryStatus if final.deliveries.get(status)},
+            came_back=final.came_back,
         )
         found.setdefault(figures.list_id, []).append(figures)
     return {list_id: tuple(all_) for list_id, all_ in found.items()}

@@ -34,6 +34,7 @@ from digest.model import Address, ListId, PaperId, SubscriberId
 from digest.store import schema
 from digest.store.codec import encode
 from digest.store.database import Database
+from digest.store.received import all_had, forget, let_go
 from digest.store.statements import insert, overwrite
 from digest.store.subscribers import address_key, frequency_of, profile_of
 
@@ -224,17 +225,12 @@ class Members:
     def held(self, member: Member) -> dict[str, Any]:
         """Everything that is held about her, as plain JSON values."""
         deliveries, editions, bounces = schema.deliveries, schema.editions, schema.bounces
-        sent = (
-            sa.select(deliveries, editions.c.number, editions.c.due_on)
-            .join_from(deliveries, editions, deliveries.c.edition_id == editions.c.id)
-            .where(deliveries.c.subscriber_id == member.id)
-            .order_by(deliveries.c.id)
-        )
-        returned = (
-            sa.select(bounces)
-            .join_from(bounces, deliveries, bounces.c.delivery_id == deliveries.c.id)
-            .where(deliveries.c.subscriber_id == member.id)
-        )
+        hers = sa.and_(deliveries.c.subscriber_id == member.id, ~let_go())
+        made = sa.join(deliveries, editions, deliveries.c.edition_id == editions.c.id)
+        dated = sa.select(deliveries, editions.c.number, editions.c.due_on).select_from(made)
+        sent = dated.where(hers).order_by(deliveries.c.id)
+        came_back = made.join(bounces, bounces.c.delivery_id == deliveries.c.id)
+        returned = sa.select(bounces).select_from(came_back).where(hers)
         gone, letters = schema.suppressions, schema.letters
         written = sa.select(letters.c.kind, letters.c.written_at, letters.c.reply).where(
             letters.c.list_id == self._list_id, letters.c.address_key == address_key(member.address)
@@ -252,6 +248,7 @@ class Members:
                 "suppression": _plain(suppression) if suppression else None,
                 "deliveries": [_plain(each) for each in connection.execute(sent)],
                 "bounces": [_plain(each) for each in connection.execute(returned)],
+                "received": list(all_had(connection, member.list_id, member.id)),
                 "letters": [_plain(each) for each in connection.execute(written)],
             }
 
@@ -276,6 +273,7 @@ class Members:
                 .where(deliveries.c.subscriber_id == member.id)
                 .values(address=nobody, picks="[]", beside="{}", reply="")
             )
+            forget(connection, member.id)
             connection.execute(
                 sa.update(table)
                 .where(table.c.id == member.id)

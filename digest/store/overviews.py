@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -13,6 +13,7 @@ from digest.store import schema
 from digest.store.bounces import bounces_of
 from digest.store.damaged import sources_of
 from digest.store.postgres import deliveries_of
+from digest.store.received import final_counts
 
 _TOLD = [status for status in DeliveryStatus if status not in (DeliveryStatus.QUEUED, DeliveryStatus.SENT)]
 """What is in these statuses has been told something; of the others there may be millions."""
@@ -26,16 +27,18 @@ class EditionOverview:
     sources: tuple[SourceSummary, ...]
     candidates: int
     recipients: int | None
-    counts: Mapping[DeliveryStatus, int]
     finished_at: datetime | None
-    replies: tuple[tuple[DeliveryStatus, str, int], ...]
+    counts: Mapping[DeliveryStatus, int] = field(default_factory=dict)
+    replies: tuple[tuple[DeliveryStatus, str, int], ...] = ()
     """Per status, what the deliveries that were tried and not sent were told, and how many were told so."""
-    next_attempt_at: datetime | None
+    next_attempt_at: datetime | None = None
     """When the first of the deferred deliveries is due again."""
-    came_back: Mapping[BounceKind, int]
+    came_back: Mapping[BounceKind, int] = field(default_factory=dict)
     """How many deliveries came back after a server had taken them, or were complained of."""
-    hours: Mapping[datetime, int]
+    hours: Mapping[datetime, int] = field(default_factory=dict)
     """How many of the queued deliveries leave at which time, in the order of time; the others leave at once."""
+    let_go: bool = False
+    """Its deliveries are gone: the counts, and what came back, are as they were when they went."""
 
     @property
     def adds_up(self) -> bool:
@@ -51,9 +54,18 @@ class EditionOverview:
 def overview_of(connection: sa.Connection, edition: Edition) -> EditionOverview:
     """How far the edition has come."""
     editions, papers = schema.editions, schema.edition_papers
-    deliveries = deliveries_of(connection, edition.id)
     row = connection.execute(sa.select(editions).where(editions.c.id == edition.id)).one()
     candidates = connection.execute(sa.select(sa.func.count()).where(papers.c.edition_id == edition.id)).scalar_one()
+    frozen = EditionOverview(
+        edition=edition,
+        sources=sources_of(row.id, row.sources),
+        candidates=candidates,
+        recipients=row.recipients,
+        finished_at=row.finished_at,
+    )
+    if (final := final_counts(row.id, row.final_counts)) is not None:
+        return replace(frozen, counts=final.deliveries, came_back=final.came_back, let_go=True)
+    deliveries = deliveries_of(connection, edition.id)
     counted = connection.execute(sa.select(deliveries.c.status, sa.func.count()).group_by(deliveries.c.status)).all()
     told = connection.execute(
         sa.select(deliveries.c.status, deliveries.c.reply, sa.func.count())
@@ -67,13 +79,9 @@ def overview_of(connection: sa.Connection, edition: Edition) -> EditionOverview:
         .group_by(deliveries.c.next_attempt_at)
         .order_by(deliveries.c.next_attempt_at)
     )
-    return EditionOverview(
-        edition=edition,
-        sources=sources_of(row.id, row.sources),
-        candidates=candidates,
-        recipients=row.recipients,
+    return replace(
+        frozen,
         counts={DeliveryStatus(status): count for status, count in counted},
-        finished_at=row.finished_at,
         next_attempt_at=connection.execute(
             sa.select(sa.func.min(deliveries.c.next_attempt_at)).where(deliveries.c.status == DeliveryStatus.DEFERRED)
         ).scalar_one(),

@@ -12,6 +12,7 @@ from digest.store import schema
 from digest.store.codec import paper_ids
 from digest.store.database import Database
 from digest.store.papers import in_groups
+from digest.store.received import final_counts, had, ids_at, is_let_go
 from digest.store.rounds import edition_of
 
 
@@ -34,6 +35,10 @@ class Past:
         table = schema.deliveries
         found: dict[SubscriberId, tuple[PaperId, ...]] = {}
         with self._database.read() as connection:
+            if is_let_go(connection, edition.id):
+                held = ids_at(connection, edition.id)
+                every = had(connection, [edition.id], list(people))
+                return {reader: tuple(map(held, of_her.papers)) for _, reader, of_her in every if of_her}
             for some in in_groups(sorted(people)):
                 query = sa.select(table.c.subscriber_id, table.c.picks)
                 query = query.where(table.c.edition_id == edition.id, table.c.subscriber_id.in_(some))
@@ -43,6 +48,9 @@ class Past:
 
     def recipients(self, edition: Edition) -> int:
         """For how many people the edition was made."""
+        final = sa.select(schema.editions.c.final_counts).where(schema.editions.c.id == edition.id)
         query = sa.select(sa.func.count()).where(schema.deliveries.c.edition_id == edition.id)
         with self._database.read() as connection:
+            if (counts := final_counts(edition.id, connection.execute(final).scalar_one())) is not None:
+                return sum(counts.deliveries.values())
             return connection.execute(query).scalar_one()

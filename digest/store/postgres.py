@@ -8,7 +8,9 @@ What is different from SQLite, and all of it is here:
   (`pg_advisory_xact_lock`), as every transaction of SQLite does.
 - `deliveries` are partitioned by edition, so that an edition is counted by its own indexes. Half of each page is left
   free: a delivery changes some three times, and its next version finds room beside it. A partitioned table's key holds
-  the edition, so nothing refers to a delivery by a foreign key.
+  the edition, so nothing refers to a delivery by a foreign key. Let go of, a part is dropped: no row is looked at.
+- A `read()` holds `received` open, and whoever drops a part waits for that: in a view from before an edition's
+  deliveries were let go of they still count, and would not be there.
 - Commits are durable whatever the server's own `synchronous_commit` says: the outbox relies on it.
 - A network that is gone is noticed within `SILENCE`, at both ends: the program goes on with another connection, and the
   server ends what the lost one held. A lock is waited for no longer than on SQLite.
@@ -35,6 +37,8 @@ SILENCE = 15
 again, seven in a row are lost then; much less than `BUSY_SECONDS`, so that what a lost program holds keeps nobody."""
 CONNECTIONS = 5
 """At most, for each process and list: its threads read and write at once."""
+GIVES_WAY = 300
+"""Milliseconds that dropping a part waits for each lock: all who read or send wait behind it meanwhile."""
 QUEUE_CONNECTIONS = 4
 """At most, for each worker, beside those."""
 
@@ -58,7 +62,7 @@ def open_database(url: sa.URL) -> Database:
     """Opens a database whose tables are there. Raises StoreError."""
     database = _connected(url)
     try:
-        with database.read() as connection:
+        with database.session() as connection:  # a `read()` needs tables of the present schema
             _refuse_older(_version_of(connection, database.name), database.name)
             queue.refuse_other(connection, database.name)
     except BaseException:
@@ -108,9 +112,36 @@ def add_partition(connection: sa.Connection, edition_id: int) -> None:
         )
 
 
+def drop_partition(connection: sa.Connection, edition_id: int) -> bool:
+    """Drops that part with all that is in it; False where somebody has it in use, or goes on reading for long.
+
+    Inside a transaction that is alone. Whoever comes meanwhile waits for as long as this waits, and works on.
+    """
+    connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{GIVES_WAY:d}ms'")
+    try:
+        with connection.begin_nested():
+            connection.exec_driver_sql("LOCK TABLE received IN ACCESS EXCLUSIVE MODE")
+            connection.exec_driver_sql(f"DROP TABLE {partition(edition_id)}")
+    except sa.exc.OperationalError as error:
+        if type(error.orig).__name__ != "LockNotAvailable":
+            raise
+        return False
+    return True
+
+
 def partition(edition_id: int) -> str:
     """The name of that part."""
     return f"deliveries_{edition_id:d}"
+
+
+def is_partition(edition_id: sa.ColumnElement[str]) -> sa.ColumnElement[bool]:
+    """The condition that there is a part for an edition, by its number as text."""
+    return sa.func.to_regclass(sa.literal("deliveries_") + edition_id).is_not(None)
+
+
+def has_partition(connection: sa.Connection, edition_id: int) -> bool:
+    """Whether there is a part for this one."""
+    return connection.execute(sa.select(is_partition(sa.literal(f"{edition_id:d}")))).scalar_one()
 
 
 def deliveries_of(connection: sa.Connection, edition_id: int) -> sa.FromClause:
@@ -145,7 +176,11 @@ def _connected(url: sa.URL) -> Database:
 def _begin(connection: sa.Connection) -> None:
     options = connection.get_execution_options()
     if not options.get("digest_write"):
-        connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        # Locked first: a view is taken by the first statement that reads.
+        connection.exec_driver_sql(
+            "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY; LOCK TABLE received IN ACCESS SHARE MODE",
+            execution_options={"no_parameters": True},
+        )
     elif options.get("digest_alone"):
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({APPLICATION_ID:d})")
 

@@ -2,8 +2,8 @@
 
 What stays for ever, as something hangs on it:
 
-- every edition, delivery and announcement as a row: counts add up, a paper is not sent or announced twice
-- which papers a delivery brought, with their scores: `already_sent` looks there however old it is
+- every edition and announcement as a row, and what an edition's deliveries came to: counts add up
+- which papers each reader had, in a few bytes (`received.py`): none is sent or announced twice, however old it is
 - votes, and all of the papers that votes and profiles name: the ranking learns from their texts
 - titles, authors, categories and links of the archive; the newest papers whole, with which the ranking compares
 - who unsubscribed, was suppressed or erased
@@ -15,25 +15,29 @@ message that was frozen. `digest/pruning.py` calls this.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
-from digest.model import DeliveryStatus, EditionId, ListId, PaperId, Retention
-from digest.store import fetches, schema, vectors
-from digest.store.codec import named_in, without_abstract, without_reasons
+from digest.model import EditionId, ListId, PaperId, Retention
+from digest.store import condensing, fetches, schema, vectors
+from digest.store.codec import named_in, without_abstract
+from digest.store.condensing import is_over
 from digest.store.damaged import readable
 from digest.store.database import Database
-from digest.store.editions import UNSETTLED
-from digest.store.papers import IN_A_STATEMENT, LONG_AGO, in_groups
+from digest.store.papers import LONG_AGO, in_groups
+from digest.store.received import let_go
+from digest.store.statements import overwrite
 
 ENOUGH = 31
 """So many editions in a row, from the newest, that are pruned already: those before them are, too."""
 
-editions, deliveries, announcements = schema.editions, schema.deliveries, schema.announcements
+T = TypeVar("T")
+
+editions, announcements = schema.editions, schema.announcements
 held, papers, signals = schema.edition_papers, schema.papers, schema.signals
 
 
@@ -44,8 +48,8 @@ class Kind(StrEnum):
     """Of announcements, and of candidates in the archive."""
     PAPERS = "papers"
     FIGURES = "figures"
-    REASONS = "reasons"
-    """Of deliveries, with what stood beside the picks and what the server said."""
+    DELIVERIES = "deliveries"
+    """Whole, with what came back of them; counted when they do not count any more, removed in the batches after it."""
     LETTERS = "letters"
     RELAY_DAYS = "relay days"
     ANSWERS = "answers"
@@ -85,7 +89,7 @@ class Pruning:
             if retention.papers is not None:
                 yield from self._abstracts(list_id, self._now - retention.papers)
             if retention.deliveries is not None:
-                yield from self._reasons(list_id, self._now - retention.deliveries)
+                yield from self._deliveries(list_id, self._now - retention.deliveries)
             if retention.letters is not None:
                 yield from self._letters(list_id, self._now - retention.letters)
         # What lists share is kept as long as the one of them wants it that wants it longest.
@@ -94,15 +98,15 @@ class Pruning:
             yield from self._figures(self._now - age)
         if (age := _longest([retention.deliveries for retention in self._retentions.values()])) is not None:
             days = schema.relay_days
-            yield self._rows(Kind.RELAY_DAYS, days, days.c.day < (self._now - age).date())
+            yield from self._rows(Kind.RELAY_DAYS, days, days.c.day < (self._now - age).date())
         answers, kept = schema.fetches, schema.vectors
-        yield self._rows(Kind.ANSWERS, answers, answers.c.used_at < self._now - fetches.KEPT)
-        yield self._rows(Kind.VECTORS, kept, kept.c.used_on < (self._now - vectors.KEPT).date())
+        yield from self._rows(Kind.ANSWERS, answers, answers.c.used_at < self._now - fetches.KEPT)
+        yield from self._rows(Kind.VECTORS, kept, kept.c.used_on < (self._now - vectors.KEPT).date())
 
     def _abstracts(self, list_id: ListId, before: datetime) -> Iterator[Batch]:
-        for edition_id in self._due(list_id, before, _has_abstract):
+        for edition_id in self._due(list_id, before):
             with self._opened() as connection:
-                if not _is_over(connection, edition_id):
+                if not is_over(connection, edition_id):
                     continue
                 count = 0
                 for table, column, keys in (
@@ -120,24 +124,40 @@ class Pruning:
                         connection.execute(update, less)
             yield Kind.ABSTRACTS, count
 
-    def _reasons(self, list_id: ListId, before: datetime) -> Iterator[Batch]:
-        for edition_id in self._due(list_id, before, _has_reasons):
-            after = 0
-            while True:
-                query = (
-                    sa.select(deliveries.c.id, deliveries.c.subscriber_id, deliveries.c.picks, deliveries.c.status)
-                    .where(deliveries.c.edition_id == edition_id, deliveries.c.subscriber_id > after)
-                    .order_by(deliveries.c.subscriber_id)
-                    .limit(IN_A_STATEMENT)
-                )
-                with self._opened() as connection:
-                    rows = connection.execute(query).all()
-                    if not rows or not _is_over(connection, edition_id):
-                        break
-                    if not self._dry_run:
-                        _forget_reasons(connection, edition_id, rows)
-                after = rows[-1].subscriber_id
-                yield Kind.REASONS, len(rows)
+    def _deliveries(self, list_id: ListId, before: datetime) -> Iterator[Batch]:
+        if not self._dry_run:
+            with self._database.read() as connection:
+                left = condensing.left(connection, list_id)
+            for edition_id in left:
+                yield from self._remove(edition_id)
+        query = sa.select(editions.c.id).where(editions.c.list_id == list_id, editions.c.cutoff < before, ~let_go())
+        with self._database.read() as connection:
+            old = connection.execute(query.order_by(editions.c.number)).scalars().all()
+            due = [EditionId(edition_id) for edition_id in old if is_over(connection, EditionId(edition_id))]
+        for edition_id in due:
+            if self._dry_run:
+                counted = sa.select(sa.func.count()).where(schema.deliveries.c.edition_id == edition_id)
+                with self._database.read() as connection:
+                    count = connection.execute(counted).scalar_one()
+                yield Kind.DELIVERIES, count
+            else:
+                yield from self._let_go(edition_id)
+
+    def _let_go(self, edition_id: EditionId) -> Iterator[Batch]:
+        """The three steps of `condensing.py`."""
+        while self._step(condensing.condense, edition_id):
+            yield Kind.DELIVERIES, 0
+        if (count := self._step(condensing.close, edition_id)) is not None:
+            yield Kind.DELIVERIES, count
+            yield from self._remove(edition_id)
+
+    def _remove(self, edition_id: EditionId) -> Iterator[Batch]:
+        while self._step(condensing.remove, edition_id):
+            yield Kind.DELIVERIES, 0
+
+    def _step(self, step: Callable[[sa.Connection, EditionId], T], edition_id: EditionId) -> T:
+        with self._opened(alone=True) as connection:
+            return step(connection, edition_id)
 
     def _letters(self, list_id: ListId, before: datetime) -> Iterator[Batch]:
         table = schema.letters
@@ -175,22 +195,26 @@ class Pruning:
             found = connection.execute(sa.select(key).where(gone).distinct()).scalars()
             keys = [each for each in found if each not in kept]
         for some in in_groups(keys):
-            yield self._rows(kind, table, sa.and_(key.in_(some), gone))
+            yield from self._rows(kind, table, sa.and_(key.in_(some), gone))
 
-    def _rows(self, kind: Kind, table: sa.Table, gone: sa.ColumnElement[bool]) -> Batch:
+    def _rows(self, kind: Kind, table: sa.Table, gone: sa.ColumnElement[bool]) -> Iterator[Batch]:
         """Deletes rows in one transaction; what is looked for is looked at once more in it."""
         with self._opened() as connection:
             if self._dry_run:
-                return kind, connection.execute(sa.select(sa.func.count()).select_from(table).where(gone)).scalar_one()
-            return kind, connection.execute(sa.delete(table).where(gone)).rowcount
+                count = connection.execute(sa.select(sa.func.count()).select_from(table).where(gone)).scalar_one()
+            else:
+                count = connection.execute(sa.delete(table).where(gone)).rowcount
+        if count:
+            yield kind, count
 
-    def _opened(self) -> AbstractContextManager[sa.Connection]:
-        return self._database.read() if self._dry_run else self._database.write(alone=False)
+    @contextmanager
+    def _opened(self, *, alone: bool = False) -> Iterator[sa.Connection]:
+        with self._database.read() if self._dry_run else self._database.write(alone=alone) as connection:
+            overwrite(connection)
+            yield connection
 
-    def _due(
-        self, list_id: ListId, before: datetime, has_something: Callable[[sa.Connection, EditionId], bool]
-    ) -> Sequence[EditionId]:
-        """The list's editions that are over and old enough, and have something to let go of, oldest first.
+    def _due(self, list_id: ListId, before: datetime) -> Sequence[EditionId]:
+        """The list's editions that are over and old enough, and have an abstract to let go of, oldest first.
 
         They are pruned in this order, so not all have to be looked at each time: the oldest were pruned before.
         """
@@ -203,9 +227,9 @@ class Pruning:
         pruned = 0
         with self._database.read() as connection:
             for edition_id in connection.execute(query).scalars().all():
-                if not has_something(connection, EditionId(edition_id)):
+                if not _has_abstract(connection, EditionId(edition_id)):
                     pruned += 1
-                elif _is_over(connection, EditionId(edition_id)):
+                elif is_over(connection, EditionId(edition_id)):
                     due.append(EditionId(edition_id))
                     pruned = 0
                 if pruned >= ENOUGH:
@@ -217,17 +241,6 @@ def _longest(ages: Sequence[timedelta | None]) -> timedelta | None:
     """None where one of them is for ever, or there is none."""
     some = [age for age in ages if age is not None]
     return max(some) if some and len(some) == len(ages) else None
-
-
-def _is_over(connection: sa.Connection, edition_id: EditionId) -> bool:
-    """Whether nothing of the edition may still be sent, but by a person's `digest retry`."""
-    unsettled = sa.select(deliveries.c.id).where(
-        deliveries.c.edition_id == edition_id, deliveries.c.status.in_((*UNSETTLED, DeliveryStatus.UNKNOWN))
-    )
-    finished = sa.select(editions.c.finished_at).where(editions.c.id == edition_id)
-    if connection.execute(finished).scalar() is None:
-        return False
-    return connection.execute(unsettled.limit(1)).first() is None
 
 
 def _with_abstract(column: sa.ColumnElement[str]) -> sa.ColumnElement[bool]:
@@ -242,36 +255,10 @@ def _has_abstract(connection: sa.Connection, edition_id: EditionId) -> bool:
     return any(connection.execute(each.limit(1)).first() is not None for each in (query, also))
 
 
-def _has_reasons(connection: sa.Connection, edition_id: EditionId) -> bool:
-    """Looks at the last reader who got something alone: an edition's deliveries are pruned in their order."""
-    query = (
-        sa.select(deliveries.c.picks, deliveries.c.beside)
-        .where(deliveries.c.edition_id == edition_id, deliveries.c.picks != "[]")
-        .order_by(deliveries.c.subscriber_id.desc())
-        .limit(1)
-    )
-    row = connection.execute(query).one_or_none()
-    return row is not None and ('"reasons":' in row.picks or row.beside != "{}")
-
-
 def _less_of(row: sa.Row[*tuple[Any, ...]]) -> dict[str, object]:
     """A row's text, which stands behind its keys, without the abstract."""
     *keys, text = row
     return {"less": without_abstract(text)} | {f"key{number}": key for number, key in enumerate(keys)}
-
-
-def _forget_reasons(connection: sa.Connection, edition_id: EditionId, rows: Sequence[sa.Row[*tuple[Any, ...]]]) -> None:
-    ids = [row.id for row in rows]
-    less = list(readable("delivery", rows, lambda row: {"changed_id": row.id, "less": without_reasons(row.picks)}))
-    of_edition = deliveries.c.edition_id == edition_id
-    update = sa.update(deliveries).where(of_edition, deliveries.c.id == sa.bindparam("changed_id"))
-    if less:
-        connection.execute(update.values(picks=sa.bindparam("less"), beside="{}"), less)
-    # Replies of what failed are what `digest status` tells of an edition.
-    sent = sa.and_(of_edition, deliveries.c.id.in_(ids), deliveries.c.status == DeliveryStatus.SENT)
-    connection.execute(sa.update(deliveries).where(sent).values(reply=""))
-    bounces = schema.bounces
-    connection.execute(sa.update(bounces).where(bounces.c.delivery_id.in_(ids)).values(diagnostic=""))
 
 
 def _waits(paper_id: sa.ColumnElement[str]) -> sa.ColumnElement[bool]:

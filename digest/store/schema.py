@@ -27,7 +27,7 @@ from digest.store.times import LONG_AGO, MinorTime, UtcTime
 
 APPLICATION_ID = 0x44475354
 """SQLite's `PRAGMA application_id` of our files: "DGST"."""
-SCHEMA_VERSION = 11
+SCHEMA_VERSION = 12
 """`PRAGMA user_version`; equals the number of the newest migration."""
 
 Many = Integer().with_variant(BigInteger(), "postgresql")
@@ -136,6 +136,8 @@ editions = Table(
     Column("finished_at", UtcTime),
     # Empty: one of the list's own. Else a round-up of these, weekly or monthly.
     Column("frequency", String, nullable=False, server_default=""),
+    # NULL: its deliveries are rows. Else what they came to: they have been let go of, whatever rows are still there.
+    Column("final_counts", Text),
     UniqueConstraint("list_id", "frequency", "due_on"),
     UniqueConstraint("list_id", "number"),
 )
@@ -273,6 +275,19 @@ bounces = Table(
     Column("enhanced_code", String, nullable=False),
     Column("diagnostic", Text, nullable=False),
     Column("recorded_at", UtcTime, nullable=False),
+)
+
+# What readers had of editions whose deliveries are let go of, by ranges of subscribers' ids; see `received.py`.
+received = Table(
+    "received",
+    metadata,
+    Column("edition_id", ForeignKey("editions.id"), primary_key=True),
+    Column("first", Integer, primary_key=True),
+    Column("last", Integer, nullable=False),
+    # For how many of them there was a delivery, and how many of these arrived.
+    Column("readers", Integer, nullable=False),
+    Column("arrived", Integer, nullable=False),
+    Column("papers", LargeBinary, nullable=False),
 )
 
 # How far each list has read each mailbox.
