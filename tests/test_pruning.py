@@ -428,9 +428,8 @@ def test_a_prune_that_is_killed_goes_on_the_next_time() -> None:
         assert run(*prune).returncode == 0
         pruned = content(path)
         kills = 0
-        for at in range(
-            2, 8
-        ):  # the second edition's abstracts; of the first one's deliveries each step; the next one's
+        # The second edition's abstracts; of the first one's deliveries each step; the next one's.
+        for at in range(2, 8):
             path.write_bytes(whole)
             kills += nursery.run(*prune, first=partial(die_at_write, at)).returncode == -signal.SIGKILL
             assert ask(path, "PRAGMA quick_check") == [("ok",)]
