@@ -47,8 +47,7 @@ class Dispatch(Protocol):
     ) -> DrainReport:
         """Does what can be done now of all unfinished editions, until `stop` is set.
 
-        Of readers' deliveries only those of `only` are sent, of nobody's where it is empty; `at_once`: whatever
-        anybody's hour.
+        `only`: whose deliveries are sent; everybody's where it is empty. `at_once`: whatever anybody's hour.
         """
         ...
 
