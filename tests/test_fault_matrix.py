@@ -85,12 +85,13 @@ IN_ONE_GO = {
 MATRIX = [(stage, fault, EXPECTED[fault][n]) for fault in FAULTS for n, stage in enumerate(STAGES)]
 OPENING = STAGES[: STAGES.index("mail")]
 PATIENT = Timeouts(command=20, data=20, dot=20, quit=5)
-SHORT = 0.3
-IMPATIENT = {stage: replace(PATIENT, command=SHORT) for stage in STAGES} | {
+SHORT, LONGER = 0.3, 1.5
+IMPATIENT = {stage: replace(PATIENT, command=LONGER) for stage in STAGES} | {
     "data": replace(PATIENT, data=SHORT),
     "dot": replace(PATIENT, dot=SHORT),
 }
-"""Impatient at the stage alone at which the server stalls, so that a busy machine changes no result."""
+"""Impatient at the stage alone at which the server stalls, so that a busy machine changes no result; less so where the
+replies before it are waited for as long, and must not come too late."""
 
 
 def converse(
