@@ -348,13 +348,15 @@ def test_a_view_stays_as_it_was(database: Database) -> None:
         connection.execute(sa.delete(schema.pauses))
 
 
-def test_a_part_that_is_in_use_is_dropped_the_next_time(database: Database) -> None:
+def test_a_part_that_is_in_use_is_dropped_the_next_time(database: Database, caplog: pytest.LogCaptureFixture) -> None:
     """Whoever reads in a view of before goes on as if nothing were; nobody waits for him, and nothing is an error."""
+    caplog.set_level("INFO", "digest")
     world = World(database)
     before = world.facts()
     with database.read() as connection:
         connection.execute(sa.select(schema.editions.c.id)).all()  # the view is taken; no delivery has been looked at
         assert world.prune() == 2 * READERS
+        assert f"deliveries of edition {world.first.id} are in use" in caplog.text
         assert world.facts() == before
         deliveries = schema.deliveries
         hers = sa.select(sa.func.count()).where(deliveries.c.edition_id == world.first.id)

@@ -15,6 +15,7 @@ nothing in it: a bounce names its delivery by the number. `pruning.py` calls thi
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import sqlalchemy as sa
@@ -29,6 +30,8 @@ from digest.store.database import POSTGRESQL
 from digest.store.editions import UNSETTLED
 from digest.store.papers import IN_A_STATEMENT
 from digest.store.received import FinalCounts, Had, Place, is_let_go, let_go, packed
+
+log = logging.getLogger(__name__)
 
 RANGE = 1000
 """Readers of a row of `received`."""
@@ -110,7 +113,8 @@ def remove(connection: sa.Connection, edition_id: EditionId) -> bool:
         if postgres.has_partition(connection, edition_id):
             of_it = postgres.deliveries_of(connection, edition_id)
             connection.execute(sa.delete(bounces).where(bounces.c.delivery_id.in_(sa.select(of_it.c.id))))
-            postgres.drop_partition(connection, edition_id)
+            if not postgres.drop_partition(connection, edition_id):
+                log.info("the deliveries of edition %d are in use: they stay until the next prune", edition_id)
         return False
     highest = connection.execute(sa.select(sa.func.max(deliveries.c.id))).scalar_one()
     some = sa.select(deliveries.c.id).where(deliveries.c.edition_id == edition_id).limit(IN_A_STATEMENT)
