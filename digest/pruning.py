@@ -29,7 +29,7 @@ WORDS = {
     Kind.ABSTRACTS: "abstracts of past editions",
     Kind.PAPERS: "papers that nothing refers to",
     Kind.FIGURES: "figures of papers",
-    Kind.DELIVERIES: "deliveries; who had which papers is kept",
+    Kind.DELIVERIES: "deliveries (who had which papers is kept)",
     Kind.LETTERS: "letters to single people",
     Kind.RELAY_DAYS: "relays' daily counts",
     Kind.ANSWERS: "answers of sources",
