@@ -429,6 +429,7 @@ MISTAKES: list[tuple[str, int, str, str]] = [
         ("`zzz` is not a key of the top of the file; its tables are [list], [[sources]], [topics.NAME], "
         "[[subscribers]], [pull], [signals], [smtp], [store], [retention], [mailbox], [dkim], [web]"),
     ),
+    (after(13, "[maildir]"), 14, "maildir", "`maildir` is not a key of the top of the file; its tables are [list], …"),
     ("", 1, "list", "[list] is missing:…"),
 ]  # fmt: skip
 

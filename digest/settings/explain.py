@@ -77,7 +77,7 @@ def explain(errors: list[ErrorDetails], places: Places) -> Iterator[Problem]:
     for error in errors:
         path = _written(error["loc"])
         if error["type"] == "extra_forbidden":
-            message = _unknown_key(path)
+            message = _unknown_key(path, is_table=isinstance(error["input"], dict))
         elif error["type"] == "missing":
             path, message = _missing(path, places)
         else:
@@ -118,11 +118,11 @@ def _wrong_value(path: KeyPath, error: ErrorDetails, places: Places) -> str:
     return cause.about(subject, error["input"])
 
 
-def _unknown_key(path: KeyPath) -> str:
+def _unknown_key(path: KeyPath, *, is_table: bool) -> str:
     *table, name = path
     label, known = table_label(tuple(table)), keys_of(_kind(tuple(table)))
     if not table:
-        return _unknown_top(str(name), known)
+        return _unknown_top(str(name), known, is_table=is_table)
     homes = [home for home in TABLES if home != "subscribers.topics" and name in keys_of(home)]
     if "" in homes and name == "subscribers_file":
         advice = "it belongs at the top of the file, before the first [table]"
@@ -135,12 +135,12 @@ def _unknown_key(path: KeyPath) -> str:
     return f"`{name}` is not a key of {label}; {advice}"
 
 
-def _unknown_top(name: str, known: tuple[str, ...]) -> str:
+def _unknown_top(name: str, known: tuple[str, ...], *, is_table: bool) -> str:
     homes = [home for home in TABLES if home not in ("", "subscribers.topics") and name in keys_of(home)]
     everywhere = {key: home for home in TABLES if home not in ("", "subscribers.topics") for key in keys_of(home)}
     if near := did_you_mean(name, known):
         advice = near
-    elif not homes and (near := did_you_mean(name, everywhere)):
+    elif not (homes or is_table) and (near := did_you_mean(name, everywhere)):
         advice = f"{near[:-1]} of {_home_label(everywhere[near.split('`')[1]])}?"
     elif homes:
         advice = f"it belongs in {' or '.join(_home_label(home) for home in homes)}"
