@@ -294,9 +294,11 @@ def test_what_was_not_settled_is_held_whatever_the_policy(tmp_path: Path, policy
     with CollectingServer() as server:
         config, copy = halfway(server, tmp_path, policy)
         common = ("--config", str(config), "--now", LATER)
+        # The server may have had some already whose delivery was not yet recorded: these are in doubt as well.
+        ((unsettled,),) = ask(copy, "SELECT count(*) FROM deliveries WHERE status != 'sent'")
         (held,) = restored(config, copy)["held"]
         assert (held["list"], held["edition"]) == ("lab", 1)
-        assert 0 < held["deliveries"] <= 15
+        assert 0 < held["deliveries"] == unsettled < 20
         assert run("resume", "--sent", *common).returncode == 0
         run("send", *common)
         assert len(server.messages) == 20
