@@ -18,6 +18,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TextIO
 
+from digest import stopping
 from digest.console import Terminal, complain
 from digest.console.words import plural
 from digest.errors import ConfigError, Problem
@@ -145,12 +146,11 @@ def _done(ask: bool) -> str:
 
 
 def _post(config: ListConfig, now: Clock) -> int:
-    import asyncio
 
     from digest.app import App
 
     with App(config, now) as app:
-        posted = asyncio.run(app.post())
+        posted = stopping.run(app.post())
     if posted.trouble:
         complain(f"the letter waits, the relay has trouble: {posted.trouble}")
     return PARTLY if posted.trouble else DONE
@@ -330,7 +330,6 @@ def _library(path: Path) -> tuple[Paper, ...]:
 
 
 def _from_zotero(config: ListConfig, library: str) -> tuple[Paper, ...]:
-    import asyncio
 
     from digest.pull.http import CONTACT, Fetcher
     from digest.zotero import API, address_of, read_zotero
@@ -343,4 +342,4 @@ def _from_zotero(config: ListConfig, library: str) -> tuple[Paper, ...]:
         async with Fetcher(contact=how.contact or CONTACT, allow_private=private) as fetcher:
             return await read_zotero(fetcher, address, os.environ.get("ZOTERO_API_KEY", "").strip())
 
-    return asyncio.run(read())
+    return stopping.run(read())

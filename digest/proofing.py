@@ -6,12 +6,12 @@ What computes runs outside of any event loop: there Ctrl-C would be heard only w
 
 from __future__ import annotations
 
-import asyncio
 import secrets
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from digest import edition as life
+from digest import stopping
 from digest.app import App
 from digest.edition import Draft
 from digest.errors import SendError
@@ -40,7 +40,7 @@ def proofs_of(app: App, only: Collection[str] = (), progress: Progress = QUIET) 
             made = Draft(frozen, candidates, sources, parts=app.editions.parts(frozen))
         else:
             if not (pulled or app.editions.on(app.list.id, day)):
-                pulled = asyncio.run(app.fetch(progress))
+                pulled = stopping.run(app.fetch(progress))
             made = app.making.draft(pulled or Pulled((), ()), day, frequency)
         proofs.append(_proof(app, made, frozen is not None, readers, progress))
     return tuple(proofs)
@@ -85,7 +85,7 @@ def send_test(app: App, address: Address, to: Collection[str], progress: Progres
         nobody = SubscriberId(0)
         addressed = replace(subscriber, id=nobody, address=address)
         message = proof.compose(addressed, selection, app.list, salt=secrets.token_hex(8))
-        return asyncio.run(_submit(app, app.making.envelope(address), message))
+        return stopping.run(_submit(app, app.making.envelope(address), message))
     raise SendError(f"{app.config.path}: there is no subscriber whose edition could be sent")
 
 

@@ -5,13 +5,13 @@ Each function shows what it does and returns the exit code. Called by `cli/` and
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
+from digest import stopping
 from digest.app import App
 from digest.console import Terminal, complain
 from digest.errors import DigestError
@@ -62,7 +62,7 @@ def _posted(configs: Sequence[ListConfig], now: Callable[[], datetime], troubles
     finally:
         for config in configs:
             with App(config, now) as app:
-                if trouble := asyncio.run(app.post()).trouble:
+                if trouble := stopping.run(app.post()).trouble:
                     troubles.append(f"{config.mailing_list.id}: letters wait: {trouble}")
 
 

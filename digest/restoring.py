@@ -6,10 +6,10 @@ again. `digest restore` pauses every list, and `digest resume` asks; it calls th
 
 from __future__ import annotations
 
-import asyncio
 from datetime import datetime
 from enum import Enum
 
+from digest import stopping
 from digest.app import App
 from digest.console import Terminal
 from digest.edition import due_on, merge_wanted
@@ -48,7 +48,7 @@ def answer(terminal: Terminal, app: App, since: Since | None, now: datetime) -> 
         for edition in app.editions.unfinished(app.list.id):
             app.editions.close_recipients(edition, now)  # who has no delivery yet may have had it
             app.editions.finish(edition, now)
-        made = asyncio.run(_take_for_sent(app, now))
+        made = stopping.run(_take_for_sent(app, now))
         count = len(app.editions.candidates(made))
         terminal.say(f"  edition {made.number} of {made.due_on} stands for what was sent: {count:,} papers, to nobody")
     in_doubt = [e for e in app.editions.recent(app.list.id, 30) if e.counts.get(DeliveryStatus.UNKNOWN)]

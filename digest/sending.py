@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection
 
-from digest import proofing, ways_out
+from digest import proofing, stopping, ways_out
 from digest.app import App
 from digest.console import (
     Terminal,
@@ -25,7 +25,6 @@ from digest.console import (
 from digest.errors import ConfigError
 from digest.model import Address, DeliveryStatus, Edition, SourceReport
 from digest.results import Progress, Proof, Sent
-from digest.stopping import stop_on_signals
 from digest.watchman import Watchman
 
 DONE, PARTLY, NOTHING = 0, 1, 3
@@ -36,7 +35,7 @@ TROUBLE = (DeliveryStatus.DEFERRED, DeliveryStatus.BOUNCED, DeliveryStatus.EXPIR
 def send(terminal: Terminal, app: App, to: Collection[str], *, at_once: bool) -> int:
     """Makes and sends today's edition, or resumes it; `at_once`: whatever a reader's hour. Raises DigestError."""
     try:
-        sent = asyncio.run(_send(terminal, app, to, at_once))
+        sent = stopping.run(_send(terminal, app, to, at_once))
     finally:
         _tell_operator(app)
     way_out = ", ".join(ways_out.names(app.config))
@@ -51,7 +50,7 @@ def _tell_operator(app: App) -> None:
     """Writes to the list's operator where there is trouble, and sends what was written; other letters go with it."""
     if app.list.operator:
         Watchman(lambda: [app.config], app.now).look()
-        if trouble := asyncio.run(app.post()).trouble:
+        if trouble := stopping.run(app.post()).trouble:
             complain(f"{app.list.id}: a mail to the operator waits: {trouble}")
 
 
@@ -84,7 +83,7 @@ async def _send(terminal: Terminal, app: App, to: Collection[str], at_once: bool
     with (
         terminal.progress(expected) as shown,
         terminal.embedding() as embedding,
-        stop_on_signals(stop, complain),
+        stopping.stop_on_signals(stop, complain),
     ):
         progress = Progress(reported, edition_made, shown.result, embedding.embedded)
         return await app.send(to, at_once=at_once, stop=stop, progress=progress)

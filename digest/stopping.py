@@ -8,9 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 SIGNALS: tuple[signal.Signals, ...] = tuple(
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGBREAK") if hasattr(signal, name)
@@ -20,6 +24,42 @@ _is_breakable = False
 
 class BrokenOff(BaseException):
     """Somebody asked to stop. No `Exception`: nothing on its way is to take it for a failure."""
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """`asyncio.run`, but that the first Ctrl-C cancels the work between two steps of the loop, a second one within.
+
+    A step that is broken off may leave a future half resolved, and asyncio then logs an InvalidStateError. Raises
+    KeyboardInterrupt.
+    """
+    interrupted = False
+
+    async def interruptible() -> T:
+        loop, task = asyncio.get_running_loop(), asyncio.current_task()
+
+        def handle(_number: int, _frame: FrameType | None) -> None:
+            nonlocal interrupted
+            interrupted = True
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+            if task is not None:
+                loop.call_soon_threadsafe(task.cancel)
+
+        signal.signal(signal.SIGINT, handle)
+        try:
+            return await work
+        finally:
+            if signal.getsignal(signal.SIGINT) is handle:
+                signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    is_ours = threading.current_thread() is threading.main_thread()
+    if not is_ours or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:  # ignored, say, under nohup
+        return asyncio.run(work)
+    try:
+        return asyncio.run(interruptible())
+    except asyncio.CancelledError:
+        if interrupted:
+            raise KeyboardInterrupt from None
+        raise
 
 
 @contextmanager

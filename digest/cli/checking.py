@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from digest import stopping
 from digest.cli.common import (
     DONE,
     PARTLY,
@@ -122,7 +123,7 @@ def _examined(
             return list(await asyncio.gather(*(doctor.examine(own, steps.done) for doctor in doctors)))
 
     found = []
-    for each, findings in zip(lists, asyncio.run(all_of_them()), strict=True):
+    for each, findings in zip(lists, stopping.run(all_of_them()), strict=True):
         config = [warning("config", w, "change it, or leave it if it is meant") for w in each.warnings]
         said = config or [ok("config", f"{each.path}: no mistake")]
         found.append([*said, *findings])

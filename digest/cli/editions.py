@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from digest import stopping
 from digest.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def pull(
 
     def work(app: App) -> int:
         heading(terminal, app)
-        pulled = asyncio.run(app.pull())
+        pulled = stopping.run(app.pull())
         show_pulled(terminal, app.list.id, pulled)
         return PARTLY if any(report.error for report in pulled.all_reports) else DONE
 

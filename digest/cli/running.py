@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from datetime import datetime
 from functools import partial
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from digest import stopping
 from digest.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -55,10 +55,10 @@ def run(
     installation = loaded(config, verbose, quiet=quiet, log_json=log_json)
     clock = running_clock(now)
     if not web_:
-        asyncio.run(run_until_stopped(installation.lists, clock))
+        stopping.run(run_until_stopped(installation.lists, clock))
         return
     with _pages(installation, clock, None, None) as pages:
-        asyncio.run(run_until_stopped(installation.lists, clock, pages.serve))
+        stopping.run(run_until_stopped(installation.lists, clock, pages.serve))
 
 
 @cli.command(epilog="Example: digest worker --config lists/", if_stopped=GOES_ON)
@@ -70,7 +70,7 @@ def worker(config: ConfigOption = None, now: NowOption = None, verbose: VerboseO
     """
     from digest.worker import work_until_stopped
 
-    asyncio.run(work_until_stopped(loaded(config, verbose).lists, running_clock(now)))
+    stopping.run(work_until_stopped(loaded(config, verbose).lists, running_clock(now)))
 
 
 @cli.command(epilog="Example: digest web --config lists/ --port 8080")
@@ -93,7 +93,7 @@ def web(
     """
     installation = loaded(config, verbose, quiet=quiet, log_json=log_json)
     with _pages(installation, running_clock(now), host, port) as pages:
-        asyncio.run(pages.serve_until_stopped())
+        stopping.run(pages.serve_until_stopped())
 
 
 def _pages(

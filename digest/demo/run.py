@@ -12,6 +12,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 
+from digest import stopping
 from digest.app import App
 from digest.console import Terminal, overview_json, report_line, why
 from digest.demo.inbox import Inbox, open_inbox
@@ -34,7 +35,7 @@ def run_demo(out: Path, *, restart: bool, terminal: Terminal) -> int:
         _prepare(out, restart)
     except OSError as error:
         raise ConfigError(f"{out}: {error.strerror}: choose another folder with --out") from error
-    return asyncio.run(_run(out, load([out / "config.toml"], {}).lists[0], terminal))
+    return stopping.run(_run(out, load([out / "config.toml"], {}).lists[0], terminal))
 
 
 def _prepare(out: Path, restart: bool) -> None:
