@@ -88,6 +88,9 @@ class Fleet:
             return
         victim = chance.choice(sorted(self._running))
         os.kill(victim, number)
+        if number == signal.SIGKILL:
+            self._nursery.wait(victim)  # the storm may be over before the next look at who still runs
+            self._running.discard(victim)
         if wake_after:
             threading.Timer(wake_after, self._wake, (victim,)).start()
 
