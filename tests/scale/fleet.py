@@ -61,7 +61,7 @@ class Fleet:
         }
         self._nursery = Nursery(*IMPORTED)
         self._running: set[int] = set()
-        self._over = False
+        self._waking: list[threading.Timer] = []
 
     def __enter__(self) -> Self:
         self._nursery.__enter__()
@@ -92,13 +92,16 @@ class Fleet:
             self._nursery.wait(victim)  # the storm may be over before the next look at who still runs
             self._running.discard(victim)
         if wake_after:
-            threading.Timer(wake_after, self._wake, (victim,)).start()
+            self._waking.append(threading.Timer(wake_after, self._wake, (victim,)))
+            self._waking[-1].start()
 
     def _wake(self, pid: int) -> None:
         if pid in self._running:  # nobody waits for it before it runs again, so its number is its own
             os.kill(pid, signal.SIGCONT)
 
     def _end(self) -> None:
+        for timer in self._waking:
+            timer.cancel()
         for pid in self._running:
             os.kill(pid, signal.SIGCONT)
             os.kill(pid, signal.SIGTERM)
