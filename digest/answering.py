@@ -233,7 +233,7 @@ class _Case:
     def _confirmed(self, member: Member) -> Handled:
         """Each token counts once: read again after she has left, it must not bring her back."""
         people, token = self.desk.people, self.asked.tokens[0]
-        if member.is_active:
+        if member.is_reached:
             return self.repeated()
         if people.letters.written(signed_at(token) - SECOND, member.address, WELCOME):
             return self._asked_to_join(member.preferences)

@@ -99,6 +99,11 @@ class Member:
         """Whether she is to get editions, suppression and pause apart."""
         return self.subscription is Subscription.CONFIRMED and (self.listed or self.signed_up)
 
+    @property
+    def is_reached(self) -> bool:
+        """Whether editions come to her, a pause apart."""
+        return self.is_active and not self.suppressed
+
     def standing(self, today: date) -> Standing:
         """How she stands on that day; of several reasons to send nothing, the one that lasts longest."""
         if self.subscription is Subscription.UNSUBSCRIBED:

@@ -34,6 +34,7 @@ from digest.members import (
     Member,
     Preferences,
     Standing,
+    Subscription,
     admission,
 )
 from digest.model import Address, Paper, PaperId, Profile, Subscriber, SubscriberId, Topic
@@ -153,24 +154,27 @@ class Membership:
     def ask(self, address: Address, preferences: Preferences, in_reply_to: str = "") -> bool:
         """Somebody wants to be subscribed, or says so: the address is asked. Whether a letter was written.
 
-        Preferences without any interest mean all of the list's topics.
+        Preferences without any interest mean all of the list's topics; of somebody who was a member, what she had: she
+        was told that it is kept, and anybody may ask in her name.
         """
         member = self.members.find(address)
-        if member is not None and member.is_active:
+        if member is not None and member.is_reached:
             text = letters.subscribed_already(self.language(member.preferences), self.list, self.page(member))
             return self.write(SIGN_UP, member, text, in_reply_to=in_reply_to, every=ONE_LETTER_IN)
+        if member is not None and member.subscription is not Subscription.UNCONFIRMED:
+            preferences = _again(member.preferences, preferences)
         return self._ask(address, preferences, SIGN_UP, ONE_LETTER_IN, in_reply_to)
 
     def _ask(
         self, address: Address, preferences: Preferences, kind: str, every: timedelta, in_reply_to: str = ""
     ) -> bool:
-        wanted = self._interested(preferences)
-        member = self.members.add(address, wanted, self._now())
+        member = self.members.add(address, self._interested(preferences), self._now())
         token = self.tokens.sign_confirmation(member.id, self._now())
         page = confirmation_page(self.list, token)
-        topics = [topic.name for topic in wanted.profile.topics]
-        by_reply = self._config.inbox is not None
-        text = letters.confirmation(self.language(wanted), self.list, page, token, topics, by_reply=by_reply)
+        # Words that anybody may have written are on the page: in a letter of ours they would be read as our own.
+        topics = [topic.name for topic in member.preferences.profile.topics if not page or topic in self.topics]
+        by_reply, language = self._config.inbox is not None, self.language(member.preferences)
+        text = letters.confirmation(language, self.list, page, token, topics, by_reply=by_reply)
         return self.write(kind, member, text, "confirm", in_reply_to=in_reply_to, every=every)
 
     def confirm(self, token: str) -> Member | None:
@@ -179,7 +183,7 @@ class Membership:
         before = self.members.get(member_id) if member_id is not None else None
         if before is None:
             return None
-        if before.is_active:
+        if before.is_reached:
             return before
         member = self.members.confirm(before.id, self._now())
         if member is None:
@@ -248,13 +252,14 @@ class Membership:
         With `every`, unless the address had one of this kind within that time. Whether it was put.
         """
         domain = mailbox(self.list.from_).domain
-        back = self._config.mailbox
+        box = self._config.mailbox
+        own = Address(mailbox(self.list.reply_to).address) if self.list.reply_to else None
         headers = Headers(
             member.address,
             member.preferences.name,
             f"<{secrets.token_hex(16)}@{domain}>",
             self._now(),
-            mail_to(back, reply_to) if back and reply_to else back,
+            mail_to(box, reply_to) if box and reply_to else box or own,
             in_reply_to,
         )
         message = letters.wire_form(self.list, headers, text, self._sign)
@@ -291,6 +296,12 @@ def as_sent_to(reader: Reader, configured: Subscriber | None) -> Subscriber | No
         return replace(kept, address=configured.address)
     profile = replace(configured.profile, liked=kept.profile.liked, disliked=kept.profile.disliked)
     return replace(configured, id=kept.id, profile=profile)
+
+
+def _again(kept: Preferences, wish: Preferences) -> Preferences:
+    """What somebody gets who comes back: what she chose, but for what is asked for now, and without a pause."""
+    profile = replace(kept.profile, topics=wish.profile.topics or kept.profile.topics)
+    return replace(kept, name=wish.name or kept.name, profile=profile, paused_until=None)
 
 
 def named_topics(topics: Sequence[Topic], wanted: Sequence[str]) -> tuple[Topic, ...]:

@@ -18,7 +18,7 @@ from digest.members import Member, Preferences, Subscription
 from digest.membership import Membership
 from digest.model import Address, Frequency, PaperId, Position, SubscriberId
 from digest.settings import load
-from digest.store import Database, Letters, Mailboxes, open_database
+from digest.store import Database, Letters, Mailboxes, Subscribers, open_database
 from digest.subscribe.tokens import Purpose
 from tests.factories import NOW
 from tests.lists import write_list
@@ -211,6 +211,22 @@ def test_list_unsubscribe_takes_one_message_of_any_program(world: World) -> None
     assert fate(handled) is Fate.DONE
     assert world.ada().subscription is Subscription.UNSUBSCRIBED
     assert "lab@example.org" in world.letter().get_content()
+
+
+def test_who_is_suppressed_comes_again_by_a_reply(world: World) -> None:
+    """Her own word ends the suppression, as on the page; the same reply, read again, does nothing."""
+    world.joins()
+    Subscribers(world.database).suppress(ADA, "550 5.1.1", world.now)
+    world.now += timedelta(hours=1)
+    world.comes("subscribe")
+    letter = world.letter()
+    handled = world.answers(letter)
+    assert handled
+    assert handled.fate is Fate.DONE
+    assert world.ada().is_reached
+    again = world.answers(letter)
+    assert again
+    assert again.fate is Fate.REPEATED
 
 
 def test_who_confirms_too_late_is_asked_again(world: World) -> None:

@@ -95,7 +95,12 @@ def test_a_reply_is_asked_for_only_where_one_is_read(tmp_path: Path) -> None:
     """With pages and no mailbox there is the page alone."""
     database = open_database(f"sqlite:///{tmp_path}/digest.db")
     config = load([write_list(tmp_path, readers=1)]).lists[0]
-    with_pages = replace(config, mailing_list=replace(config.mailing_list, base_url="https://digest.example.org"))
+    with_pages = replace(
+        config,
+        mailing_list=replace(
+            config.mailing_list, base_url="https://digest.example.org", reply_to="Ed <editor@example.org>"
+        ),
+    )
     people = Membership(with_pages, database, lambda: NOW)
     people.ask(ADA, VIDEO)
     (letter,) = people.letters.claim(NOW)
@@ -103,6 +108,8 @@ def test_a_reply_is_asked_for_only_where_one_is_read(tmp_path: Path) -> None:
     text = read(letter.message).get_content()
     assert "https://digest.example.org/confirm/lab/" in text
     assert "reply" not in text
+    assert read(letter.message)["Subject"] == "Confirm your subscription to Lab"
+    assert read(letter.message)["Reply-To"] == "editor@example.org", "where an answer to any email of the list goes"
 
 
 def test_a_confirmation_holds_for_72_hours(world: World) -> None:
@@ -144,6 +151,40 @@ def test_asking_in_a_members_name_changes_nothing(world: World) -> None:
     # Also where she became a member just now, between the look and the writing.
     assert world.people.members.add(ADA, Preferences(name="Mallory"), world.now) == member
     assert world.people.members.get(member.id) == member
+
+
+def test_who_comes_again_has_what_she_chose(world: World) -> None:
+    """As she was told when she left; what she asks for now counts, and no pause. That others ask loses nothing."""
+    member = world.join()
+    hers = Preferences("Ada", Profile(VIDEO.profile.topics, ("Tim Brooks",)), "Asia/Tokyo", "de", hour=7)
+    world.people.choose(member, replace(hers, paused_until=date(2030, 1, 1)))
+    world.people.unsubscribe(member)
+    world.now += HOUR
+    world.people.ask(ADA, Preferences())
+    back = world.people.confirm(world.token())
+    assert back is not None
+    assert back.preferences == hers
+    world.letters()
+    world.people.unsubscribe(member)
+    knots = named_topics((), ["knots"])
+    world.now += HOUR
+    world.people.ask(ADA, Preferences(profile=Profile(knots)))
+    back = world.people.confirm(world.token())
+    assert back is not None
+    assert back.preferences == replace(hers, profile=Profile(knots, ("Tim Brooks",)))
+
+
+def test_who_is_suppressed_may_come_again(world: World) -> None:
+    """She is asked, not told that she gets the list; her yes ends the suppression and changes nothing else."""
+    member = world.join()
+    Subscribers(world.database).suppress(ADA, "550 5.1.1", world.now)
+    world.now += HOUR
+    assert world.reachable() == []
+    world.people.ask(ADA, Preferences(name="Mallory"))
+    back = world.people.confirm(world.token())
+    assert back is not None
+    assert back.preferences == member.preferences
+    assert world.reachable() == [ADA]
 
 
 def test_an_unsubscribe_wins_over_the_config(world: World) -> None:

@@ -51,6 +51,19 @@ def test_signing_up_takes_the_letter_and_its_button(pages: Pages) -> None:
 
 
 def test_the_answer_tells_nothing_and_takes_nothing_of_the_store(pages: Pages) -> None:
+def test_what_a_stranger_wrote_is_in_no_letter(pages: Pages) -> None:
+    """Anybody may write it beside anybody's address; she sees it on the page, before she says yes."""
+    signed_up(pages, topic="proteins", words="You have won: http://evil.example/\nCall 0900 123456")
+    (letter,) = pages.letters()
+    text = letter.get_content()
+    assert "You would follow: proteins." in text
+    assert "evil" not in text
+    assert "0900" not in text
+    path = re.search(r"https://lab\.example\.org(/confirm/lab/\S+)", text)
+    assert path
+    assert "Call 0900 123456" in pages.get(path[1]).text
+
+
     """The same bytes for a stranger and a member, and the store is not even read for them before the answer."""
     member = pages.member()
     before = pages.dump()

@@ -79,7 +79,7 @@ def confirmation(
     also_by_reply = (_("Or simply reply to this message; nothing needs to be written."),) if by_reply else ()
     by_page = (_("Yes, that was me: open this page and confirm."), page, *also_by_reply)
     return Text(
-        _("Confirm your subscription to %(list)s [%(token)s]", list=mailing_list.name, token=token),
+        _("Confirm your subscription to %(list)s", list=mailing_list.name) + (f" [{token}]" if by_reply else ""),
         (
             _("Somebody, we hope you, asked for %(list)s to be sent to this address.", list=mailing_list.name),
             *([follows] if follows else []),
