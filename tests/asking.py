@@ -21,7 +21,7 @@ from digest.app import App
 from digest.members import Ballot, Member, Preferences
 from digest.model import Address
 from digest.settings import load
-from digest.store import Database
+from digest.store import Database, Subscribers
 from digest.subscribe.tokens import Purpose
 from digest.web.serving import Hall
 from tests.lists import DAY_ONE, DAY_TWO, write_list
@@ -80,7 +80,8 @@ class Pages:
         shutil.copytree(_sent(), folder, dirs_exist_ok=True)
         path = write_list(folder, readers=1, extra=extra)
         text = path.read_text(encoding="utf-8")
-        first = f'[list]\nbase_url = "{base_url}"\nlanguage = "{language}"\n'
+        where = f'base_url = "{base_url}"\n' if base_url else ""
+        first = f'[list]\n{where}language = "{language}"\n'
         path.write_text(text.replace("[list]\n", first, 1), encoding="utf-8")
         config = load([path]).lists[0]
         self.hall = Hall([config], lambda: self.now)
@@ -140,6 +141,10 @@ class Pages:
         confirmed = members.confirm(members.add(ADA, preferences or Preferences(), self.now).id, self.now)
         assert confirmed
         return confirmed
+
+    def suppress(self, member: Member) -> None:
+        """Nothing is to be sent to her address any more."""
+        Subscribers(self.site.app.membership.members._database).suppress(member.address, "complaint", self.now)
 
     def link(self, purpose: Purpose, member: Member) -> str:
         """The path of one of her links."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 import time
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 
@@ -22,8 +23,8 @@ from tests.asking import ADA, Answer, Pages
 from tests.lists import DAY_ONE, write_list
 
 
-def signed_up(pages: Pages, **form: object) -> Answer:
-    return pages.post("/subscribe/lab", {"email": ADA, **form})
+def signed_up(pages: Pages, headers: Mapping[str, str] = {}, **form: object) -> Answer:
+    return pages.post("/subscribe/lab", {"email": ADA, **form}, **headers)
 
 
 def test_signing_up_takes_the_letter_and_its_button(pages: Pages) -> None:
@@ -50,7 +51,6 @@ def test_signing_up_takes_the_letter_and_its_button(pages: Pages) -> None:
     assert pages.dump() == before
 
 
-def test_the_answer_tells_nothing_and_takes_nothing_of_the_store(pages: Pages) -> None:
 def test_what_a_stranger_wrote_is_in_no_letter(pages: Pages) -> None:
     """Anybody may write it beside anybody's address; she sees it on the page, before she says yes."""
     signed_up(pages, topic="proteins", words="You have won: http://evil.example/\nCall 0900 123456")
@@ -64,6 +64,7 @@ def test_what_a_stranger_wrote_is_in_no_letter(pages: Pages) -> None:
     assert "Call 0900 123456" in pages.get(path[1]).text
 
 
+def test_the_answer_tells_nothing_and_takes_nothing_of_the_store(pages: Pages) -> None:
     """The same bytes for a stranger and a member, and the store is not even read for them before the answer."""
     member = pages.member()
     before = pages.dump()
@@ -79,7 +80,7 @@ def test_what_a_stranger_wrote_is_in_no_letter(pages: Pages) -> None:
 def test_an_address_is_written_to_once_an_hour(pages: Pages) -> None:
     """However many clients type it in."""
     for number in range(5):
-        assert signed_up(pages, client=f"192.0.2.{number}").status == 200
+        assert signed_up(pages, {"client": f"192.0.2.{number}"}).status == 200
     assert len(pages.letters()) == 1
 
 
@@ -143,6 +144,15 @@ def test_another_sites_form_is_refused(pages: Pages, headers: dict[str, str], st
     assert len(pages.letters()) == (status == 200)
 
 
+def test_an_origin_that_is_none_is_foreign_without_an_address_of_our_own(tmp_path: Path) -> None:
+    """A list that is confirmed by replies alone has no `base_url` whose host could be compared."""
+    inbox = '\n[mailbox]\naddress = "lab@example.org"\nhost = "127.0.0.1"\npassword = "x"\n'
+    pages = Pages(tmp_path, extra=inbox, base_url="")
+    with pages.hall:
+        assert signed_up(pages, {"origin": "null"}).status == 403
+        assert signed_up(pages, {"origin": "http://lab.example.org"}).status == 200
+
+
 def test_the_preview_is_what_the_edition_would_have_brought(pages: Pages) -> None:
     """A part of the page for the script, the whole page with the form as it was for everybody else; nothing is kept."""
     before = pages.dump()
@@ -180,5 +190,7 @@ def test_who_is_refused_is_led_back(pages: Pages) -> None:
     assert answer.status == 429
     assert "<title>Too much at once</title>" in answer.text
     assert '<a href="/">Back to the papers</a>' in answer.text
-    foreign = signed_up(pages, client="192.0.2.9", origin="https://evil.example")
+    assert "where you are" not in answer.text, "it may be the limit of all together"
+    foreign = signed_up(pages, {"client": "192.0.2.9", "origin": "https://evil.example"})
+    assert foreign.status == 403
     assert '<a href="/">Back to the papers</a>' in foreign.text

@@ -52,7 +52,10 @@ def own_answers(pages: Pages, preferences: Preferences) -> dict[str, Answer]:
     links = personal(pages, preferences)
     votes = dict(zip(Ballot, links, strict=False))
     confirm, unsubscribe, own, _, erase = links[len(Ballot) :]
-    asked = {f"vote {ballot}": pages.get(path) for ballot, path in votes.items()} | {
+    pages.suppress(member := pages.member(preferences))
+    silent = {"preferences of who is suppressed": pages.get(own)}
+    pages.site.people.members.confirm(member.id, pages.now)
+    asked = silent | {f"vote {ballot}": pages.get(path) for ballot, path in votes.items()} | {
         "confirm": pages.get(confirm), "unsubscribe": pages.get(unsubscribe), "preferences": pages.get(own),
         "erase": pages.get(erase), "wrong": pages.post(own, WRONG), "no library": upload(pages, own, "nonsense"),
     }  # fmt: skip
@@ -61,6 +64,7 @@ def own_answers(pages: Pages, preferences: Preferences) -> dict[str, Answer]:
         "saved": upload(pages, own, "@article{a, eprint={2406.04325}, archiveprefix={arXiv}}", preferences.language),
         "unsubscribed": pages.post(unsubscribe),
         "preferences of who left": pages.get(own),
+        "vote of who left": pages.post(votes[Ballot.MORE]),
         "erased": pages.post(erase),
     }  # fmt: skip
 
@@ -121,7 +125,7 @@ def test_no_english_word_is_left_on_any_page(tmp_path: Path, rendered: set[str])
         left = words_in(answer) - set(NOT_OURS.split()) - (own_title or set())
         assert left == set(), name
     assert re.search(r'rel="prev"><span aria-hidden="true">→<', answers["front"].text), "back is to the right"
-    included = {"base.html", "answer.html", "card.html", "join.html", "lists.html"}
+    included = {"base.html", "answer.html", "card.html", "join.html", "lists.html", "silent.html"}
     speaking = {file.name for file in (shipped_templates() / "web").glob("*.html") if "_(" in file.read_text("utf-8")}
     assert speaking - included <= rendered
 

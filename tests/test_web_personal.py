@@ -8,8 +8,8 @@ from datetime import timedelta
 
 import pytest
 
-from digest.members import Ballot, Subscription
-from digest.model import Address, PaperId
+from digest.members import Ballot, Preferences, Subscription
+from digest.model import Address, PaperId, Profile
 from digest.subscribe.tokens import Purpose
 from tests.asking import ADA, PAPER, PUBLIC, Answer, Pages, links_in, personal
 
@@ -129,6 +129,27 @@ def test_preferences_are_kept_as_they_are_written(pages: Pages) -> None:
     assert "1 davon wurde hier nie angekündigt" in shown
 
 
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        (b"", "application/x-www-form-urlencoded"),
+        (b'{"words": "knots"}', "application/json"),
+        (b"&".join(b"topic=%d" % n for n in range(501)), "application/x-www-form-urlencoded"),
+        (b'--x\r\nContent-Disposition: form-data; name="examples"\r\n\r\n%b\r\n--x--\r\n' % (b"@article" * 30_000),
+         "multipart/form-data; boundary=x"),
+    ],
+    ids=["nothing", "another form", "too many fields", "too long a field"],
+)  # fmt: skip
+def test_a_form_that_cannot_be_read_changes_nothing(pages: Pages, body: bytes, kind: str) -> None:
+    """It says nothing, so it must not be taken for one in which nothing was chosen."""
+    path = pages.link(Purpose.PREFERENCES, pages.member(Preferences("Ada", Profile(authors=("Tim Brooks",)), hour=7)))
+    before = pages.dump()
+    answer = pages.post(path, body, content_type=kind)
+    assert answer.status == 400
+    assert "Nothing was changed" in answer.text
+    assert pages.dump() == before
+
+
 def test_a_library_is_uploaded(pages: Pages) -> None:
     """Papers with an arXiv id or a DOI become examples; a file that is no BibTeX is said to be none."""
     member = pages.member()
@@ -155,15 +176,17 @@ def test_a_library_is_uploaded(pages: Pages) -> None:
         ("timezone", "Mars/Olympus"), ("hour", "24"), ("hour", "٣"), ("paused_until", "soon"),
         ("examples", "not a paper"),
         ("frequency", "hourly"), ("language", "<b>"), ("authors", "\n".join(f"A {n}" for n in range(101))),
+        ("words", "\n".join(f"w {n}" for n in range(21))),
     ],
 )  # fmt: skip
 def test_what_cannot_be_used_is_said_and_nothing_is_saved(pages: Pages, field: str, written: str) -> None:
     """Beside its field; the other fields keep what was typed."""
     path = pages.link(Purpose.PREFERENCES, pages.member())
     before = pages.dump()
-    answer = pages.post(path, {field: written, "words": "knots"} | ({} if field == "name" else {"name": "Bo"}))
+    answer = pages.post(path, {"words": "knots", field: written} | ({} if field == "name" else {"name": "Bo"}))
     assert answer.status == 422
     assert f'id="{field}-problem"' in answer.text
+    assert f'aria-describedby="{field}-problem"' in answer.text
     assert 'value="Bo"' in answer.text
     assert pages.dump() == before
 
@@ -174,6 +197,55 @@ def test_what_cannot_be_used_is_shown_again_as_it_was_typed(pages: Pages) -> Non
     shown = pages.post(path, {"examples": f"{PAPER}\nnot a paper", "timezone": "Berlin"}).text
     assert f">{PAPER}\nnot a paper</textarea>" in shown
     assert 'value="Berlin"' in shown
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [("Berlin", "Europe/Berlin"), ("new york", "America/New_York"), ("Europe/Berln", "Europe/Berlin")],
+)
+def test_a_zone_that_is_nearly_named_is_proposed(pages: Pages, written: str, meant: str) -> None:
+    """By its city alone, too."""
+    path = pages.link(Purpose.PREFERENCES, pages.member())
+    assert f"Did you mean {meant}?" in pages.post(path, {"timezone": written}).text
+
+
+@pytest.mark.parametrize("written", ["UTC+2", "GMT+1", "xyzzy"])
+def test_no_zone_is_proposed_that_is_not_meant(pages: Pages, written: str) -> None:
+    """`Etc/GMT+1` is an hour behind Greenwich."""
+    path = pages.link(Purpose.PREFERENCES, pages.member())
+    shown = pages.post(path, {"timezone": written}).text
+    assert "This must be a time zone" in shown
+    assert "Did you mean" not in shown
+
+
+def test_a_vote_of_who_gets_nothing_promises_nothing(pages: Pages) -> None:
+    """It is kept; where she has left, or her address is suppressed, the page says so and leads to the box."""
+    member = pages.member()
+    path = f"{pages.link(Purpose.VOTE, member)}/more/{PAPER}"
+    own = pages.link(Purpose.PREFERENCES, member)
+    pages.suppress(member)
+    for why, left in (("messages to it were returned", False), ("You are not subscribed", True)):
+        if left:
+            pages.site.people.unsubscribe(member)
+        voted = pages.post(path).text
+        assert "Noted" in voted
+        assert "The next editions" not in voted
+        for page in (voted, pages.get(own).text):
+            assert why in page
+            assert '<a href="/">subscribe</a>' in page
+
+
+def test_who_is_suppressed_is_not_told_that_she_is_subscribed(pages: Pages) -> None:
+    """A link that confirms asks her, and its button ends the suppression; only then anything comes."""
+    member = pages.member()
+    confirm = f"/confirm/lab/{pages.site.people.tokens.sign_confirmation(member.id, pages.now)}"
+    pages.suppress(member)
+    assert "Yes, subscribe me" in pages.get(confirm).text
+    assert "You are subscribed" in pages.post(confirm).text
+    found = pages.site.people.members.get(member.id)
+    assert found
+    assert found.is_reached
+    assert "You are subscribed" in pages.get(confirm).text
 
 
 def test_what_is_done_already_is_not_asked_again(pages: Pages) -> None:

@@ -7,16 +7,19 @@ import re
 import socket
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
 from digest.errors import StoreError
 from digest.members import Preferences
 from digest.model import Address
+from digest.settings import ListConfig, load
 from digest.subscribe.tokens import Purpose
 from digest.web.joining import Wish
-from digest.web.serving import serve
+from digest.web.serving import Hall, serve
 from tests.asking import ADA, PAPER, PUBLIC, Pages, links_in
+from tests.lists import write_list
 
 
 def test_every_answer_says_how_it_is_to_be_treated(shared: Pages) -> None:
@@ -62,10 +65,53 @@ def test_behind_a_prefix_links_hold_either_way(tmp_path: Path) -> None:
         assert "https://example.org/papers/paper/lab/" in feed
 
 
+@pytest.mark.parametrize("base_url", ["https://lab.example.org", "https://example.org/papers"])
+def test_a_slash_too_many_at_the_end_leads_nowhere_else(tmp_path: Path, base_url: str) -> None:
+    """The page is the same; no answer names the address at which this server is reached by its proxy."""
+    pages = Pages(tmp_path, base_url=base_url)
+    with pages.hall:
+        for path in ("/archive/lab", "/lab", f"/paper/lab/{PAPER}", f"{urlsplit(base_url).path}/archive/lab"):
+            plain, slash = pages.get(path), pages.get(f"{path}/")
+            assert (slash.status, slash.body) == (200, plain.body)
+        signed = pages.link(Purpose.UNSUBSCRIBE, pages.member())
+        assert "You are unsubscribed" in pages.post(f"{signed}/").text
+        assert pages.get("/archive/lab//").status == 404
+        assert pages.get("/archive/lab%2F").status == 404
+
+
+def test_where_nothing_is_a_way_leads_on(tmp_path: Path) -> None:
+    """To the front of all lists; where they have several, which would be told of one is not told."""
+    pages = Pages(tmp_path / "one", base_url="https://example.org/papers")
+    with pages.hall:
+        assert '<a href="/papers/">Back to the papers</a>' in pages.get("/nothing").text
+    configs: list[ListConfig] = []
+    for name, where in (("a", "https://a.example.org"), ("b", "https://b.example.org")):
+        (tmp_path / name).mkdir()
+        path = write_list(tmp_path / name)
+        text = path.read_text().replace('id = "lab"', f'id = "{name}"')
+        path.write_text(text.replace("[list]\n", f'[list]\nbase_url = "{where}"\n', 1))
+        configs += load([path]).lists
+    with Hall(configs, lambda: pages.now) as hall:
+        pages.application = hall.application()
+        answer = pages.get("/nothing")
+    assert answer.status == 404
+    assert "Back to the papers" not in answer.text
+
+
+def test_a_method_that_a_page_has_not_is_told_those_that_it_has(shared: Pages) -> None:
+    """RFC 9110 section 15.5.6; and the page leads back."""
+    answer = shared.ask("DELETE", "/archive/lab")
+    assert answer.status == 405
+    assert set(answer.headers["allow"].split(", ")) == {"GET", "HEAD"}
+    assert '<a href="/">Back to the papers</a>' in answer.text
+
+
 def test_too_large_a_form_is_refused(pages: Pages) -> None:
     """Two megabytes, also where no length was told."""
     path = pages.link(Purpose.PREFERENCES, pages.member())
-    assert pages.post(path, b"words=" + b"x" * 2_100_000).status == 413
+    answer = pages.post(path, b"words=" + b"x" * 2_100_000)
+    assert answer.status == 413
+    assert "Nothing was changed" in answer.text
 
 
 def test_a_list_overrides_templates(tmp_path: Path) -> None:
@@ -80,7 +126,6 @@ def test_a_list_overrides_templates(tmp_path: Path) -> None:
     pages.hall.__exit__(None, None, None)
     path = tmp_path / "config.toml"
     path.write_text(path.read_text().replace("[list]\n", '[list]\ntemplates = "templates"\n', 1), encoding="utf-8")
-    from digest.settings import load
     from digest.web.serving import Hall
 
     with Hall(load([path]).lists, lambda: pages.now) as hall:

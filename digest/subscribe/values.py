@@ -61,9 +61,15 @@ def printable(text: str) -> str:
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Return "did you mean `schedule`?", or an empty string where nothing comes near."""
+    near = nearest(word, known)
+    return f"did you mean `{near}`?" if near else ""
+
+
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """The known word that is most like this one; None where nothing comes near."""
     names = {name.casefold(): name for name in known}
     near = difflib.get_close_matches(word.casefold(), names, n=1, cutoff=0.6)
-    return f"did you mean `{names[near[0]]}`?" if near else ""
+    return names[near[0]] if near else None
 
 
 def one_line(value: str) -> str:
@@ -99,9 +105,24 @@ def time_zone(value: str) -> str:
     try:
         ZoneInfo(value)
     except (ValueError, OSError, KeyError):  # a path out of the database, a folder of it, no such name
-        hint = did_you_mean(value, available_timezones())
-        raise WrongValue("must be an IANA time zone such as `Europe/Berlin`", hint) from None
+        near = zone_near(value)
+        raise WrongValue(
+            "must be an IANA time zone such as `Europe/Berlin`", f"did you mean `{near}`?" if near else ""
+        ) from None
     return value
+
+
+def zone_near(value: str) -> str | None:
+    """The zone that is meant by its city alone, `New York`, or by nearly its name; None where that cannot be said.
+
+    No offset is one: `GMT+1` is not `Etc/GMT+1`, which is behind Greenwich, nor is `UTC+2` `UTC`.
+    """
+    if re.search(r"\d", value):
+        return None
+    zones = sorted(available_timezones())
+    city = "_".join(value.split()).casefold()
+    named = (zone for zone in zones if zone.casefold().rpartition("/")[2] == city)
+    return next(named, None) or nearest(value, zones)
 
 
 _CATEGORY = re.compile(r"[a-z]+(-[a-z]+)?(\.[A-Z]{2})?|(cond-mat|physics)\.[a-z]+(-[a-z]+)?")

@@ -89,10 +89,14 @@ def choice(form: Form, before: Preferences, topics: Sequence[Topic], language: L
         problems["library"] = _("No entry of this file could be read: it must be BibTeX.")
     found = list(dict.fromkeys([*examples, *(library or ())]))
     authors = tuple(dict.fromkeys(values.one_line(line) for line in _lines(form.one("authors"))))
-    for name, many, most in (("authors", authors, AUTHORS), ("examples", found, EXAMPLES)):
+    words = _lines(form.one("words"))
+    for name, many, most in (("words", words, OWN_WORDS), ("authors", authors, AUTHORS), ("examples", found, EXAMPLES)):
         if len(many) > most:
             problems[name] = _("There is room for %(most)s; these are %(many)s.",
                                most=language.number(most), many=language.number(len(many)))  # fmt: skip
+    zone = read("timezone", values.time_zone, None, _("This must be a time zone, such as Europe/Berlin."))
+    if "timezone" in problems and (near := values.zone_near(form.one("timezone")[:LINE])):
+        problems["timezone"] = _("There is no such time zone. Did you mean %(zone)s?", zone=near)
     own = [topic for topic in before.profile.topics if topic not in topics]
     return Choice(
         Preferences(
@@ -103,7 +107,7 @@ def choice(form: Form, before: Preferences, topics: Sequence[Topic], language: L
                 categories=before.profile.categories,
                 examples=tuple(found[:EXAMPLES]),
             ),
-            timezone=read("timezone", values.time_zone, None, _("This must be a time zone, such as Europe/Berlin.")),
+            timezone=zone,
             language=read("language", values.language_tag, None, no_choice),
             frequency=read("frequency", values.frequency, None, no_choice),
             hour=read("hour", values.hour, None, no_choice),

@@ -50,6 +50,10 @@ class ForeignFormError(Exception):
     """Another site's page has sent the form."""
 
 
+class NoFormError(Exception):
+    """What was sent says nothing, or cannot be read: a field is too long, or there are too many."""
+
+
 class TooOftenError(Exception):
     """The client is to wait so many seconds."""
 
@@ -173,7 +177,7 @@ def _is_own(request: Request, site: Site) -> bool:
     if (fetched := request.headers.get("sec-fetch-site")) is not None:
         return fetched in {"same-origin", "none"}
     origin = request.headers.get("origin")
-    hosts = {request.headers.get("host", ""), urlsplit(site.list.base_url or "").netloc}
+    hosts = {request.headers.get("host", ""), urlsplit(site.list.base_url or "").netloc} - {""}
     return origin is None or urlsplit(origin).netloc in hosts
 
 
@@ -223,8 +227,11 @@ class Headers:
         path = scope["path"]
         for prefix in sorted({site.prefix for site in self._sites.values()} - {""}, key=len, reverse=True):
             if path == prefix or path.startswith(f"{prefix}/"):
-                path = path[len(prefix) :] or "/"
+                path = path[len(prefix) :]
                 break
+        # A slash too many at the end is passed over: Starlette would lead to the address as it is behind the proxy. An
+        # encoded one belongs to the name of a paper.
+        path = (path.removesuffix("/") if scope["raw_path"].endswith(b"/") else path) or "/"
         # A token in an address goes nowhere; where there is none, our own pages may know each other.
         signed = path.split("/")[1] in SIGNED
 

@@ -19,7 +19,7 @@ from digest.render.language import ENGLISH, Language, language_of, languages, sp
 from digest.render.text import plain
 from digest.subscribe.tokens import Purpose
 from digest.web import forms
-from digest.web.gate import Call, NoSuchPageError, html
+from digest.web.gate import Call, Form, NoFormError, NoSuchPageError, html
 from digest.web.joining import Desk
 from digest.web.site import Site
 
@@ -70,7 +70,7 @@ class Personal:
             self._desk.ring()
             own = _own_path(site, Purpose.PREFERENCES, member)
         topics = [topic.name for topic in member.preferences.profile.topics]
-        return _page(site, member, "confirm.html", done=member.is_active, topics=topics, preferences=own)
+        return _page(site, member, "confirm.html", done=member.is_reached, topics=topics, preferences=own)
 
     def unsubscribe(self, site: Site, call: Call) -> Response:
         """Asks; the button, or one click of a mail program, does. Who has left already is told so."""
@@ -105,6 +105,8 @@ class Personal:
         member = _member(site, call, Purpose.PREFERENCES)
         if not call.is_post:
             return _preferences_page(site, call, member, member.preferences)
+        if call.form == Form():  # else everything that she has chosen would be gone
+            raise NoFormError
         language = site.people.language(member.preferences)
         choice = forms.choice(call.form, member.preferences, site.people.topics, language)
         if choice.problems:
@@ -133,7 +135,8 @@ class Personal:
 def _page(site: Site, member: Member, template: str, status: int = 200, **names: object) -> Response:
     """A page for her, in her language."""
     language = site.people.language(member.preferences)
-    return html(site.render_in(language, template, address=member.address, **names), status)
+    told = {"address": member.address, "active": member.is_active, "suppressed": member.suppressed, **names}
+    return html(site.render_in(language, template, **told), status)
 
 
 def _member(site: Site, call: Call, purpose: Purpose) -> Member:
@@ -165,7 +168,6 @@ def _preferences_page(
         member,
         "preferences.html",
         422 if problems else 200,
-        active=member.is_active,
         fields=_fields(site, shown, site.people.language(member.preferences), wrong),
         problems=problems or {},
         saved=saved,
@@ -198,7 +200,7 @@ def _fields(site: Site, shown: Preferences, language: Language, wrong: Mapping[s
     return Fields(
         name=wrong.get("name", shown.name),
         topics=tuple(Option(topic.name, topic.name, topic.name in followed) for topic in site.people.topics),
-        words="\n".join(topic.name for topic in profile.topics if topic.name not in listed),
+        words=wrong.get("words", "\n".join(topic.name for topic in profile.topics if topic.name not in listed)),
         authors=wrong.get("authors", "\n".join(profile.authors)),
         examples=wrong.get("examples", "\n".join(profile.examples)),
         frequency=options(tuple(names), lambda value: names[Frequency(value)], shown.frequency),

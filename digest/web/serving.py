@@ -33,7 +33,17 @@ from digest.settings import ListConfig
 from digest.stopping import stop_on_signals
 from digest.tending import read_again
 from digest.web import public
-from digest.web.gate import FOR_EVER, SIGNED, ForeignFormError, Gate, Headers, NoSuchPageError, TooOftenError, html
+from digest.web.gate import (
+    FOR_EVER,
+    SIGNED,
+    ForeignFormError,
+    Gate,
+    Headers,
+    NoFormError,
+    NoSuchPageError,
+    TooOftenError,
+    html,
+)
 from digest.web.joining import Desk, Joining
 from digest.web.limits import SlidingWindow
 from digest.web.operators import Operators
@@ -62,7 +72,7 @@ class Hall:
         self._gate = Gate(self.sites, tuple(map(ip_network, self.settings.trusted_proxies)), THREADS)
         self._now = now
         self._files = {key: file for site in self.sites.values() for key, file in site.files.items()}
-        self._nothing_here = self._first.render("nothing.html")  # made once: the same for all who have no business here
+        self._nothing_here = self._nothing_page()
 
     def __enter__(self) -> Hall:
         return self
@@ -90,7 +100,7 @@ class Hall:
         at, both = self._gate.endpoint, ["GET", "POST"]
         first = at(public.front) if len(self.sites) == 1 else self._lists
         own = "/{list}/{token}"
-        return Starlette(
+        application = Starlette(
             routes=[
                 Route("/", first),
                 Route("/robots.txt", self._robots),
@@ -115,6 +125,7 @@ class Hall:
             exception_handlers={
                 NoSuchPageError: self._nothing,
                 ForeignFormError: self._refused,
+                NoFormError: self._no_form,
                 TooOftenError: self._too_often,
                 HTTPException: self._http_error,
             },
@@ -122,6 +133,8 @@ class Hall:
                 Middleware(Headers, sites=self.sites),
             ],
         )
+        application.router.redirect_slashes = False
+        return application
 
     def _for_operators(self, operators: Operators) -> list[Route]:
         """Their pages; of several lists, one that has such a name keeps its front page."""
@@ -173,7 +186,7 @@ class Hall:
                 self._files |= renewed.files  # the former ones are still on pages that are read
                 renewed.warm()
                 self.sites[site.list.id] = renewed
-                self._nothing_here = self._first.render("nothing.html")
+                self._nothing_here = self._nothing_page()
         except TemplateError as error:
             complain(f"{error}; the pages as they were go on")
         self._written[site.list.id] = written
@@ -194,11 +207,19 @@ class Hall:
         content, kind = found
         return Response(content, 200, {"Cache-Control": FOR_EVER}, kind)
 
+    def _nothing_page(self) -> str:
+        """Made once: the same for all who have no business here. It leads on where all lists have one front."""
+        fronts = {site.list.base_url for site in self.sites.values()}
+        return self._first.render("nothing.html", front=self._first.path("") if len(fronts) == 1 else "")
+
     async def _nothing(self, request: Request, error: Exception) -> Response:  # noqa: ARG002
         return html(self._nothing_here, 404)
 
     async def _refused(self, request: Request, error: Exception) -> Response:  # noqa: ARG002
         return self._trouble(request, "foreign", 403)
+
+    async def _no_form(self, request: Request, error: Exception) -> Response:  # noqa: ARG002
+        return self._trouble(request, "other", 400)
 
     async def _too_often(self, request: Request, error: Exception) -> Response:
         seconds = error.seconds if isinstance(error, TooOftenError) else 0.0
@@ -211,7 +232,9 @@ class Hall:
         assert isinstance(error, HTTPException)  # noqa: S101 - it is registered for nothing else
         if error.status_code == 404:
             return await self._nothing(request, error)
-        return self._trouble(request, "other", error.status_code)
+        answer = self._trouble(request, "other", error.status_code)
+        answer.headers.update(error.headers or {})  # 405 has to say what is allowed (RFC 9110 section 15.5.6)
+        return answer
 
     def _trouble(self, request: Request, what: str, status: int) -> Response:
         """In the language of the list that was asked, if that much is known."""
