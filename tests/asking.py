@@ -75,6 +75,9 @@ Form = Mapping[str, object] | bytes | None
 class Pages:
     """The pages over two sent editions. `now` may be turned forward."""
 
+    breaks_off = False
+    """Whether the client goes in the middle of its form."""
+
     def __init__(self, folder: Path, extra: str = "", base_url: str = "https://lab.example.org", language: str = "en"):
         self.now = datetime.fromisoformat(DAY_TWO) + timedelta(hours=1)
         shutil.copytree(_sent(), folder, dirs_exist_ok=True)
@@ -109,9 +112,10 @@ class Pages:
             "client": (client, 40000), "server": ("127.0.0.1", 8000),
         }  # fmt: skip
         sent: list[Message] = []
+        comes: list[Message] = [{"type": "http.request", "body": body, "more_body": self.breaks_off}]
 
         async def receive() -> Message:
-            return {"type": "http.request", "body": body, "more_body": False}
+            return comes.pop(0) if comes else {"type": "http.disconnect"}
 
         async def send(message: Message) -> None:
             sent.append(message)

@@ -106,6 +106,21 @@ def test_a_method_that_a_page_has_not_is_told_those_that_it_has(shared: Pages) -
     assert '<a href="/">Back to the papers</a>' in answer.text
 
 
+@pytest.mark.parametrize("path", ["*", "x", "//", "?"])
+def test_a_path_that_is_none_leads_nowhere(shared: Pages, path: str) -> None:
+    """As scanners send them: no address begins without a slash (RFC 9112 section 3.2 has `*` for OPTIONS alone)."""
+    assert shared.get(path).status in {200, 404}
+
+
+def test_who_goes_in_the_middle_of_a_form_is_no_trouble(pages: Pages) -> None:
+    """A telephone that loses its connection while it sends a library: nothing is changed, and nothing is logged."""
+    path = pages.link(Purpose.PREFERENCES, pages.member(Preferences("Ada")))
+    before = pages.dump()
+    pages.breaks_off = True
+    assert pages.post(path, b"name=B").status == 400
+    assert pages.dump() == before
+
+
 def test_too_large_a_form_is_refused(pages: Pages) -> None:
     """Two megabytes, also where no length was told."""
     path = pages.link(Purpose.PREFERENCES, pages.member())

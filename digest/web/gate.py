@@ -233,7 +233,7 @@ class Headers:
         # encoded one belongs to the name of a paper.
         path = (path.removesuffix("/") if scope["raw_path"].endswith(b"/") else path) or "/"
         # A token in an address goes nowhere; where there is none, our own pages may know each other.
-        signed = path.split("/")[1] in SIGNED
+        signed = path.lstrip("/").partition("/")[0] in SIGNED  # `*`, as of OPTIONS, has no slash at all
 
         async def sent(message: Message) -> None:
             if message["type"] == "http.response.start":

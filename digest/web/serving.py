@@ -21,7 +21,7 @@ import uvicorn
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
@@ -126,6 +126,7 @@ class Hall:
                 NoSuchPageError: self._nothing,
                 ForeignFormError: self._refused,
                 NoFormError: self._no_form,
+                ClientDisconnect: self._no_form,  # in the middle of one: nobody hears the answer, and nothing is wrong
                 TooOftenError: self._too_often,
                 HTTPException: self._http_error,
             },
