@@ -17,13 +17,12 @@ from pathlib import Path
 
 from digest import durable
 from digest.console import Terminal, complain
-from digest.errors import ConfigError, DigestError, StoreError
+from digest.errors import DONE, NOTHING, PARTLY, ConfigError, DigestError, StoreError
 from digest.model import ListId
 from digest.restoring import options
 from digest.settings import ListConfig
 from digest.store import copies, database_file, open_database, restored
 
-DONE, PARTLY, NOTHING = 0, 1, 3
 HOLDS = "it holds everybody's address and the key that signs their links: readable for its owner alone"
 
 

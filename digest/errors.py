@@ -17,11 +17,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+DONE, PARTLY, USAGE, NOTHING = 0, 1, 2, 3
+"""Exit codes: done; done in part, or failed; config or usage; nothing to do where something was expected."""
+
 
 class DigestError(Exception):
     """Anything that digest reports to a person without a traceback."""
 
-    exit_code = 1
+    exit_code = PARTLY
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +46,7 @@ class Problem:
 class ConfigError(DigestError):
     """The config or the command line cannot be used."""
 
-    exit_code = 2
+    exit_code = USAGE
 
     def __init__(self, *problems: Problem | str):
         self.problems = problems

@@ -11,13 +11,12 @@ from datetime import datetime
 
 from digest.app import App
 from digest.console import Terminal, pause_json
+from digest.errors import DONE, NOTHING
 from digest.holding import paused_line
 from digest.logs import Event, tell
 from digest.model import Pause
 from digest.restoring import Since, answer, asks
 from digest.working import sender_of
-
-DONE, NOTHING = 0, 3
 
 
 def pause(terminal: Terminal, app: App, reason: str, now: datetime) -> int:

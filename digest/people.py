@@ -21,7 +21,7 @@ from typing import TextIO
 from digest import stopping
 from digest.console import Terminal, complain
 from digest.console.words import plural
-from digest.errors import ConfigError, Problem
+from digest.errors import DONE, NOTHING, PARTLY, ConfigError, Problem
 from digest.members import Admission, Entry, Member, Preferences, Standing
 from digest.membership import Membership, named_topics
 from digest.model import Address, Paper, Profile, Topic
@@ -33,7 +33,6 @@ from digest.subscribe.importing import MEMBERS_COLUMNS, SubscriberRow, subscribe
 from digest.subscribe.libraries import read_library
 from digest.subscribe.values import same_mailbox, show
 
-DONE, PARTLY, NOTHING = 0, 1, 3
 Clock = Callable[[], datetime]
 
 _WHY_NOT = {

@@ -16,11 +16,10 @@ from datetime import datetime, timedelta
 from digest.backups import Store, stores
 from digest.console import Terminal, complain
 from digest.edition import BACKGROUND_PAPERS
-from digest.errors import DigestError
+from digest.errors import DONE, NOTHING, PARTLY, DigestError
 from digest.settings import ListConfig
 from digest.store import Database, Kind, Pruning, copies, database_exists, database_file, open_database
 
-DONE, PARTLY, NOTHING = 0, 1, 3
 PAUSE = 0.05
 """Seconds between two transactions, in which whoever sends can write."""
 EVERY = timedelta(hours=23)

@@ -14,7 +14,7 @@ from typing import Any
 from digest import stopping
 from digest.app import App
 from digest.console import Terminal, complain
-from digest.errors import DigestError
+from digest.errors import DONE, NOTHING, PARTLY, DigestError
 from digest.handled import Fate, Handled
 from digest.mailroom import Mailroom
 from digest.model import Address, BounceKind, ListId
@@ -22,7 +22,6 @@ from digest.send.outcome import plain
 from digest.settings import Installation, ListConfig
 from digest.store import Subscribers, open_database
 
-DONE, PARTLY, NOTHING = 0, 1, 3
 _NAMED = 3
 """So many suppressed addresses are named in a summary."""
 

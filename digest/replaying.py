@@ -11,6 +11,7 @@ from datetime import date, datetime
 from typing import Any
 
 from digest.console import Terminal, edition_json, edition_name, ranked_by
+from digest.errors import DONE, NOTHING
 from digest.model import Candidate, PaperId
 from digest.past import Replay, Replayed, ReplayedEdition, is_semantic
 from digest.rank.figures import Difference, difference
@@ -18,7 +19,6 @@ from digest.settings import ListConfig
 from digest.store import database_exists
 from digest.tally import Changes, Figure, Tally
 
-DONE, NOTHING = 0, 3
 _NAMED = 5
 """So many of the papers that came or went are named of an edition; `--json` has all of them."""
 

@@ -22,12 +22,11 @@ from digest.console import (
     report_line,
     show_sent,
 )
-from digest.errors import ConfigError
+from digest.errors import DONE, NOTHING, PARTLY, ConfigError
 from digest.model import Address, DeliveryStatus, Edition, SourceReport
 from digest.results import Progress, Proof, Sent
 from digest.watchman import Watchman
 
-DONE, PARTLY, NOTHING = 0, 1, 3
 TROUBLE = (DeliveryStatus.DEFERRED, DeliveryStatus.BOUNCED, DeliveryStatus.EXPIRED, DeliveryStatus.UNKNOWN)
 """With one of these, an edition that was worked on is not all that it should be."""
 

@@ -11,9 +11,6 @@ import typer
 
 from digest import stopping
 from digest.cli.common import (
-    DONE,
-    PARTLY,
-    USAGE,
     ConfigOption,
     JsonOption,
     NowOption,
@@ -24,7 +21,7 @@ from digest.cli.common import (
     set_up_logging,
     terminal_for,
 )
-from digest.errors import ConfigError, Problem
+from digest.errors import DONE, PARTLY, USAGE, ConfigError, Problem
 
 if TYPE_CHECKING:
     from digest.check.findings import Finding

@@ -13,7 +13,7 @@ import typer
 
 from digest.cli import completing
 from digest.cli.helping import Commands
-from digest.errors import ConfigError, DigestError
+from digest.errors import DONE, NOTHING, PARTLY, USAGE, ConfigError, DigestError
 
 if TYPE_CHECKING:
     from digest.app import App
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 
 WEB_INSTALL = "`pip install 'papers-digest[web]'`"
-DONE, PARTLY, USAGE, NOTHING = 0, 1, 2, 3
 GOES_ON = "what is recorded stays, and the same command goes on from there; `digest resolve` shows what is in doubt"
 """Said when a send is broken off."""
 

@@ -9,16 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from digest import stopping
-from digest.errors import ConfigError
+from digest.errors import DONE, NOTHING, PARTLY, ConfigError
 
 if TYPE_CHECKING:
     from digest.app import App
 
 from digest.cli.common import (
-    DONE,
     GOES_ON,
-    NOTHING,
-    PARTLY,
     ConfigOption,
     JsonOption,
     ListArgument,

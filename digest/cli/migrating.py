@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from digest.cli.common import ConfigOption, JsonOption, VerboseOption, cli, do_all, loaded, terminal_for
+from digest.errors import DONE
 
 
 @cli.command(epilog="Example: digest migrate --config lists/", if_stopped="the same command goes on from there")
@@ -27,7 +28,7 @@ def migrate(config: ConfigOption = None, json: JsonOption = False, verbose: Verb
         for each in queue:
             terminal.say(f"{name}: applied {each} to the queue")
         terminal.emit({"database": name, "before": before, "schema": now, "queue": list(queue), "queue_made": made})
-        return 0
+        return DONE
 
     urls = dict.fromkeys(each.store_url for each in loaded(config, verbose).lists)
     do_all(partial(bring_up, url) for url in urls)

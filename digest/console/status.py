@@ -21,6 +21,7 @@ from digest.console.shards import show_crew, show_shards
 from digest.console.sources import health_lines, summary_json
 from digest.console.terminal import Terminal
 from digest.console.words import plural
+from digest.errors import DONE, PARTLY
 from digest.holding import paused_line
 from digest.model import DeliveryStatus, SourceHealth
 from digest.status import FAILED, WAITING, Day, ListStatus, Overdue, Wrong, ago, first_day, status_of, wrong
@@ -29,7 +30,6 @@ from digest.store import EditionOverview
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-DONE, PARTLY = 0, 1
 REPLIES_SHOWN = 5
 """Of an edition; `digest deliveries` has them all."""
 PLAIN_WIDTH = 80

@@ -16,7 +16,7 @@ from digest import stopping
 from digest.app import App
 from digest.console import Terminal, overview_json, report_line, why
 from digest.demo.inbox import Inbox, open_inbox
-from digest.errors import ConfigError
+from digest.errors import DONE, ConfigError
 from digest.model import Edition, Relay, Security
 from digest.sending import exit_code
 from digest.settings import ListConfig, load
@@ -59,7 +59,7 @@ async def _run(out: Path, config: ListConfig, terminal: Terminal) -> int:
     if now is None:
         terminal.say(f"Both days of the demo are sent: the messages lie in {out / 'inbox'}.")
         terminal.say(f"Start again with: digest demo --out {out} --restart")
-        return 0
+        return DONE
     folder = out / "inbox" / f"{now:%Y-%m-%d}"
     await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
     async with open_inbox(folder) as inbox:
