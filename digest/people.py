@@ -208,7 +208,7 @@ def import_members(terminal: Terminal, config: ListConfig, now: Clock, path: Pat
     """Puts everybody of a CSV on the list, or nobody: every mistake is told with its line. Raises ConfigError."""
     with opened(config, now) as people, terminal.counting("checked") as progress:
         counts = people.enrol(_entries(path, config.topics, progress.done), keep=keep)
-    heading = f"{path}: {counts.total():,} row{'' if counts.total() == 1 else 's'}"
+    heading = f"{path}: {plural(counts.total(), 'row')}"
     terminal.say(heading if keep else f"{heading}; nothing was changed, this is what would be")
     for fate, words in _COUNTED.items():
         if counts[fate]:
@@ -243,7 +243,7 @@ def _entries(path: Path, topics: Sequence[Topic], on_row: Callable[[int], object
             complain(str(problem))
         mistakes += len(problems)
     if mistakes:
-        raise ConfigError(f"{path}: {mistakes:,} mistake{'' if mistakes == 1 else 's'}, so nothing was imported")
+        raise ConfigError(f"{path}: {plural(mistakes, 'mistake')}, so nothing was imported")
 
 
 def export(

@@ -14,6 +14,7 @@ from typing import Any
 from digest import stopping
 from digest.app import App
 from digest.console import Terminal, complain
+from digest.console.words import plural
 from digest.errors import DONE, NOTHING, PARTLY, DigestError
 from digest.handled import Fate, Handled
 from digest.mailroom import Mailroom
@@ -78,15 +79,15 @@ def summary(handled: Sequence[Handled]) -> str:
     parts = []
     if bounces:
         told = [f"{kinds[kind]} {kind}{_suppressed(handled, kind)}" for kind in _BOUNCES if kinds[kind]]
-        parts.append(f"{_plural(bounces, 'bounce')}: {', '.join(told)}")
+        parts.append(f"{plural(bounces, 'bounce')}: {', '.join(told)}")
     if complaints := kinds[BounceKind.COMPLAINT]:
-        parts.append(f"{_plural(complaints, 'complaint')}{_suppressed(handled, BounceKind.COMPLAINT)}")
+        parts.append(f"{plural(complaints, 'complaint')}{_suppressed(handled, BounceKind.COMPLAINT)}")
     if asked := sum(fates[fate] for fate in fates if fate.is_a_commands):
         told = [f"{fates[fate]} {words}" for fate, words in _COMMANDS.items() if fates[fate]]
-        parts.append(f"{_plural(asked, 'command')}: {', '.join(told)}")
+        parts.append(f"{plural(asked, 'command')}: {', '.join(told)}")
     parts += [f"{fates[fate]} {words}" for fate, words in _COUNTED_ALONE.items() if fates[fate]]
     if notices := fates[Fate.NOTICE]:
-        parts.append(f"{_plural(notices, 'notice')} left")
+        parts.append(f"{plural(notices, 'notice')} left")
     if replies := fates[Fate.AUTO_REPLY]:
         parts.append(f"{replies} auto-repl{'y' if replies == 1 else 'ies'} left")
     if others := fates[Fate.NOT_OURS]:
@@ -146,10 +147,6 @@ def _json(handled: Handled) -> dict[str, Any]:
         "suppressed": handled.suppressed,
         "told": handled.told,
     }
-
-
-def _plural(count: int, noun: str) -> str:
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 # --- suppressions ---------------------------------------------------------------------------------------------------

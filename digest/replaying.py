@@ -11,6 +11,7 @@ from datetime import date, datetime
 from typing import Any
 
 from digest.console import Terminal, edition_json, edition_name, ranked_by
+from digest.console.words import plural
 from digest.errors import DONE, NOTHING
 from digest.model import Candidate, PaperId
 from digest.past import Replay, Replayed, ReplayedEdition, is_semantic
@@ -84,7 +85,7 @@ def _edition(
 
 def _reader(terminal: Terminal, tally: Tally, one: Replayed, candidates: Mapping[PaperId, Candidate]) -> None:
     """One reader's papers: what came, what went, what moved where."""
-    votes = f", {_plural(one.knew, 'vote')} counted in" if one.knew else ""
+    votes = f", {plural(one.knew, 'vote')} counted in" if one.knew else ""
     terminal.say(f"    {one.address}{votes}")
     for name, now in zip(tally.names[1:], one.now, strict=True):
         if now is None:
@@ -117,7 +118,7 @@ def _named(mark: str, papers: Counter[PaperId], candidates: Mapping[PaperId, Can
 
 
 def _total(terminal: Terminal, total: Tally, editions: int, k: int) -> None:
-    terminal.say(f"  in all: {_plural(editions, 'edition')}, {_plural(total.made_for, 'email')}", style="bold")
+    terminal.say(f"  in all: {plural(editions, 'edition')}, {plural(total.made_for, 'email')}", style="bold")
     for line in change_lines(total):
         terminal.say(f"    {line}")
     figures = total.figures()
@@ -127,7 +128,7 @@ def _total(terminal: Terminal, total: Tally, editions: int, k: int) -> None:
     for figure in figures:
         terminal.say(f"    {figure_line(total, figure)}")
     shares = ", ".join(f"{share:.0%} of {name}" for name, share in zip(total.names, total.voted_on, strict=True))
-    judges = _plural(total.judges, "reader")
+    judges = plural(total.judges, "reader")
     terminal.say(f"    voted on afterwards by {judges}, of the first {k} papers: {shares}")
     terminal.say("    A paper without a vote counts as not liked, so what brings other papers looks worse than it is.")
 
@@ -140,7 +141,7 @@ def change_lines(tally: Tally) -> list[str]:
         for votes, who in ((True, "readers with votes"), (False, "readers without")):
             changes = tally.changes(pair, votes)
             if changes.emails:
-                told = f"{old} → {new}, {who}: {changes.changed:,} of {_plural(changes.emails, 'email')} changed"
+                told = f"{old} → {new}, {who}: {changes.changed:,} of {plural(changes.emails, 'email')} changed"
                 if changes.changed:
                     told += f", {changes.came.total():,} in, {changes.went.total():,} out, {changes.moved:,} moved"
                 lines.append(f"{told}; overlap {changes.overlap:.2f}")
@@ -151,7 +152,7 @@ def figure_line(tally: Tally, figure: Figure) -> str:
     """`nDCG@3  sent 0.61, config.toml 0.72: +0.11 (95 %: +0.02 to +0.20), n = 12 emails`."""
     means = ", ".join(f"{name} {mean:.3f}" for name, mean in zip(tally.names, figure.means, strict=True))
     within = f"95 %: {figure.within[0]:+.3f} to {figure.within[1]:+.3f}" if figure.within else "too few to say"
-    return f"{figure.name}  {means}: {figure.gain:+.3f} ({within}), n = {_plural(figure.emails, 'email')}"
+    return f"{figure.name}  {means}: {figure.gain:+.3f} ({within}), n = {plural(figure.emails, 'email')}"
 
 
 def _both(tally: Tally, pair: tuple[int, int]) -> Changes:
@@ -214,7 +215,3 @@ def _json(tally: Tally) -> dict[str, Any]:
         "judges": tally.judges,
         "voted_on": dict(zip(tally.names, tally.voted_on, strict=True)) if tally.judges else {},
     }
-
-
-def _plural(count: int, noun: str) -> str:
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"

@@ -108,7 +108,7 @@ def _show_lines(terminal: Terminal, overviews: Sequence[EditionOverview], health
     for overview in overviews:
         edition = overview.edition
         finished = f"finished {_utc(overview.finished_at)}" if overview.finished_at else "not finished yet"
-        papers = f"{overview.candidates:,} paper{'' if overview.candidates == 1 else 's'}"
+        papers = plural(overview.candidates, "paper")
         terminal.say(f"  {edition_name(edition)} of {edition.due_on}: {counts_line(overview)}; {papers}; {finished}")
         for line in _edition_lines(overview):
             terminal.say(line)
