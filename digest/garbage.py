@@ -1,4 +1,7 @@
-"""When the interpreter looks for garbage. Called by whoever has a shard of an edition ranked."""
+"""When the interpreter looks for garbage, and among what.
+
+Called by whoever holds much that lives: an edition that is ranked, composed, or shown on the pages.
+"""
 
 from __future__ import annotations
 
@@ -33,6 +36,16 @@ def left_alone() -> Iterator[None]:
             _inside -= 1
             if not _inside and _was_enabled:
                 gc.enable()
+
+
+@contextmanager
+def spared() -> Iterator[None]:
+    """Never looks through what there was before the block, until that ends."""
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 def spare_what_lives() -> None:

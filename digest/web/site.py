@@ -5,7 +5,6 @@ What everybody sees is made once and kept until there is a new edition; what one
 
 from __future__ import annotations
 
-import gc
 import threading
 import time
 from collections import OrderedDict
@@ -17,6 +16,7 @@ from typing import TypeVar
 from urllib.parse import quote, urlsplit
 
 from digest.app import App
+from digest.garbage import spare_what_lives
 from digest.model import Candidate, Edition, MailingList, PaperId, Remark, Says
 from digest.rank.trending import measure
 from digest.render.cards import Card, card_of
@@ -272,9 +272,7 @@ class Site:
             newest = self.newest()
             if newest and (self._sampler is None or self._sampler.edition.id != newest.id):
                 self._sampler = self.app.making.sampler(newest, self.app.editions.candidates(newest))
-                gc.unfreeze()  # an edition that nobody asks for any more may go
-                gc.collect()
-                gc.freeze()  # to look for garbage among thousands of papers would hold a preview up
+                spare_what_lives()  # to look for garbage among thousands of papers would hold a preview up
             return self._sampler
 
 
