@@ -38,7 +38,7 @@ from digest.store.relay_turns import InUse, in_use
 from digest.store.sources import health_of
 from digest.store.workers import sent_lately
 
-FAILED = (DeliveryStatus.BOUNCED, DeliveryStatus.EXPIRED, DeliveryStatus.UNKNOWN, DeliveryStatus.CANCELLED)
+SETTLED_UNSENT = (DeliveryStatus.BOUNCED, DeliveryStatus.EXPIRED, DeliveryStatus.UNKNOWN, DeliveryStatus.CANCELLED)
 
 Counts = Mapping[DeliveryStatus, int]
 editions, deliveries, people = schema.editions, schema.deliveries, schema.subscribers
@@ -162,7 +162,7 @@ def _editions(connection: sa.Connection) -> dict[ListId, tuple[EditionFigures, .
     names = ("id", "list_id", "number", "due_on", "cutoff", "recipients", "finished_at", "final_counts")
     columns = [editions.c[name] for name in names]
     rows = connection.execute(sa.select(*columns).order_by(editions.c.number.desc())).all()
-    counts = _by_edition(connection, FAILED)
+    counts = _by_edition(connection, SETTLED_UNSENT)
     for edition_id, waiting in _waiting(connection, [row.id for row in rows if row.finished_at is None]).items():
         counts.setdefault(edition_id, {}).update(waiting)
     returned = _returned(connection)

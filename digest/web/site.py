@@ -42,7 +42,6 @@ FILES = {
     "icon.svg": "image/svg+xml",
 }
 """What a page loads beside itself, and what it is."""
-SHOWN_FIGURES = (Says.NO_SIGNAL,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +104,7 @@ class Made:
     media_type: str
 
 
-class Kept(OrderedDict[K, V]):
+class LruCache(OrderedDict[K, V]):
     """The values that were used last; any thread may ask."""
 
     def __init__(self, most: int):
@@ -141,9 +140,9 @@ class Site:
         self.prefix = urlsplit(app.list.base_url or "").path.rstrip("/")
         self.is_secure = (app.list.base_url or "").startswith("https://")
         self._alone = alone
-        self._templates: Kept[Language, Templates] = Kept(LANGUAGES_KEPT)
-        self._pages: Kept[Hashable, Made] = Kept(PAGES_KEPT)
-        self._spans: Kept[Hashable, tuple[Ranked, ...]] = Kept(SPANS_KEPT)
+        self._templates: LruCache[Language, Templates] = LruCache(LANGUAGES_KEPT)
+        self._pages: LruCache[Hashable, Made] = LruCache(PAGES_KEPT)
+        self._spans: LruCache[Hashable, tuple[Ranked, ...]] = LruCache(SPANS_KEPT)
         self._newest, self._looked_at = 0, -FRESH - 1
         self._sampler: Sampler | None = None
         self._warming = threading.Lock()
@@ -259,7 +258,7 @@ class Site:
 
     def shown(self, candidate: Candidate, figures: tuple[Remark, ...] = (), why: str = "") -> Shown:
         """A paper as templates see it."""
-        told = tuple(remark(self.language, each) for each in figures if each.says not in SHOWN_FIGURES)
+        told = tuple(remark(self.language, each) for each in figures if each.says is not Says.NO_SIGNAL)
         return Shown(card_of(self.language, candidate), self.paper_path(candidate.paper.id), told, why)
 
     def sampler(self) -> Sampler | None:
