@@ -89,7 +89,7 @@ class App:
         """
         self.config = config
         self.list = config.mailing_list
-        self.now = self._now = now
+        self.now = now
         in_memory = not keep and not database_exists(config.store_url)
         self._database = open_database("sqlite://" if in_memory else config.store_url)
         self.papers = Papers(self._database)
@@ -130,7 +130,7 @@ class App:
 
     async def fetch(self, progress: Progress = QUIET) -> Pulled:
         """Fetches every source; keeps nothing."""
-        now = self._now()
+        now = self.now()
         window = life.window(self.list, self.editions.latest(self.list.id), now)
         answered = {health.summary.source: health.good_at for health in self.sources.health(self.list.id)}
         found = await gather(self.config, self.papers, self._fetches, window, answered, now, progress.on_report)
@@ -140,8 +140,8 @@ class App:
     async def pull(self, progress: Progress = QUIET) -> Pulled:
         """Fetches every source and keeps what they gave for the next edition."""
         pulled = await self.fetch(progress)
-        self.sources.record(self.list.id, pulled.health, self._now())
-        self.papers.record(self.list.id, pulled.all_reports, self._now())
+        self.sources.record(self.list.id, pulled.health, self.now())
+        self.papers.record(self.list.id, pulled.all_reports, self.now())
         return pulled
 
     async def send(
@@ -168,7 +168,7 @@ class App:
         self.membership.synchronise()
         named = self.membership.addresses(only)
         anybody = bool(named or self.subscribers.some_reachable(self.list.id, 1))
-        began = self._now()
+        began = self.now()
         day = due.day if due else life.due_on(self.list, began)
         today = self.editions.on(self.list.id, day)
         pulled: Pulled | None = None
@@ -182,10 +182,10 @@ class App:
             if pulled is None:
                 reason = "stopped while the sources were fetched"
             else:
-                self.sources.record(self.list.id, pulled.health, self._now())
-                again = look_again(pulled.summaries, due, retry_at or began, self._now()) if due else None
+                self.sources.record(self.list.id, pulled.health, self.now())
+                again = look_again(pulled.summaries, due, retry_at or began, self.now()) if due else None
                 if again:
-                    self.papers.record(self.list.id, pulled.all_reports, self._now())
+                    self.papers.record(self.list.id, pulled.all_reports, self.now())
                 else:
                     self._made.clear()
                     today, reason = self._freeze(pulled, day, closing=bool(due and due.closes_at))
@@ -206,7 +206,7 @@ class App:
         shown = {e.id: e for e in (*waiting, *([today] if today else []))}
         overviews = tuple(self.editions.overview(e) for e in shown.values())
         if drained and not (drained.counts or drained.paused or drained.held or stop.is_set()):
-            reason = why_nothing_is_due(overviews, self._now()) or reason
+            reason = why_nothing_is_due(overviews, self.now()) or reason
         expected = reason is not None and (latest is None or not anybody or nobody_gets_a_paper(overviews))
         return Sent(
             pulled,
@@ -272,12 +272,12 @@ class App:
             make_ready,
             lambda claim: self.making.compose(claim, renderers),
             self.hold,
-            self._now,
+            self.now,
         )
 
     async def post(self) -> Posted:
         """Sends the letters to single people that are due, whatever the list's pause or hours."""
-        posted = await post(self.membership.letters, self.outbox.routes(), self._now)
+        posted = await post(self.membership.letters, self.outbox.routes(), self.now)
         if posted.counts:
             tell(Event.LETTERS_SENT, list=self.list.id, counts=dict(posted.counts))
         return posted

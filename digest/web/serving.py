@@ -70,7 +70,6 @@ class Hall:
         self.sites: dict[str, Site] = {app.list.id: Site(app, alone=len(apps) == 1) for app in apps}
         self.desk = Desk()
         self._gate = Gate(self.sites, tuple(map(ip_network, self.settings.trusted_proxies)), THREADS)
-        self._now = now
         self._files = {key: file for site in self.sites.values() for key, file in site.files.items()}
         self._nothing_here = self._nothing_page()
 
