@@ -279,7 +279,9 @@ def test_previews_leave_out_what_was_sent_and_who_has_left(config: Path) -> None
             for d in app.editions.deliveries(app.editions.recent(ListId("lab"), 1)[0].edition)
             for p in d.picks
         }
-        app.subscribers.unsubscribe(app.list.id, app.config.subscribers[0].address)
+        reader = app.membership.members.find(app.config.subscribers[0].address)
+        assert reader
+        assert app.membership.unsubscribe(reader)
     (rehearsed,) = jsons(run("send", "--config", str(config), "--now", DAY_TWO, "--dry-run", "--json").stdout)
     (only,) = rehearsed["would_send"]
     assert only["to"] == "reader1@example.org"

@@ -18,7 +18,7 @@ from digest.model import Address, Claim, Delivery, DeliveryStatus, Edition, List
 from digest.owners import _host
 from digest.pull.dedupe import merge
 from digest.send.outbox import next_attempt
-from digest.store import Database, DeliveryLedger, Editions, Subscribers, schema
+from digest.store import Database, DeliveryLedger, Editions, Members, Subscribers, schema
 from digest.store.outbox import LEASE
 from tests.factories import NOW, TODAY, report, selection, subscriber
 
@@ -123,7 +123,7 @@ def test_a_released_claim_is_as_it_was(world: World) -> None:
 
 def test_who_has_left_is_cancelled_at_claim_time(world: World) -> None:
     """An unsubscribe, a suppression and a removal from the config after the freeze each cancel."""
-    world.people.unsubscribe(LAB, subscriber(1).address)
+    Members(world.database, LAB).unsubscribe(subscriber(1).id)
     world.people.suppress(subscriber(2).address, "complaint", NOW)
     world.people.synchronise(LAB, [subscriber(1), subscriber(2)])
     assert world.ledger().claim(9) == ()
@@ -135,7 +135,7 @@ def test_who_leaves_during_the_conversation_is_not_sent_to(world: World) -> None
     """The last look is taken just before DATA: the delivery is cancelled and the sender told."""
     ledger = world.ledger(only=[subscriber(1).address])
     (claim,) = ledger.claim(1)
-    world.people.unsubscribe(LAB, subscriber(1).address)
+    Members(world.database, LAB).unsubscribe(subscriber(1).id)
     assert ledger.commit([Intent(claim)]) == [False]
     assert world.statuses()[0] is DeliveryStatus.CANCELLED
 

@@ -9,7 +9,7 @@ import pytest
 from digest.ledger import Intent, Result
 from digest.model import DeliveryStatus, Outcome
 from digest.pull.dedupe import merge
-from digest.store import Database
+from digest.store import Database, Members
 from digest.store.numbered import by_edition
 from tests.factories import NOW, TODAY, report, selection, subscriber
 from tests.test_ledger import LAB, World
@@ -65,7 +65,7 @@ def test_only_who_has_left_is_cancelled_of_a_group(world: World) -> None:
     """Of several intents in one transaction, each is judged by its own reader."""
     ledger = world.ledger()
     claims = ledger.claim(4)
-    world.people.unsubscribe(LAB, subscriber(2).address)
+    Members(world.database, LAB).unsubscribe(subscriber(2).id)
     world.people.suppress(subscriber(3).address, "complaint", NOW)
     assert ledger.commit([Intent(claim) for claim in claims]) == [True, False, False, True]
     sending, gone = DeliveryStatus.SENDING, DeliveryStatus.CANCELLED

@@ -289,7 +289,7 @@ def test_an_unsubscribe_wins_over_the_config(database: Database) -> None:
     """Who has unsubscribed stays so, however often her address stands in the config; removal from it unlists."""
     people = Subscribers(database)
     people.synchronise(LAB, [subscriber(1), subscriber(2), subscriber(3)])
-    assert people.unsubscribe(LAB, subscriber(1).address)
+    assert Members(database, LAB).unsubscribe(subscriber(1).id)
     people.synchronise(LAB, [subscriber(1), subscriber(2)])
     assert [s.address for s in people.reachable(LAB)] == ["reader2@example.org"]
     assert people.how_many(LAB) == 1

@@ -149,17 +149,6 @@ class Subscribers:
             rows = connection.execute(sa.select(table).order_by(table.c.address_key))
             return tuple(Suppression(Address(row.address_key), row.reason, row.suppressed_at) for row in rows)
 
-    def unsubscribe(self, list_id: ListId, address: Address) -> bool:
-        """Ends a subscription; False where there was none. What is queued for her becomes `cancelled`."""
-        table = schema.subscribers
-        with self._database.write() as connection:
-            changed = connection.execute(
-                sa.update(table)
-                .where(table.c.list_id == list_id, table.c.address_key == address_key(address))
-                .values(subscription=Subscription.UNSUBSCRIBED)
-            )
-            return changed.rowcount > 0
-
 
 def _of(only: Collection[str], query: sa.Select[Any]) -> sa.Select[Any]:
     """The query for these addresses, or for all."""
