@@ -9,12 +9,12 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from digest.model import Candidate, Edition, EditionId, ListId, PaperId
+from digest.model import Candidate, Edition, ListId, PaperId
 from digest.store import schema
 from digest.store.codec import decode
 from digest.store.damaged import readable
 from digest.store.database import Database
-from digest.store.rounds import OWN
+from digest.store.rounds import OWN, edition_of
 
 editions, held = schema.editions, schema.edition_papers
 
@@ -37,7 +37,7 @@ class Archive:
         days = editions.c.due_on.between(first, last)
         query = sa.select(editions).where(self._here(), days).order_by(editions.c.due_on.desc())
         with self._database.read() as connection:
-            return tuple(map(_edition, connection.execute(query)))
+            return tuple(map(edition_of, connection.execute(query)))
 
     def around(self, first: date, last: date) -> tuple[date | None, date | None]:
         """The day of the last edition before these days, and of the first after them."""
@@ -90,7 +90,3 @@ def _brought(row: sa.Row[Any]) -> tuple[Candidate, date]:
 def _pattern(word: str) -> str:
     """What LIKE finds the word by, and more: databases know the two cases of ASCII letters alone."""
     return "%" + re.sub(r"[^\x00-\x7f]", "_", re.sub(r"[/%_]", r"/\g<0>", word)) + "%"
-
-
-def _edition(row: sa.Row[Any]) -> Edition:
-    return Edition(EditionId(row.id), ListId(row.list_id), row.number, row.due_on, row.since, row.cutoff)
