@@ -47,7 +47,8 @@ suppressed = (
     .where(schema.suppressions.c.address_key == table.c.address_key)
     .exists()
 )
-NOT_ERASED = ~table.c.address_key.startswith("erased-")
+_ERASED = "erased-"
+NOT_ERASED = ~table.c.address_key.startswith(_ERASED)
 everything = sa.select(table, suppressed.label("suppressed"))
 
 
@@ -256,7 +257,7 @@ class Members:
         """Forgets her: all that is left is a keyed hash of the address, and that so many deliveries were made."""
         deliveries, bounces = schema.deliveries, schema.bounces
         hers = sa.select(deliveries.c.id).where(deliveries.c.subscriber_id == member.id)
-        nobody = f"erased-{member.id}"
+        nobody = erased_address(member.id)
         with self._database.write() as connection:
             overwrite(connection)
             letters, gone, key_ = schema.letters, schema.suppressions, address_key(member.address)
@@ -313,6 +314,11 @@ class Members:
         with self._database.read() as connection:
             row = connection.execute(everything.where(self._here(), condition)).one_or_none()
         return _member(row) if row else None
+
+
+def erased_address(number: int) -> str:
+    """What stands in the place of an address, and of its key, where the person with that number was erased."""
+    return f"{_ERASED}{number}"
 
 
 def hash_of(address: Address, key: bytes) -> bytes:

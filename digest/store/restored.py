@@ -26,7 +26,7 @@ from digest.store import schema
 from digest.store.codec import encode
 from digest.store.database import Database
 from digest.store.editions import UNSETTLED
-from digest.store.members import Members, hash_of
+from digest.store.members import NOT_ERASED, Members, erased_address, hash_of
 from digest.store.papers import in_groups
 from digest.store.pauses import RESTORE
 from digest.store.secrets import ERASURE_KEY, Secrets
@@ -148,7 +148,7 @@ def _read(younger: Path) -> _Younger | None:
     """None where the file is damaged, or of a schema in which these things are not where we know them."""
     engine = sa.create_engine(sa.URL.create("sqlite", database=str(younger)), hide_parameters=True)
     gone = sa.select(people.c.list_id, people.c.address, people.c.address_key).where(
-        people.c.subscription == Subscription.UNSUBSCRIBED, ~people.c.address_key.startswith("erased-")
+        people.c.subscription == Subscription.UNSUBSCRIBED, NOT_ERASED
     )
     tables = (schema.suppressions, schema.secrets, schema.erasures, schema.relay_days)
     try:
@@ -235,7 +235,7 @@ def _leave_out(database: Database, given: tuple[int, int, int] | None, now: date
                 finished_at=now,
             )
         )
-        nobody = f"erased-{person}"
+        nobody = erased_address(person)
         connection.execute(
             sa.insert(people).values(
                 id=person,
