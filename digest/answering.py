@@ -27,7 +27,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from email.message import Message
-from zoneinfo import ZoneInfo
 
 from digest.handled import Fate, Handled
 from digest.members import Ballot, Member, Preferences, Subscription
@@ -44,6 +43,7 @@ from digest.subscribe.commands import VOTES, Asked, Command, Request
 from digest.subscribe.incoming import without_plus
 from digest.subscribe.letters import Text
 from digest.subscribe.tokens import Purpose, signed_at
+from digest.timing import local_day
 
 MOST_AN_HOUR = 10
 """Letters to one address, whatever it proves: two programs that answer each other come to an end."""
@@ -117,7 +117,7 @@ class Answering:
         """Takes commands and votes; None for everything else, and for what must not be answered. Raises StoreError."""
         if not self._desks:
             return None
-        today = self._now().astimezone(ZoneInfo(self._desks[0].people.list.timezone)).date()
+        today = local_day(self._desks[0].people.list, self._now())
         boxes = [desk.address for desk in self._desks]
         own = [address for desk in self._desks for address in desk.own]
         found = commands.read(raw, boxes, own, [desk.list_id for desk in self._desks], today)

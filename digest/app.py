@@ -66,7 +66,7 @@ from digest.store import (
 )
 from digest.store.outbox import RENEWED_LEASE
 from digest.store.relay_turns import RelayTurns, places
-from digest.timing import Due, look_again
+from digest.timing import Due, local_day, look_again
 from digest.working import ListEdition
 
 if TYPE_CHECKING:
@@ -169,7 +169,7 @@ class App:
         named = self.membership.addresses(only)
         anybody = bool(named or self.subscribers.some_reachable(self.list.id, 1))
         began = self.now()
-        day = due.day if due else life.due_on(self.list, began)
+        day = due.day if due else local_day(self.list, began)
         today = self.editions.on(self.list.id, day)
         pulled: Pulled | None = None
         reason: str | None = None

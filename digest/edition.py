@@ -16,7 +16,6 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Protocol
-from zoneinfo import ZoneInfo
 
 from digest.followups import chosen, follow_ups
 from digest.garbage import left_alone
@@ -127,11 +126,6 @@ class Draft:
     """What it is made of, candidates or not; in no edition yet."""
     parts: frozenset[EditionId] = frozenset()
     """The editions that it rounds up, or itself where it is frozen."""
-
-
-def due_on(mailing_list: MailingList, now: datetime) -> date:
-    """The local day of the list: an edition is one per list and day."""
-    return now.astimezone(ZoneInfo(mailing_list.timezone)).date()
 
 
 def window(mailing_list: MailingList, latest: Edition | None, now: datetime) -> Window:

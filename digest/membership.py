@@ -23,7 +23,6 @@ from dataclasses import replace
 from datetime import date, datetime, timedelta
 from functools import cached_property, partial
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from digest.errors import ConfigError
 from digest.members import (
@@ -48,6 +47,7 @@ from digest.subscribe import letters
 from digest.subscribe.letters import Headers, Text
 from digest.subscribe.links import confirmation_page, list_links, mail_to
 from digest.subscribe.tokens import Purpose, Tokens
+from digest.timing import local_day
 
 ONE_LETTER_IN = timedelta(hours=1)
 """How often an address is written to at the request of somebody who has proved nothing."""
@@ -84,7 +84,7 @@ class Membership:
     @property
     def today(self) -> date:
         """The day it is where the list is."""
-        return self._now().astimezone(ZoneInfo(self.list.timezone)).date()
+        return local_day(self.list, self._now())
 
     def configured(self) -> Iterator[Subscriber]:
         """The config's people, without those who were erased; their ids are the store's to give."""

@@ -18,6 +18,7 @@ from digest.errors import SendError
 from digest.model import Address, Envelope, Frequency, Outcome, PaperId, Pick, Subscriber, SubscriberId
 from digest.results import QUIET, Progress, Proof, Pulled
 from digest.roundup import coarser
+from digest.timing import local_day
 
 
 def proofs_of(app: App, only: Collection[str] = (), progress: Progress = QUIET) -> tuple[Proof, ...]:
@@ -29,7 +30,7 @@ def proofs_of(app: App, only: Collection[str] = (), progress: Progress = QUIET) 
     apart = coarser(app.list.frequency)
     often: dict[Frequency | None, list[Subscriber]] = {None: [s for s in people if s.frequency not in apart]}
     often |= {frequency: [s for s in people if s.frequency is frequency] for frequency in apart}
-    day = life.due_on(app.list, app.now())
+    day = local_day(app.list, app.now())
     pulled: Pulled | None = None
     proofs = []
     for frequency, readers in often.items():

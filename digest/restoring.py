@@ -12,12 +12,13 @@ from enum import Enum
 from digest import stopping
 from digest.app import App
 from digest.console import Terminal
-from digest.edition import due_on, merge_wanted
+from digest.edition import merge_wanted
 from digest.errors import ConfigError, SendError
 from digest.model import DeliveryStatus, Edition, Pause
 from digest.pull.dedupe import merge
 from digest.schedule import read_schedule
 from digest.store.pauses import RESTORE
+from digest.timing import local_day
 
 
 class Since(Enum):
@@ -68,6 +69,6 @@ async def _take_for_sent(app: App, now: datetime) -> Edition:
     run = read_schedule(app.list.schedule, app.list.timezone).until(now)
     latest = app.editions.latest(app.list.id)
     is_later = run is not None and (latest is None or run.date() > latest.due_on)
-    day = run.date() if run is not None and is_later else due_on(app.list, now)
+    day = run.date() if run is not None and is_later else local_day(app.list, now)
     merged = merge_wanted(merge, app.config.sources)
     return app.editions.take_for_sent(app.list.id, day, now, (), merged, pulled.summaries)

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from typing import TypeVar
-from zoneinfo import ZoneInfo
 
 from digest.crew import Crew, crew_of
 from digest.holding import closed_line
@@ -24,7 +23,7 @@ from digest.settings import ListConfig
 from digest.store.editions import UNSETTLED
 from digest.store.figures import EditionFigures, ListFigures, Snapshot, SuppressionKind
 from digest.store.pulse import Pulse
-from digest.timing import due, is_overdue, overdue_line
+from digest.timing import due, is_overdue, local_day, overdue_line
 
 Kind = TypeVar("Kind", bound=StrEnum)
 
@@ -179,11 +178,6 @@ def status_of(config: ListConfig, snapshot: Snapshot, pulse: Pulse, now: datetim
         ballots=figures.ballots,
         days=by_day(figures, first_day(mailing_list, now, days), local_day(mailing_list, now)),
     )
-
-
-def local_day(mailing_list: MailingList, now: datetime) -> date:
-    """The list's present day."""
-    return now.astimezone(ZoneInfo(mailing_list.timezone)).date()
 
 
 def first_day(mailing_list: MailingList, now: datetime, days: int) -> date:

@@ -30,6 +30,11 @@ class Due:
         return self.run.date()
 
 
+def local_day(mailing_list: MailingList, now: datetime) -> date:
+    """The day it is where the list is: an edition is one per list and day."""
+    return now.astimezone(ZoneInfo(mailing_list.timezone)).date()
+
+
 def due(mailing_list: MailingList, after: datetime | None, now: datetime) -> Due | None:
     """The newest run up to now, if it came after all that has been dealt with. However many were missed, it is one.
 
