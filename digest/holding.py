@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 
 from digest.errors import StoreError
 from digest.model import MailingList, Pause
-from digest.schedule import SendWindow, read_window
+from digest.schedule import SendWindow, window_of
 from digest.store import Pauses
 from digest.store.pauses import RESTORE
 
@@ -40,8 +40,7 @@ class Hold:
         self._list = mailing_list
         self._pauses = pauses
         self._now = now
-        window = mailing_list.send_window
-        self._window = read_window(window, mailing_list.timezone) if window else None
+        self._window = window_of(mailing_list)
 
     def pause(self) -> str | None:
         """Who has paused the list, and why."""

@@ -14,6 +14,8 @@ from datetime import UTC, date, datetime, time, timedelta
 from itertools import islice
 from zoneinfo import ZoneInfo
 
+from digest.model import MailingList
+
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 LONGEST_GAP = 8 * 366
 """Days between two runs at most: 29 February comes after eight years where a century is no leap year."""
@@ -111,6 +113,11 @@ def read_window(line: str, timezone: str) -> SendWindow:
     weekdays, hours = line.split()
     opens, closes = map(time.fromisoformat, hours.split("-"))
     return SendWindow(opens, closes, _names(weekdays), ZoneInfo(timezone))
+
+
+def window_of(mailing_list: MailingList) -> SendWindow | None:
+    """The hours in which the list's messages may leave; None: at any time."""
+    return read_window(mailing_list.send_window, mailing_list.timezone) if mailing_list.send_window else None
 
 
 def read_schedule(line: str, timezone: str) -> Schedule:

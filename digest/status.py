@@ -17,7 +17,7 @@ from digest.crew import Crew, crew_of
 from digest.holding import closed_line
 from digest.members import Ballot, Standing
 from digest.model import BounceKind, DeliveryStatus, MailingList, Pause, Relay, SourceHealth, SourceSummary
-from digest.schedule import SendWindow, read_schedule, read_window
+from digest.schedule import read_schedule, window_of
 from digest.send.routes import cap, is_limited
 from digest.settings import ListConfig
 from digest.store.editions import UNSETTLED
@@ -149,7 +149,7 @@ def status_of(config: ListConfig, snapshot: Snapshot, pulse: Pulse, now: datetim
     """The list's state, with what there was on the last `days` days."""
     mailing_list = config.mailing_list
     figures = snapshot.lists.get(mailing_list.id, ListFigures())
-    closed = closed_line(_window(mailing_list), now)
+    closed = closed_line(window_of(mailing_list), now)
     relays = relay_days(config.relays, mailing_list, snapshot.relay_days, now)
     unfinished = tuple(edition for edition in figures.editions if edition.finished_at is None)
     waits = _waits_since(unfinished, figures)
@@ -232,7 +232,7 @@ def overdue(config: ListConfig, pulse: Pulse, now: datetime) -> Overdue | None:
 
 
 def _stalled(config: ListConfig, pulse: Pulse, now: datetime) -> Overdue | None:
-    window = _window(config.mailing_list)
+    window = window_of(config.mailing_list)
     opens = window.at(now)[0].astimezone(UTC) if window else None
     relays = relay_days(config.relays, config.mailing_list, pulse.relay_days, now)
     if relays and len(relays) == len(config.relays) and all(r.is_full for r in relays):
@@ -366,7 +366,3 @@ def ago(time: timedelta) -> str:
         if seconds < size * upto:
             return f"{seconds // size} {unit}"
     return f"{seconds // 86400} days"
-
-
-def _window(mailing_list: MailingList) -> SendWindow | None:
-    return read_window(mailing_list.send_window, mailing_list.timezone) if mailing_list.send_window else None
