@@ -21,7 +21,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import date, datetime, timedelta
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any
 
 from digest.errors import ConfigError
@@ -38,7 +38,7 @@ from digest.members import (
 )
 from digest.model import Address, Paper, PaperId, Profile, Subscriber, SubscriberId, Topic
 from digest.render.language import Language, language_of
-from digest.render.message import Sign, mailbox
+from digest.render.message import mailbox
 from digest.settings import ListConfig
 from digest.store import Database, Letters, Members, Papers, Reader, Secrets, Subscribers
 from digest.store.members import hash_of
@@ -48,6 +48,7 @@ from digest.subscribe.letters import Headers, Text
 from digest.subscribe.links import confirmation_page, list_links, mail_to
 from digest.subscribe.tokens import Purpose, Tokens
 from digest.timing import local_day
+from digest.ways_out import signer
 
 ONE_LETTER_IN = timedelta(hours=1)
 """How often an address is written to at the request of somebody who has proved nothing."""
@@ -262,16 +263,8 @@ class Membership:
             mail_to(box, reply_to) if box and reply_to else box or own,
             in_reply_to,
         )
-        message = letters.wire_form(self.list, headers, text, self._sign)
+        message = letters.wire_form(self.list, headers, text, signer(self._config))
         return self.letters.put(kind, member.address, message, self._now(), every)
-
-    @cached_property
-    def _sign(self) -> Sign | None:
-        if not self._config.signing:
-            return None
-        from digest.send.dkim import sign
-
-        return partial(sign, self._config.signing)
 
     def _interested(self, preferences: Preferences) -> Preferences:
         """With all of the list's topics, where no interest is named."""
