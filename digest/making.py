@@ -13,7 +13,7 @@ from functools import cached_property
 
 from digest import edition as life
 from digest.edition import Draft
-from digest.meaning import CachedEmbed
+from digest.meaning import CachedEmbed, is_semantic
 from digest.model import (
     Address,
     Announcement,
@@ -33,7 +33,7 @@ from digest.model import (
 )
 from digest.pull.dedupe import merge
 from digest.rank import Ranker
-from digest.rank.embedding import Embed, Embedder, available
+from digest.rank.embedding import Embed, Embedder
 from digest.render import EditionRenderer
 from digest.results import Progress, Pulled
 from digest.roundup import NOTHING
@@ -57,7 +57,7 @@ class Making:
         vectors: Vectors,
         secrets: Secrets,
     ):
-        self.semantic = available() if config.semantic is None else config.semantic
+        self.semantic = is_semantic(config)
         """Whether meaning counts beside words."""
         self.library: dict[PaperId, Paper] = {p.id: p for s in config.subscribers for p in s.library}
         """Papers that subscribers have in their libraries, announced or not."""

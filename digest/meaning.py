@@ -8,17 +8,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from hashlib import blake2b
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from digest.rank.embedding import DIMENSIONS, MODEL, Embed, Floats32
+from digest.rank.embedding import DIMENSIONS, MODEL, Embed, Floats32, available
+
+if TYPE_CHECKING:  # it takes a quarter of a second, and files are ranked without a config
+    from digest.settings import ListConfig
 
 REMEMBERED_AT_ONCE = 32
 """Texts embedded between two writes: a crash or Ctrl-C loses no more than these, a second or three of work."""
 
 Embedded = Callable[[int, int], None]
 """Told after each batch: how many of how many new texts are done."""
+
+
+def is_semantic(config: ListConfig) -> bool:
+    """Whether meaning counts beside words: as `semantic` of [list] says, else if the extra is installed."""
+    return available() if config.semantic is None else config.semantic
 
 
 class Memory(Protocol):

@@ -21,7 +21,7 @@ from typing import Self
 
 from digest import edition as life
 from digest.errors import ConfigError
-from digest.meaning import CachedEmbed, Embedded
+from digest.meaning import CachedEmbed, Embedded, is_semantic
 from digest.membership import Membership, as_sent_to
 from digest.model import (
     Address,
@@ -35,7 +35,7 @@ from digest.model import (
     SubscriberId,
     Vote,
 )
-from digest.rank.embedding import Embed, Embedder, available
+from digest.rank.embedding import Embed, Embedder
 from digest.rank.figures import Liked
 from digest.rank.profile import votes
 from digest.roundup import is_for
@@ -224,11 +224,6 @@ class Replay:
     def _never_sent_to(self, key: str) -> _Known:
         person = Subscriber(NOBODY, self._written[key])
         return _Known(person, tuple(variant.people.get(key) for variant in self._variants))
-
-
-def is_semantic(config: ListConfig) -> bool:
-    """Whether meaning counts beside words."""
-    return available() if config.semantic is None else config.semantic
 
 
 def as_of(profile: Profile, cutoff: datetime) -> Profile:

@@ -13,8 +13,9 @@ from typing import Any
 from digest.console import Terminal, edition_json, edition_name, ranked_by
 from digest.console.words import plural
 from digest.errors import DONE, NOTHING
+from digest.meaning import is_semantic
 from digest.model import Candidate, PaperId
-from digest.past import Replay, Replayed, ReplayedEdition, is_semantic
+from digest.past import Replay, Replayed, ReplayedEdition
 from digest.rank.figures import Difference, difference
 from digest.settings import ListConfig
 from digest.store import database_exists
