@@ -31,7 +31,7 @@ from email.message import Message
 from digest.handled import Fate, Handled
 from digest.members import Ballot, Member, Preferences, Subscription
 from digest.membership import ONE_LETTER_IN, SIGN_UP, WELCOME, Membership, named_topics
-from digest.model import Address, Frequency, ListId, Position, Profile, SubscriberId
+from digest.model import NOBODY, Address, Frequency, ListId, Position, Profile
 from digest.render.message import mailbox
 from digest.send.bounces import Sort
 from digest.send.bounces import read as read_report
@@ -296,7 +296,7 @@ class _Case:
     def _stranger(self) -> Member:
         """The sender, of whom the list knows nothing but the address."""
         return Member(
-            SubscriberId(0), self.desk.list_id, self.asked.sender, Preferences(), Subscription.UNCONFIRMED,
+            NOBODY, self.desk.list_id, self.asked.sender, Preferences(), Subscription.UNCONFIRMED,
             listed=False, signed_up=False, has_chosen=False,
         )  # fmt: skip
 

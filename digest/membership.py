@@ -36,7 +36,7 @@ from digest.members import (
     Subscription,
     admission,
 )
-from digest.model import Address, Paper, PaperId, Profile, Subscriber, SubscriberId, Topic
+from digest.model import NOBODY, Address, Paper, PaperId, Profile, Subscriber, SubscriberId, Topic
 from digest.render.language import Language, language_of
 from digest.render.message import mailbox
 from digest.settings import ListConfig
@@ -91,7 +91,7 @@ class Membership:
         """The config's people, without those who were erased; their ids are the store's to give."""
         was_erased = self.was_erased()
         return (
-            Subscriber(SubscriberId(0), s.address, s.name, s.timezone, s.profile, s.language, s.frequency, s.hour)
+            Subscriber(NOBODY, s.address, s.name, s.timezone, s.profile, s.language, s.frequency, s.hour)
             for s in self._config.subscribers
             if not was_erased(s.address)
         )

@@ -24,6 +24,7 @@ from digest.errors import ConfigError
 from digest.meaning import CachedEmbed, Embedded, is_semantic
 from digest.membership import Membership, as_sent_to
 from digest.model import (
+    NOBODY,
     Address,
     Candidate,
     Edition,
@@ -44,9 +45,6 @@ from digest.store import Editions, Papers, Past, Subscribers, Vectors, open_data
 
 AT_ONCE = 1000
 """Readers who are ranked together."""
-
-NOBODY = SubscriberId(0)
-"""The id of those whom the store does not know."""
 
 Picks = tuple[PaperId, ...]
 

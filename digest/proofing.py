@@ -15,7 +15,7 @@ from digest import stopping
 from digest.app import App
 from digest.edition import Draft
 from digest.errors import SendError
-from digest.model import Address, Envelope, Frequency, Outcome, PaperId, Pick, Subscriber, SubscriberId
+from digest.model import NOBODY, Address, Envelope, Frequency, Outcome, PaperId, Pick, Subscriber
 from digest.results import QUIET, Progress, Proof, Pulled
 from digest.roundup import coarser
 from digest.timing import local_day
@@ -83,8 +83,7 @@ def send_test(app: App, address: Address, to: Collection[str], progress: Progres
     proofs = proofs_of(app, to, progress)
     for proof, subscriber, selection in [(p, *selected) for p in proofs for selected in p.selections]:
         # Nobody's id: whoever gets the test must not unsubscribe her, or vote for her, with its links.
-        nobody = SubscriberId(0)
-        addressed = replace(subscriber, id=nobody, address=address)
+        addressed = replace(subscriber, id=NOBODY, address=address)
         message = proof.compose(addressed, selection, app.list, salt=secrets.token_hex(8))
         return stopping.run(_submit(app, app.making.envelope(address), message))
     raise SendError(f"{app.config.path}: there is no subscriber whose edition could be sent")

@@ -13,14 +13,23 @@ from functools import lru_cache
 from digest import edition as life
 from digest.edition import PaperStore
 from digest.meaning import InMemory, Memory
-from digest.model import Address, Candidate, Edition, MailingList, PaperId, Pick, Profile, Subscriber, SubscriberId
+from digest.model import (
+    NOBODY,
+    Address,
+    Candidate,
+    Edition,
+    MailingList,
+    PaperId,
+    Pick,
+    Profile,
+    Subscriber,
+)
 from digest.rank.embedding import Embed
 
 STRANGERS = 2_000
 """Vectors of what was typed that are remembered."""
 REMEMBERED = 500
 """Profiles whose picks are: most people tick the list's topics."""
-_NOBODY = SubscriberId(0)
 
 
 class Sampler:
@@ -48,7 +57,7 @@ class Sampler:
         return self._candidates[paper_id]
 
     def _picks(self, profile: Profile) -> tuple[Pick, ...]:
-        stranger = Subscriber(_NOBODY, Address(""), profile=profile)
+        stranger = Subscriber(NOBODY, Address(""), profile=profile)
         with self._one_at_a_time:
             chosen = life.select_for(
                 self._list, self.edition, self._ranker, self._candidates, [stranger], {}, self._duplicates, {}

@@ -17,6 +17,7 @@ from digest.check.server import server
 from digest.check.speaking import Told
 from digest.draining import at_most
 from digest.model import (
+    NOBODY,
     Address,
     Candidate,
     Edition,
@@ -26,7 +27,6 @@ from digest.model import (
     Pick,
     Selection,
     Subscriber,
-    SubscriberId,
 )
 from digest.results import unrecorded
 from digest.settings import ListConfig
@@ -56,7 +56,7 @@ def templates(config: ListConfig, now: datetime) -> list[Finding]:
     tags = dict.fromkeys((mailing_list.language, *(s.language for s in config.subscribers if s.language)))
     renderer = EditionRenderer(mailing_list, edition, {paper.id: Candidate(paper, ())}, (), languages=tags)
     for tag in tags:
-        reader = Subscriber(SubscriberId(0), Address("reader@example.org"), language=tag)
+        reader = Subscriber(NOBODY, Address("reader@example.org"), language=tag)
         for chosen in (selection, Selection()):
             renderer.render(reader, chosen)
             renderer.compose(reader, unrecorded(edition, reader, chosen, mailing_list))

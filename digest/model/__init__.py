@@ -49,6 +49,7 @@ from digest.model.papers import (
     Signal,
 )
 from digest.model.people import (
+    NOBODY,
     Address,
     Frequency,
     ListId,
@@ -80,6 +81,7 @@ from digest.model.retention import Retention
 from digest.model.shards import Aside, InHand, Shard, ShardsOverview, ShardState, SharedWork, Worker
 
 __all__ = [
+    "NOBODY",
     "Address",
     "AnnounceType",
     "Announcement",

@@ -14,6 +14,8 @@ ListId = NewType("ListId", str)
 Address = NewType("Address", str)
 """An email address as `email-validator` normalises it."""
 SubscriberId = NewType("SubscriberId", int)
+NOBODY = SubscriberId(0)
+"""The id of whoever is none of the store's subscribers: a stranger, or somebody whom it does not know yet."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from markupsafe import Markup
 
 from digest.errors import TemplateError
 from digest.model import (
+    NOBODY,
     Address,
     AnnounceType,
     Candidate,
@@ -31,7 +32,6 @@ from digest.model import (
     Sighting,
     SourceSummary,
     Subscriber,
-    SubscriberId,
     Theme,
 )
 from digest.render import wording
@@ -300,7 +300,7 @@ def _newline(text: str) -> str:
     return text if text.endswith("\n") else text + "\n"
 
 
-_NOBODY = Subscriber(SubscriberId(0), Address("nobody@example.invalid"))
+_NOBODY = Subscriber(NOBODY, Address("nobody@example.invalid"))
 _SPECIMENS = (
     Candidate(
         Paper(
