@@ -14,8 +14,8 @@ from digest.ids import arxiv_links, doi_link
 from digest.model import Link, LinkKind, Paper, PaperId, Signal, SignalSource
 from digest.pull.conversation import Ask, Conversation
 from digest.pull.http import Response, StatusError
-from digest.pull.parsed import Parsed
-from digest.pull.signals import Wanted, as_count, citations, converse, github, hackernews
+from digest.pull.parsed import Parsed, as_count
+from digest.pull.signals import Wanted, citations, converse, github, hackernews
 
 NOW = datetime(2026, 6, 10, 7, tzinfo=UTC)
 DAY = timedelta(days=1)

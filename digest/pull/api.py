@@ -18,7 +18,7 @@ from digest.pull.addresses import shown
 from digest.pull.clean import readable
 from digest.pull.conversation import Ask, Conversation, Task, ask
 from digest.pull.http import Response
-from digest.pull.parsed import Parsed, in_utc, joined, read_date, web_address
+from digest.pull.parsed import Parsed, as_count, in_utc, joined, read_date, web_address
 from digest.pull.withdrawn import is_withdrawn
 
 MOST_PAGES = 20
@@ -149,9 +149,9 @@ def text_of(value: object) -> str:
 def citations(parsed: Parsed, counts: Mapping[str, object], task: Task) -> Parsed:
     """Add the citations that an answer names, by paper id."""
     signals = tuple(
-        Signal(a.paper.id, "citations", float(count), task.now)
+        Signal(a.paper.id, "citations", count, task.now)
         for a in parsed.announcements
-        if isinstance(count := counts.get(a.paper.id), int) and not isinstance(count, bool) and 0 <= count < 10**9
+        if (count := as_count(counts.get(a.paper.id))) is not None
     )
     return joined((parsed, Parsed(signals=signals)))
 

@@ -40,7 +40,7 @@ from digest.pull.addresses import shown
 from digest.pull.clean import readable
 from digest.pull.conversation import Ask, Conversation, Task, ask, bug
 from digest.pull.http import Response, StatusError
-from digest.pull.parsed import Parsed, in_utc, joined, read_date, web_address
+from digest.pull.parsed import Parsed, as_count, in_utc, joined, read_date, web_address
 
 DAILY = "https://huggingface.co/api/daily_papers"
 PAGE = "https://huggingface.co/papers/"
@@ -310,7 +310,5 @@ def _signals(paper: PaperId, item: Mapping[str, Any], inner: Mapping[str, Any], 
         "stars": inner.get("githubStars"),
     }
     return [
-        Signal(paper, name, float(value), now)
-        for name, value in figures.items()
-        if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 10**9
+        Signal(paper, name, count, now) for name, value in figures.items() if (count := as_count(value)) is not None
     ]

@@ -96,3 +96,10 @@ def web_address(text: object) -> str | None:
     except ValueError:
         return None
     return text if usable and not re.search(r"[\x00-\x20\x7f\"'<>\\^`{|}\s]", text) else None
+
+
+def as_count(value: object) -> float | None:
+    """Return a figure as a number; None where it is no count (text, negative, a truth value, beyond belief)."""
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 10**9:
+        return float(value)
+    return None

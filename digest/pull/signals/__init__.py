@@ -46,13 +46,6 @@ def converse(kind: SignalSource, wanted: Wanted) -> Conversation:
             return citations.converse(wanted)
 
 
-def as_count(value: object) -> float | None:
-    """Return a figure as a number; None where it is no count (text, negative, a truth value, beyond belief)."""
-    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 10**9:
-        return float(value)
-    return None
-
-
 def read_json(answer: Response) -> object:
     """Return the value of a JSON answer. Raises `SourceError`."""
     try:

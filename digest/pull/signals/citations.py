@@ -15,8 +15,8 @@ from digest.errors import SourceError
 from digest.model import Paper, PaperId, Signal
 from digest.pull.conversation import Ask, Conversation
 from digest.pull.http import Response, StatusError
-from digest.pull.parsed import Parsed, joined
-from digest.pull.signals import Wanted, as_count, read_json
+from digest.pull.parsed import Parsed, as_count, joined
+from digest.pull.signals import Wanted, read_json
 
 ADDRESS = "https://api.semanticscholar.org/graph/v1/paper/batch?fields=citationCount"
 AT_ONCE = 500

@@ -20,8 +20,8 @@ from digest.errors import SourceError
 from digest.model import LinkKind, Paper, PaperId, Signal
 from digest.pull.conversation import Ask, Conversation
 from digest.pull.http import StatusError
-from digest.pull.parsed import Parsed, read_date
-from digest.pull.signals import Wanted, as_count, read_json
+from digest.pull.parsed import Parsed, as_count, read_date
+from digest.pull.signals import Wanted, read_json
 
 REST = "https://api.github.com/repos/"
 GRAPHQL = "https://api.github.com/graphql"

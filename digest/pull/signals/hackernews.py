@@ -20,8 +20,8 @@ from digest.ids import doi_id, find_arxiv_id, find_doi
 from digest.model import LinkKind, Paper, PaperId, Signal
 from digest.pull.conversation import Ask, Conversation
 from digest.pull.http import Response
-from digest.pull.parsed import Parsed
-from digest.pull.signals import Wanted, as_count, read_json
+from digest.pull.parsed import Parsed, as_count
+from digest.pull.signals import Wanted, read_json
 
 ADDRESS = "https://hn.algolia.com/api/v1/search_by_date"
 LOOK_BACK = timedelta(days=30)
