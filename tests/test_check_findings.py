@@ -28,25 +28,24 @@ NOW = datetime(2026, 6, 11, 8, tzinfo=UTC)
 
 
 @pytest.fixture
-def url(tmp_path: Path) -> str:
+def path(tmp_path: Path) -> Path:
     """Where there is a database of ours."""
-    address = f"sqlite:///{tmp_path}/digest.db"
-    open_database(address).close()
-    return address
+    file = tmp_path / "digest.db"
+    open_database(f"sqlite:///{file}").close()
+    return file
 
 
-def changed(url: str, statement: str) -> Finding:
-    with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as connection:
+def changed(path: Path, statement: str) -> Finding:
+    with closing(sqlite3.connect(path)) as connection:
         connection.execute(statement)
         connection.commit()
-    return local.of_database(inspect(url))
+    return local.of_database(inspect(path))
 
 
-def test_a_database_is_looked_at_and_left_as_it_is(url: str) -> None:
+def test_a_database_is_looked_at_and_left_as_it_is(path: Path) -> None:
     """Whole, of our schema, and not a byte is changed."""
-    path = Path(url.removeprefix("sqlite:///"))
     before = path.read_bytes()
-    found = local.of_database(inspect(url))
+    found = local.of_database(inspect(path))
     assert (found.level, found.says.startswith(f"whole, schema {SCHEMA_VERSION}, ")) == (Level.OK, True)
     assert path.read_bytes() == before
 
@@ -80,38 +79,37 @@ def test_a_maildir_that_cannot_be_written_is_told_of(tmp_path: Path) -> None:
         ("PRAGMA application_id = 7", Level.FAILED, "another program's"),
     ],
 )
-def test_a_database_of_another_kind_or_age(url: str, statement: str, level: Level, says: str) -> None:
+def test_a_database_of_another_kind_or_age(path: Path, statement: str, level: Level, says: str) -> None:
     """Older: it will be migrated; newer or foreign: it cannot be used."""
-    found = changed(url, statement)
+    found = changed(path, statement)
     assert (found.level, says in found.says, bool(found.todo)) == (level, True, True), found
-    assert inspect(url).version in (SCHEMA_VERSION - 1, SCHEMA_VERSION + 1, 0), "looking migrates nothing"
+    assert inspect(path).version in (SCHEMA_VERSION - 1, SCHEMA_VERSION + 1, 0), "looking migrates nothing"
 
 
-def test_a_damaged_database_is_told_of(url: str) -> None:
+def test_a_damaged_database_is_told_of(path: Path) -> None:
     """Pages that are overwritten, and a file that is none."""
-    path = Path(url.removeprefix("sqlite:///"))
     size = path.stat().st_size
     with path.open("r+b") as file:
         file.seek(4096 * 2)
         file.write(b"\xff" * (size - 4096 * 3))
-    found = local.of_database(inspect(url))
+    found = local.of_database(inspect(path))
     assert (found.level, found.todo) == (Level.FAILED, "restore it from a backup"), found
     path.write_bytes(b"no database at all, but long enough" * 100)
-    assert local.of_database(inspect(url)).level is Level.FAILED
+    assert local.of_database(inspect(path)).level is Level.FAILED
 
 
-def test_a_database_in_use_is_fine(url: str) -> None:
+def test_a_database_in_use_is_fine(path: Path) -> None:
     """A writer at work is no trouble."""
-    with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as writer:
+    with closing(sqlite3.connect(path)) as writer:
         writer.execute("BEGIN IMMEDIATE")
-        found = local.of_database(inspect(url))
+        found = local.of_database(inspect(path))
     assert (found.level, "another process is writing" in found.says) == (Level.OK, True)
 
 
 def test_a_folder_that_is_missing_is_told_of(tmp_path: Path) -> None:
     """Without a file all is well if the folder is there."""
-    assert local.of_database(inspect(f"sqlite:///{tmp_path}/new.db")).level is Level.OK
-    found = local.of_database(inspect(f"sqlite:///{tmp_path}/none/new.db"))
+    assert local.of_database(inspect(tmp_path / "new.db")).level is Level.OK
+    found = local.of_database(inspect(tmp_path / "none" / "new.db"))
     assert (found.level, "--fix" in found.todo) == (Level.FAILED, True)
     assert list(tmp_path.iterdir()) == []
 

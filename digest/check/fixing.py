@@ -62,10 +62,9 @@ def _database(subject: str, path: Path) -> list[Finding]:
     if not path.parent.is_dir():
         path.parent.mkdir(parents=True)
         found.append(ok(subject, f"made the folder {path.parent}"))
-    url = f"sqlite:///{path}"
-    before = inspect(url)
+    before = inspect(path)
     if before.exists and not before.foreign and not before.fault and before.version < before.newest:
-        open_database(url).close()
+        open_database(f"sqlite:///{path}").close()
         found.append(ok(subject, f"migrated from schema {before.version} to {before.newest}"))
     return found
 

@@ -32,7 +32,8 @@ from digest.results import unrecorded
 from digest.settings import ListConfig
 from digest.settings.files import is_public
 from digest.settings.named import Holds, named_files
-from digest.store.inspection import Inspection, file_of, inspect, is_file
+from digest.store import database_file
+from digest.store.inspection import Inspection, inspect
 
 LITTLE, TOO_LITTLE = 1_000_000_000, 50_000_000
 """Free bytes under which a disk is told of, and under which nothing should be begun."""
@@ -67,8 +68,8 @@ def templates(config: ListConfig, now: datetime) -> list[Finding]:
 
 def database(config: ListConfig) -> list[Finding]:
     """Looks at the store, and at the room on its disk, if it is a file, and on the Maildir's. Raises StoreError."""
-    if is_file(config.store_url):
-        return [of_database(inspect(config.store_url)), *journal(config.journal), *disks(config)]
+    if path := database_file(config.store_url):
+        return [of_database(inspect(path)), *journal(config.journal), *disks(config)]
     return [*server(config.store_url, at_most(config)), *journal(config.journal), *disks(config)]
 
 
@@ -129,8 +130,8 @@ def of_database(found: Inspection) -> Finding:  # noqa: PLR0911 - one for each s
 
 def disks(config: ListConfig) -> list[Finding]:
     """The room on each disk that is written to."""
-    stored = [file_of(config.store_url).parent] if is_file(config.store_url) else []
-    folders = [*stored, *([] if config.relays else [config.outbox.parent])]
+    stored = database_file(config.store_url)
+    folders = [*([stored.parent] if stored else []), *([] if config.relays else [config.outbox.parent])]
     found: dict[int, tuple[Path, int]] = {}
     for folder in folders:
         if folder.is_dir():

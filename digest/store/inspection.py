@@ -10,8 +10,6 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-import sqlalchemy as sa
-
 from digest.store.schema import APPLICATION_ID, SCHEMA_VERSION
 
 LOCK_SECONDS = 2.0
@@ -35,19 +33,8 @@ class Inspection:
     fault: str = ""
 
 
-def is_file(url: str) -> bool:
-    """Whether the database at a URL is a file of SQLite."""
-    return sa.make_url(url).get_backend_name() == "sqlite"
-
-
-def file_of(url: str) -> Path:
-    """The file at a `sqlite:///` URL."""
-    return Path(str(sa.make_url(url).database))
-
-
-def inspect(url: str) -> Inspection:
-    """Looks at the database at a `sqlite:///` URL, the whole of it: a gigabyte takes seconds."""
-    path = file_of(url)
+def inspect(path: Path) -> Inspection:
+    """Looks at a database's file, the whole of it: a gigabyte takes seconds."""
     if not path.exists():
         return Inspection(path, exists=False)
     try:
