@@ -144,6 +144,14 @@ def test_what_has_no_effect_is_remarked_on(config: Path, text: str, remark: str)
     assert found.startswith(f"config.toml:{remark}")
 
 
+@pytest.mark.parametrize("host", ["localhost", "LocalHost", "127.0.0.2", "[::1]"])
+def test_a_password_to_this_machine_may_go_in_clear(config: Path, host: str) -> None:
+    """However it is written: a send takes it for this machine, and so says nothing."""
+    smtp = f"host = '{host}'\nsecurity = 'none'\nusername = 'u'\npassword = 'p'\n"
+    mailbox = f"[mailbox]\naddress = 'lab@x.org'\n{smtp}"
+    assert loaded(config, BASE.replace('host = "localhost"\n', smtp) + mailbox).warnings == ()
+
+
 def test_a_remark_about_many_people_is_one_line(config: Path) -> None:
     """A list of hundreds of people whose language nobody speaks is not answered with hundreds of lines."""
     Path("m.csv").write_text("email,language\na@example.org,\nb@example.org,nl\nc@example.org,nl\n")

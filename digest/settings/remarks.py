@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from digest.errors import Problem
+from digest.hosts import is_loopback
 from digest.render.language import languages, speaks
 from digest.settings.contradictions import each_table, tables
 from digest.settings.explain import Places, table_label
@@ -78,12 +79,15 @@ def _about_mailbox(mailbox: Mapping[str, Any], of_list: Mapping[str, Any]) -> It
         yield ("mailbox",), "[mailbox]: without an `address`, commands and votes by mail are neither offered nor read"
         if "bounces" not in of_list and "base_url" not in of_list:
             yield ("mailbox",), "[mailbox] is read for bounces, which prove nothing without `bounces` of [list]"
-    if mailbox.get("security") == "none" and mailbox.get("host") not in _THIS_MACHINE:
+    if mailbox.get("security") == "none" and not _is_this_machine(mailbox):
         yield ("mailbox", "security"), f'`security = "none"` of [mailbox] {_READABLE}'
 
 
-_THIS_MACHINE = ("localhost", "127.0.0.1", "::1")
 _READABLE = "would send the password readable for everyone on the way: it is not sent, and nothing comes through"
+
+
+def _is_this_machine(server: Mapping[str, Any]) -> bool:
+    return is_loopback(str(server.get("host")).strip("[]"))
 
 
 def _about_categories(merged: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:
@@ -101,7 +105,7 @@ def _about_categories(merged: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]
 
 def _about_relay(path: KeyPath, label: str, smtp: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:
     security, port = smtp.get("security", "starttls"), str(smtp.get("port", ""))
-    if security == "none" and "username" in smtp and smtp.get("host") not in _THIS_MACHINE:
+    if security == "none" and "username" in smtp and not _is_this_machine(smtp):
         yield (*path, "security"), f'`security = "none"` of {label} {_READABLE}'
     if port == "465" and security != "tls":
         yield (*path, "port"), f'`port` of {label} 465 usually speaks TLS from the start: `security = "tls"`'
