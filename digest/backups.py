@@ -10,7 +10,7 @@ import re
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -222,8 +222,7 @@ def _put(prepared: Path, path: Path) -> None:
 
 def _prepare(store: Store, prepared: Path, aside: Path | None, file: Path, now: datetime) -> _Restored:
     """Migrates the copy, and makes it such that nothing is sent twice by it."""
-    database = open_database(f"sqlite:///{prepared}", keep_a_copy=False)
-    try:
+    with closing(open_database(f"sqlite:///{prepared}", keep_a_copy=False)) as database:
         known = restored.lists_of(database)
         if known and not known & store.lists:
             theirs, ours = ", ".join(sorted(known)), ", ".join(sorted(store.lists))
@@ -232,8 +231,6 @@ def _prepare(store: Store, prepared: Path, aside: Path | None, file: Path, now: 
         when = f"{newest:%Y-%m-%d %H:%M} UTC" if newest else "an empty database"
         departed = restored.take_over(database, aside, now)
         held, letters = restored.hold(database, known | store.lists, f"restored from a backup of {when}", now)
-    finally:
-        database.close()
     copies.leave_wal(prepared)
     return _Restored(newest, aside, held, letters, departed)
 

@@ -54,11 +54,8 @@ def _prune(terminal: Terminal, store: Store, now: datetime, *, dry_run: bool, va
     if not database_exists(store.url):
         complain(f"{store.path}: there is no database yet")
         return NOTHING
-    database = open_database(store.url)
-    try:
+    with contextlib.closing(open_database(store.url)) as database:
         counts = let_go(database, store.configs, now, dry_run=dry_run)
-    finally:
-        database.close()
     path = database_file(store.url)  # PostgreSQL has none, and vacuums by itself
     if vacuum and not dry_run and path is not None:
         copies.vacuum(path)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import datetime
 from typing import Any
 
@@ -198,14 +198,5 @@ def _tell(terminal: Terminal, address: Address, words: str, *, suppressed: bool)
 def _each_store(installation: Installation) -> Iterator[Subscribers]:
     """Suppressions are a database's, whichever lists share it."""
     for url in dict.fromkeys(config.store_url for config in installation.lists):
-        with _open(url) as people:
-            yield people
-
-
-@contextmanager
-def _open(url: str) -> Iterator[Subscribers]:
-    database = open_database(url)
-    try:
-        yield Subscribers(database)
-    finally:
-        database.close()
+        with closing(open_database(url)) as database:
+            yield Subscribers(database)

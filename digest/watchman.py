@@ -15,7 +15,7 @@ import logging
 import secrets
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from email.utils import parseaddr
 from pathlib import Path
@@ -91,11 +91,8 @@ class Watchman:
             if not config.mailing_list.operator or not database_exists(config.store_url):
                 continue
             try:
-                database = open_database(config.store_url)
-                try:
+                with closing(open_database(config.store_url)) as database:
                     self._look_after(config, database)
-                finally:
-                    database.close()
             except DigestError as error:  # the next look tries again
                 log.error("%s: the operator cannot be written to: %s", config.mailing_list.id, error)  # noqa: TRY400
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
 from datetime import timedelta
 
 from digest.check.findings import Finding, failed, ok, warning
@@ -24,11 +25,8 @@ def server(url: str, processes: int) -> Sequence[Finding]:
 
     Raises StoreError: it cannot be reached, or `digest migrate` is needed.
     """
-    database = open_database(url)
-    try:
+    with closing(open_database(url)) as database:
         facts = look(database)
-    finally:
-        database.close()
     return of_database(database.name, facts, processes), of_queue(facts), of_clock(facts)
 
 
