@@ -37,7 +37,7 @@ from digest.model import (
     Vote,
 )
 from digest.rank.embedding import Embed, Embedder
-from digest.rank.figures import Liked
+from digest.rank.evaluation import Liked
 from digest.rank.profile import votes
 from digest.roundup import is_for
 from digest.settings import ListConfig

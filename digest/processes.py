@@ -31,9 +31,9 @@ from multiprocessing.synchronize import Lock
 from digest.edition import ShardRunner, hours_of, named_by_recipients, nothing_for
 from digest.errors import SendError
 from digest.garbage import left_alone
-from digest.handing import packed, unpacked
 from digest.meaning import CachedEmbed
 from digest.model import Edition, MailingList, Paper, PaperId, SubscriberId
+from digest.packing import packed, unpacked
 from digest.rank.embedding import Embed, Embedder
 from digest.roundup import coarser
 from digest.stopping import BrokenOff, breakable

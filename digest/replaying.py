@@ -16,7 +16,7 @@ from digest.errors import DONE, NOTHING
 from digest.meaning import is_semantic
 from digest.model import Candidate, PaperId
 from digest.past import Replay, Replayed, ReplayedEdition
-from digest.rank.figures import Difference, difference
+from digest.rank.evaluation import Difference, difference
 from digest.settings import ListConfig
 from digest.store import database_exists
 from digest.tally import Changes, Figure, Tally

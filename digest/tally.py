@@ -13,7 +13,7 @@ from statistics import fmean
 
 from digest.model import PaperId
 from digest.past import Replayed
-from digest.rank.figures import Difference, difference, interval, ndcg_at, precision_at
+from digest.rank.evaluation import Difference, difference, interval, ndcg_at, precision_at
 
 
 @dataclass(slots=True)

@@ -7,7 +7,7 @@ from functools import lru_cache
 
 import pytest
 
-from digest.handing import packed, unpacked
+from digest.packing import packed, unpacked
 
 
 class Store:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from digest.model import PaperId
-from digest.rank.figures import FEWEST, difference, interval, ndcg_at, precision_at
+from digest.rank.evaluation import FEWEST, difference, interval, ndcg_at, precision_at
 
 A, B, C, D, E = (PaperId(letter) for letter in "abcde")
 LIKED = {A: True, C: True, B: False}
