@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from digest.console.words import plural
 from digest.model import DeliveryStatus
@@ -21,17 +21,31 @@ EVERY_LINE_UP_TO = 50
 """Editions with more recipients get a progress line every so often instead of a line each."""
 
 
-class SendProgress:
+class _Progress:
+    """What all of them are: a context in which rich may show a bar."""
+
+    def __init__(self, terminal: Terminal):
+        self._terminal = terminal
+        self._bar: RichProgress | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar:
+            self._bar.stop()
+
+
+class SendProgress(_Progress):
     """A bar on a terminal, plain lines elsewhere: one a recipient for small editions, one a thousand for large."""
 
     def __init__(self, terminal: Terminal, total: int):
-        self._terminal = terminal
+        super().__init__(terminal)
         self._total = total
         self._done = 0
         self._task: TaskID | None = None
-        self._bar: RichProgress | None = None
 
-    def __enter__(self) -> SendProgress:
+    def __enter__(self) -> Self:
         if self._terminal.is_interactive and self._total > EVERY_LINE_UP_TO:
             from rich.progress import Progress
 
@@ -39,10 +53,6 @@ class SendProgress:
             self._bar.start()
             self._task = self._bar.add_task("  send   ", total=self._total)
         return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._bar:
-            self._bar.stop()
 
     def result(self, settled: Settled) -> None:
         """Tells what became of one delivery."""
@@ -57,20 +67,12 @@ class SendProgress:
             self._terminal.say(f"  {self._done:,} of {self._total:,}")
 
 
-class EmbedProgress:
+class EmbedProgress(_Progress):
     """A bar on a terminal, elsewhere a line every now and then; nothing for a few texts."""
 
     def __init__(self, terminal: Terminal):
-        self._terminal = terminal
-        self._bar: RichProgress | None = None
+        super().__init__(terminal)
         self._task: TaskID | None = None
-
-    def __enter__(self) -> EmbedProgress:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._bar:
-            self._bar.stop()
 
     def embedded(self, done: int, total: int) -> None:
         """Tells how far it is."""
@@ -90,14 +92,14 @@ class EmbedProgress:
             self._bar.update(self._task, completed=done, total=total)
 
 
-class CountProgress:
+class CountProgress(_Progress):
     """A running count on a terminal, elsewhere a line every ten thousand."""
 
     def __init__(self, terminal: Terminal, what: str):
-        self._terminal, self._what = terminal, what
-        self._bar: RichProgress | None = None
+        super().__init__(terminal)
+        self._what = what
 
-    def __enter__(self) -> CountProgress:
+    def __enter__(self) -> Self:
         if self._terminal.is_interactive:
             from rich.progress import Progress, SpinnerColumn, TextColumn
 
@@ -106,10 +108,6 @@ class CountProgress:
             self._bar.start()
             self._bar.add_task(self._what, total=None)
         return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._bar:
-            self._bar.stop()
 
     def done(self, count: int) -> None:
         """Tells how many there are by now."""
@@ -120,14 +118,14 @@ class CountProgress:
             self._terminal.say(f"  {self._what} {count:,}")
 
 
-class StepProgress:
+class StepProgress(_Progress):
     """A bar on a terminal that says what was done last; elsewhere nothing: the lines follow soon."""
 
     def __init__(self, terminal: Terminal, what: str, total: int):
-        self._terminal, self._what, self._total = terminal, what, total
-        self._bar: RichProgress | None = None
+        super().__init__(terminal)
+        self._what, self._total = what, total
 
-    def __enter__(self) -> StepProgress:
+    def __enter__(self) -> Self:
         if self._terminal.is_interactive:
             from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
@@ -135,10 +133,6 @@ class StepProgress:
             self._bar.start()
             self._bar.add_task(self._what, total=self._total)
         return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._bar:
-            self._bar.stop()
 
     def done(self, name: str) -> None:
         """Tells of one thing that is done."""
