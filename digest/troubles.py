@@ -4,19 +4,19 @@
 when it is over; one that comes and goes is told to begin once an hour at most. What cannot be judged at the moment
 neither begins nor ends.
 
-| trouble           | begins                                                                          |
-|-------------------|---------------------------------------------------------------------------------|
-| `sending`         | an edition could not be made or sent for QUARTER_HOUR, also as relays refuse us  |
-| `overdue`         | what `status.py` calls overdue, for every way to ask alike                       |
-| `unattended`      | what `status.py` calls so: no worker of the list lives while shards wait        |
-| `set aside`       | what `status.py` calls so: shards that failed too often                         |
-| `sources`         | every source failed when they were last pulled                                  |
-| `source NAME`     | that source alone has not worked for FAILING                                    |
-| `mailbox`         | it could not be read for an hour                                                |
-| `config`          | its file has been broken for QUARTER_HOUR, and the config as it was goes on      |
-| `disk`            | less than ROOM is free where the database is                                    |
-| `certificate FILE`| the authority in it, which relay or mailbox are checked by, expires in EXPIRES   |
-| `bounces`         | of the newest edition that was tried in full, more than MANY and at least SOME   |
+| trouble            | begins                                                                          |
+|--------------------|---------------------------------------------------------------------------------|
+| `sending`          | an edition could not be made or sent for QUARTER_HOUR, also as relays refuse us |
+| `overdue`          | what `status.py` calls overdue, for every way to ask alike                      |
+| `unattended`       | what `status.py` calls so: no worker of the list lives while shards wait        |
+| `set aside`        | what `status.py` calls so: shards that failed too often                         |
+| `sources`          | every source failed when they were last pulled                                  |
+| `source NAME`      | that source alone has not worked for SOURCE_DOWN                                |
+| `mailbox`          | it could not be read for an hour                                                |
+| `config`           | its file has been broken for QUARTER_HOUR, and the config as it was goes on     |
+| `disk`             | less than ROOM is free where the database is                                    |
+| `certificate FILE` | the authority in it, which relay or mailbox are checked by, expires in EXPIRES  |
+| `bounces`          | of the newest edition tried in full, more than BOUNCED_SHARE, at least FEWEST   |
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ from digest.store.pulse import Pulse
 QUARTER_HOUR = timedelta(minutes=15)
 PATIENCE = {"sending": QUARTER_HOUR, "mailbox": timedelta(hours=1), "config": QUARTER_HOUR}
 """How long that which mends itself may last before it is told."""
-FAILING = timedelta(days=3)
+SOURCE_DOWN = timedelta(days=3)
 ROOM = 200_000_000
 """Bytes: SQLite needs room beside the file while it writes."""
 EXPIRES = timedelta(days=14)
-MANY, SOME = 0.05, 3
+BOUNCED_SHARE, FEWEST = 0.05, 3
 AGAIN, DAILY = timedelta(hours=1), timedelta(days=1)
 
 
@@ -155,7 +155,7 @@ def _sources(facts: Facts) -> Iterator[tuple[str, Trouble | None]]:
     yield "sources", Trouble(f"every source failed: {named}", advice) if every else None
     for each in () if every else facts.sources:
         since, name = each.good_at, each.summary.source
-        lasting = each.summary.error is not None and (since is None or facts.now - since >= FAILING)
+        lasting = each.summary.error is not None and (since is None or facts.now - since >= SOURCE_DOWN)
         days = f"for {(facts.now - since).days} days" if since else "since it was added"
         advice = (
             "editions go out without it: look at its `url` in [[sources]], or take it out; `digest pull` asks it now"
@@ -173,7 +173,7 @@ def _bounces(editions: Sequence[EditionOverview]) -> Trouble | None:
         return None
     back = sum(count for kind, count in overview.came_back.items() if kind is not BounceKind.COMPLAINT)
     back += overview.counts.get(DeliveryStatus.BOUNCED, 0)
-    if back < SOME or back <= MANY * overview.recipients:
+    if back < FEWEST or back <= BOUNCED_SHARE * overview.recipients:
         return None
     edition, share = overview.edition, back / overview.recipients
     return Trouble(
