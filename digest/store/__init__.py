@@ -3,7 +3,7 @@
     opening       database.py (SQLite in WAL mode, migrated by Alembic), postgres.py (its own ways), schema.py (the
                   tables), inspection.py (a file that may be no database of ours), server.py (what `check` asks)
     writing       statements.py (for both databases), numbered.py (many rows at once), codec.py (values as text),
-                  damaged.py (rows that cannot be read)
+                  times.py (moments as text), damaged.py (rows that cannot be read)
     pulling       papers.py fetches.py sources.py
     ranking       vectors.py already_sent.py
     editions      editions.py rows.py rounds.py overviews.py runs.py archive.py (for the pages)
