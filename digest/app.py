@@ -1,7 +1,7 @@
 """Wires the adapters together; the only place where they meet.
 
-An `App` is one list with its store, its sources and its way out. `cli/`, `tending.py` and `demo/` call it; it
-prints nothing and decides nothing about exit codes.
+An `App` is one list with its store, its sources and its way out. The commands, `tending.py`, `worker.py`
+and the pages work through it; it prints nothing and decides nothing about exit codes.
 """
 
 from __future__ import annotations
@@ -83,9 +83,8 @@ class App:
     ):
         """`queue`: workers make and send the deliveries (`digest/dispatch`), this process only sees that they do.
 
-        `keep=False` for commands that record nothing: they do not even create the database.
-
-        Where there is one, they keep in it what is only work saved: sentence vectors.
+        `keep=False` for commands that record nothing: they do not even create the database; in one that is there, they
+        keep only what saves work, sentence vectors.
         """
         self.config = config
         self.list = config.mailing_list

@@ -1,4 +1,4 @@
-"""How this machine is for a list: templates, database, disk, secret files, links, clock, time zones.
+"""How this machine is for a list: templates, database, journal, Maildir, disk, secret files, clock, time zones.
 
 Adapters that look and change nothing; what they find is decided beside them. `doctor.py` calls each in a thread.
 """
