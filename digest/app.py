@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Collection, Coroutine
+from dataclasses import dataclass
 from datetime import date, datetime
 from functools import partial
 from types import TracebackType
@@ -169,54 +170,56 @@ class App:
         anybody = bool(named or self.subscribers.some_reachable(self.list.id, 1))
         began = self.now()
         day = due.day if due else local_day(self.list, began)
-        today = self.editions.on(self.list.id, day)
-        pulled: Pulled | None = None
-        reason: str | None = None
-        semantic: bool | None = None
-        again: datetime | None = None
-        if not anybody:
-            reason = f"{self.config.path} has no subscriber who may be sent to: add a [[subscribers]] table"
-        elif today is None:
-            pulled = await _unless_stopped(self.fetch(progress), stop)
-            if pulled is None:
-                reason = "stopped while the sources were fetched"
-            else:
-                self.sources.record(self.list.id, pulled.health, self.now())
-                again = look_again(pulled.summaries, due, retry_at or began, self.now()) if due else None
-                if again:
-                    self.papers.record(self.list.id, pulled.all_reports, self.now())
-                else:
-                    self._made.clear()
-                    today, reason = self._freeze(pulled, day, closing=bool(due and due.closes_at))
-                    self._tell_made()
-            semantic = self.semantic if today else None
-        if not (again or stop.is_set()):
+        if anybody:
+            made = await self._make(day, due, retry_at or began, stop, progress)
+        else:
+            nobody = f"{self.config.path} has no subscriber who may be sent to: add a [[subscribers]] table"
+            made = _TodaysEdition(self.editions.on(self.list.id, day), nothing_because=nobody)
+        if not (made.look_again_at or stop.is_set()):
             self.runs.settle(began)
         latest = self.editions.latest(self.list.id)
         self.outbox.ledger().reopen()
         if at_once:
             self.outbox.ledger(named).hurry()
         waiting = self.editions.unfinished(self.list.id)
-        drained: DrainReport | None = None
+        drained, reason = None, made.nothing_because
         if waiting:
             drained = await self.resume(named, at_once=at_once, stop=stop, progress=progress)
-        elif today and not reason:
-            reason = self._complete(self.editions.overview(today))
-        shown = {e.id: e for e in (*waiting, *([today] if today else []))}
+        elif made.edition and not reason:
+            reason = self._complete(self.editions.overview(made.edition))
+        shown = {e.id: e for e in (*waiting, *([made.edition] if made.edition else []))}
         overviews = tuple(self.editions.overview(e) for e in shown.values())
         if drained and not (drained.counts or drained.paused or drained.held or stop.is_set()):
             reason = why_nothing_is_due(overviews, self.now()) or reason
         expected = reason is not None and (latest is None or not anybody or nobody_gets_a_paper(overviews))
         return Sent(
-            pulled,
+            made.pulled,
             overviews,
             drained,
             reason,
             expected_something=expected,
             stopped=stop.is_set(),
-            semantic=semantic,
-            look_again_at=again,
+            semantic=self.semantic if made.pulled and made.edition else None,
+            look_again_at=made.look_again_at,
         )
+
+    async def _make(
+        self, day: date, due: Due | None, retry_at: datetime, stop: asyncio.Event, progress: Progress
+    ) -> _TodaysEdition:
+        """The day's edition: as it was made, or of what its sources give now, unless it waits for one of them."""
+        if edition := self.editions.on(self.list.id, day):
+            return _TodaysEdition(edition)
+        pulled = await _unless_stopped(self.fetch(progress), stop)
+        if pulled is None:
+            return _TodaysEdition(nothing_because="stopped while the sources were fetched")
+        self.sources.record(self.list.id, pulled.health, self.now())
+        if due and (again := look_again(pulled.summaries, due, retry_at, self.now())):
+            self.papers.record(self.list.id, pulled.all_reports, self.now())
+            return _TodaysEdition(pulled=pulled, look_again_at=again)
+        self._made.clear()
+        edition, reason = self._freeze(pulled, day, closing=bool(due and due.closes_at))
+        self._tell_made()
+        return _TodaysEdition(edition, pulled, reason)
 
     def _refuse_in_vain(self) -> None:
         """Raises what would end a send when all is pulled and made."""
@@ -316,6 +319,18 @@ class App:
             f"edition {edition.number} of {edition.due_on} is complete: sent to {sent} of {overview.recipients}; "
             "the next edition is tomorrow's"
         )
+
+
+@dataclass(frozen=True, slots=True)
+class _TodaysEdition:
+    """The edition of a run, if there is one, and how that came."""
+
+    edition: Edition | None = None
+    pulled: Pulled | None = None
+    """None: it was made before, or nothing was."""
+    nothing_because: str | None = None
+    look_again_at: datetime | None = None
+    """It waits for its sources until then."""
 
 
 async def _unless_stopped(work: Coroutine[Any, Any, T], stop: asyncio.Event) -> T | None:
