@@ -11,7 +11,6 @@ import contextlib
 from collections.abc import Callable, Collection, Coroutine
 from dataclasses import dataclass
 from datetime import date, datetime
-from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
@@ -28,12 +27,10 @@ from digest.model import (
     Address,
     DeliveryStatus,
     Edition,
-    EditionId,
     WhenEmpty,
 )
 from digest.outbox import Outbox
 from digest.pulling import gather
-from digest.render import EditionRenderer
 from digest.results import (
     QUIET,
     Progress,
@@ -65,8 +62,6 @@ from digest.store import (
     database_exists,
     open_database,
 )
-from digest.store.outbox import RENEWED_LEASE
-from digest.store.relay_turns import RelayTurns, places
 from digest.timing import Due, local_day, look_again
 from digest.working import ListEdition
 
@@ -250,32 +245,7 @@ class App:
 
     def edition_work(self, edition: Edition) -> ListEdition:
         """The edition for a worker that does its shards."""
-
-        def new_runner() -> life.ShardRunner:
-            named = life.named_by_recipients(self.list, self.editions, edition)
-            embed = self.making.embed(QUIET)
-            return life.ShardRunner(self.list, edition, self.papers, self.editions, self.making.library, named, embed)
-
-        renderers: dict[EditionId, EditionRenderer] = {}
-
-        def make_ready() -> None:
-            if edition.id not in renderers:
-                renderers[edition.id] = self.making.renderer(edition)
-
-        return ListEdition(
-            self.list,
-            edition,
-            self.editions,
-            new_runner,
-            lambda shard: self.outbox.ledger(within=shard, lease=RENEWED_LEASE),
-            lambda: self.outbox.routes(RelayTurns(self._database)),
-            self.outbox.journals.keeping,
-            partial(places, self._database),
-            make_ready,
-            lambda claim: self.making.compose(claim, renderers),
-            self.hold,
-            self.now,
-        )
+        return ListEdition(self.outbox, edition)
 
     async def post(self) -> Posted:
         """Sends the letters to single people that are due, whatever the list's pause or hours."""

@@ -11,27 +11,30 @@ import asyncio
 import contextlib
 import logging
 import threading
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
 import sqlalchemy as sa
 
 from digest.dispatch import Queue
-from digest.edition import ShardRunner, hours_of, nothing_for
+from digest.edition import ShardRunner, hours_of, named_by_recipients, nothing_for
 from digest.errors import StoreError
 from digest.garbage import left_alone, spare_what_lives
-from digest.holding import LOOK_EVERY, Hold
-from digest.journalling import Note
+from digest.holding import LOOK_EVERY
 from digest.logs import Event, tell
-from digest.model import Claim, Edition, Envelope, ListId, MailingList, Shard
+from digest.model import Edition, EditionId, ListId, Shard
+from digest.outbox import Outbox
+from digest.render import EditionRenderer
+from digest.results import QUIET
 from digest.roundup import coarser
 from digest.send.drain import drain
-from digest.send.outbox import DrainReport, Ledger
+from digest.send.outbox import DrainReport
 from digest.send.patience import PatientLedger
 from digest.send.routes import Route
-from digest.store import Database, DeliveryLedger, Editions, Shards
+from digest.store import Database, DeliveryLedger, Editions, Papers, Shards
+from digest.store.outbox import RENEWED_LEASE
+from digest.store.relay_turns import RelayTurns, places
 from digest.store.rows import rows_of
 from digest.store.shards import cut
 
@@ -83,26 +86,11 @@ def wake(queue: Queue, database: Database, list_id: ListId, now: datetime) -> in
 class ListEdition:
     """One edition of a list, as one worker has it. Threads may ask for ranks, one at a time."""
 
-    def __init__(
-        self,
-        mailing_list: MailingList,
-        edition: Edition,
-        editions: Editions,
-        new_runner: Callable[[], ShardRunner],
-        new_ledger: Callable[[Shard], DeliveryLedger],
-        new_routes: Callable[[], Sequence[Route]],
-        keeping: Callable[[Ledger], AbstractContextManager[tuple[Ledger, Note | None]]],
-        places: Callable[[Mapping[str, int]], AbstractContextManager[Mapping[str, int]]],
-        make_ready: Callable[[], object],
-        compose: Callable[[Claim], tuple[Envelope, bytes]],
-        hold: Hold,
-        now: Callable[[], datetime],
-    ):
-        """`make_ready` asks the database for what `compose` needs."""
+    def __init__(self, outbox: Outbox, edition: Edition):
         self.edition = edition
-        self._list, self._editions, self._new_runner = mailing_list, editions, new_runner
-        self._new_ledger, self._new_routes, self._places, self._compose = new_ledger, new_routes, places, compose
-        self._keeping, self._make_ready, self._hold, self._now = keeping, make_ready, hold, now
+        self._outbox, self._list = outbox, outbox.config.mailing_list
+        self._editions = Editions(outbox.database)
+        self._renderers: dict[EditionId, EditionRenderer] = {}
         self._runner: ShardRunner | None = None
         self._making = threading.Lock()
 
@@ -115,28 +103,28 @@ class ListEdition:
             if self._runner is None:
                 self._runner = self._new_runner()
                 spare_what_lives()  # what an edition holds is no garbage: to look at it again and again takes long
-        now = self._now()
+        now = self._outbox.now()
         hours = hours_of(self._list, self.edition, people, now)
         with left_alone():
             return rows_of(self.edition, self._runner.run(people), now, nothing_for(self._list), hours)
 
     async def drain(self, shard: Shard, stop: asyncio.Event) -> DrainReport:
         """Sends what is due of the shard, under leases that are renewed as long as this lasts."""
-        if held := await asyncio.to_thread(self._hold.reason):
+        if held := await asyncio.to_thread(self._outbox.hold.reason):
             return DrainReport({}, held=held)
         await asyncio.to_thread(self._make_ready)
-        ledger = await asyncio.to_thread(self._new_ledger, shard)
+        ledger = await asyncio.to_thread(self._outbox.ledger, within=shard, lease=RENEWED_LEASE)
         renewing = asyncio.create_task(_renewed(ledger))
         try:
             async with self._connections(stop) as routes:
-                with self._keeping(ledger) as (kept, on_sent):
+                with self._outbox.journals.keeping(ledger) as (kept, on_sent):
                     report = await drain(
                         PatientLedger(kept, stop.is_set),
                         routes,
-                        self._compose,
-                        now=self._now,
+                        lambda claim: self._outbox.making.compose(claim, self._renderers),
+                        now=self._outbox.now,
                         stop=stop,
-                        hold=self._hold.wait,
+                        hold=self._outbox.hold.wait,
                         on_sent=on_sent,
                         leave_within=LEAVES_WITHIN * ledger.lease.total_seconds(),
                     )
@@ -150,14 +138,26 @@ class ListEdition:
             with contextlib.suppress(asyncio.CancelledError):
                 await renewing
 
+    def _new_runner(self) -> ShardRunner:
+        making = self._outbox.making
+        named = named_by_recipients(self._list, self._editions, self.edition)
+        papers, embed = Papers(self._outbox.database), making.embed(QUIET)
+        return ShardRunner(self._list, self.edition, papers, self._editions, making.library, named, embed)
+
+    def _make_ready(self) -> None:
+        """Asks the database for what composing needs."""
+        if self.edition.id not in self._renderers:
+            self._renderers[self.edition.id] = self._outbox.making.renderer(self.edition)
+
     @contextlib.asynccontextmanager
     async def _connections(self, stop: asyncio.Event) -> AsyncIterator[Sequence[Route]]:
         """The ways out, each with a share of its connections; waits while others have all of them."""
-        routes = self._new_routes()
+        database = self._outbox.database
+        routes = self._outbox.routes(RelayTurns(database))
         limits = {route.name: route.connections for route in routes if route.name}
         while True:
             with contextlib.ExitStack() as stack:
-                taken = await asyncio.to_thread(stack.enter_context, self._places(limits))
+                taken = await asyncio.to_thread(stack.enter_context, places(database, limits))
                 shared = [replace(r, connections=taken.get(r.name, r.connections)) for r in routes]
                 if (usable := [route for route in shared if route.connections]) or stop.is_set():
                     yield usable
