@@ -105,6 +105,9 @@ def test_the_abstract_ends_with_a_sentence_and_not_at_an_abbreviation() -> None:
     assert opening(ABSTRACT, 250).endswith("…")
     assert not opening(ABSTRACT, 250).endswith(("e.g.\N{NO-BREAK SPACE}…", "Fig.\N{NO-BREAK SPACE}…"))
     assert opening("Short. And whole.", 420) == "Short. And whole."
+    early = opening(f"Early. {'And on it goes ' * 50}", 420)
+    assert early.endswith("…")
+    assert len(early) > 400, "an end that comes too early is none"
 
 
 @settings(deadline=None)

@@ -61,6 +61,7 @@ def test_an_article_with_prism_and_dublin_core() -> None:
         ("<link>https://onlinelibrary.example/doi/abs/10.1234/abc?af=R</link>", "10.1234/abc"),
         ("<link>https://journal.example/articles/10.1234/abc/full</link>", "10.1234/abc"),
         ("<link>https://www.biorxiv.org/content/10.1101/2026.06.01.1v2?rss=1</link>", "10.1101/2026.06.01.1"),
+        ("<link>https://www.biorxiv.org/content/10.64898/2026.06.01.1v2</link>", "10.64898/2026.06.01.1"),
         ("<description>&lt;p&gt;DOI: 10.1234/abc&lt;/p&gt;&lt;p&gt;Abstract: X&lt;/p&gt;</description>", "10.1234/abc"),
         (
             "<link>https://x.example/doi/10.1234/abc/99/Title</link><description>A. DOI: 10.1234/abc, B</description>",

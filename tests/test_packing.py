@@ -41,8 +41,10 @@ def test_a_cache_comes_over_empty_and_works() -> None:
 def test_each_process_has_its_own() -> None:
     """What is left out under a name is what the other process has under it; nothing is found under no name."""
     theirs = Store()
-    made = packed(Finder(store := Store()), {"store": store, "none": None})
-    assert unpacked(made, {"store": theirs}).store is theirs
+    made = packed((Finder(store := Store()), None), {"store": store, "none": None})
+    finder, nothing = unpacked(made, {"store": theirs, "none": theirs})
+    assert finder.store is theirs
+    assert nothing is None
     with pytest.raises(KeyError, match="store"):
         unpacked(made, {})
 

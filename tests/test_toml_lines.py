@@ -23,7 +23,7 @@ text = """
 [not.a.table]
 key = 3
 \\""" still inside, "quoted" ""\\
-"""
+"""""
 'single' . "dots.in it".c = 4
 when = 1979-05-27 07:32:00Z
 
