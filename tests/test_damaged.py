@@ -7,11 +7,12 @@ import random
 import re
 import sqlite3
 from contextlib import closing
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.dialects import sqlite
 
 from digest.model import Claim, DeliveryStatus, Envelope, Profile
 from digest.pull.dedupe import merge
@@ -19,6 +20,7 @@ from digest.send.drain import drain
 from digest.send.outbox import DrainReport
 from digest.send.routes import Route
 from digest.store import Database, Editions, Kind, Members, Subscribers, schema
+from digest.store.times import UtcTime
 from tests.factories import NOW, TODAY, paper, report, selection, subscriber
 from tests.lists import DAY_TWO
 from tests.servers.smtp import CollectingServer
@@ -180,3 +182,9 @@ def test_a_reason_that_no_database_takes_is_kept_in_part(database: Database) -> 
 
     assert asyncio.run(send()).counts == {DeliveryStatus.DEFERRED: 1, DeliveryStatus.SENT: 1}
     assert world.deliveries()[0].reply == "could not be composed: half ? and nothing ?"
+
+
+def test_a_time_that_was_written_by_hand_without_a_zone_is_utc() -> None:
+    """It is read, and not taken for damaged."""
+    read = UtcTime().process_result_value("2026-06-09 07:00", sqlite.dialect())
+    assert read == datetime(2026, 6, 9, 7, tzinfo=UTC)

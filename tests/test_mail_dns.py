@@ -11,7 +11,7 @@ import pytest
 from digest.check.findings import Finding, Level
 from digest.check.lookup import NoAnswerError
 from digest.check.mail_dns import Mail, PublicKey, questions
-from digest.check.records import is_aligned
+from digest.check.records import is_aligned, tags
 from digest.check.resolver import Resolver, server_address
 from digest.errors import ConfigError
 from digest.send.dkim import DkimKey, published
@@ -185,6 +185,11 @@ def test_a_subdomain_is_under_its_organizations_policy() -> None:
     assert (found.level, "p=reject of example.org" in found.says) == (Level.FAILED, True)
     relaxed = asked(RIGHT | {"_dmarc.example.org": [txt("v=DMARC1; p=none; sp=reject")]}, mail)["DMARC"]
     assert relaxed.says == "p=reject of example.org, aligned by SPF"
+
+
+def test_of_tags_that_repeat_the_first_counts() -> None:
+    """Names in any case; what is no tag is passed over."""
+    assert tags("v=DMARC1; P = none ;nonsense; p=reject;") == {"v": "DMARC1", "p": "none"}
 
 
 def test_alignment_is_the_same_domain_or_one_above() -> None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 
 from digest.model import Candidate, Paper, PaperId, Profile, Topic, Vote
 from digest.rank import Ranker
+from digest.rank.profile import votes
 from tests.factories import NOW
 
 VIDEO = Paper(
@@ -247,3 +249,11 @@ def test_dislikes_alone_push_from_all() -> None:
     found = relevance(Profile(disliked=(Vote(OTHER_VIDEO.id, NOW),)))
     assert found["soil"] == 1
     assert found["video"] < 0.8
+
+
+def test_of_two_votes_at_one_time_the_dislike_counts() -> None:
+    """Else the later one, whichever it is."""
+    paper, other = PaperId("x:1"), PaperId("x:2")
+    same, later = datetime(2026, 6, 9, tzinfo=UTC), datetime(2026, 6, 10, tzinfo=UTC)
+    both = Profile(liked=(Vote(paper, same), Vote(other, later)), disliked=(Vote(paper, same), Vote(other, same)))
+    assert votes(both) == ((Vote(other, later),), (Vote(paper, same),))
