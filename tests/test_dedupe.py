@@ -8,9 +8,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from digest.ids import arxiv_id, arxiv_links, doi_id, doi_link, find_arxiv_id, find_doi, paper_id, title_id, title_key
+from digest.ids import (
+    arxiv_id,
+    arxiv_links,
+    doi_id,
+    doi_link,
+    find_arxiv_id,
+    find_doi,
+    keys_of,
+    paper_id,
+    same,
+    title_id,
+    title_key,
+)
 from digest.model import Announcement, AnnounceType, Link, LinkKind, Paper, PaperId, Sighting, Signal
-from digest.pull.dedupe import keys_of, merge, same
+from digest.pull.dedupe import merge
 
 DAY = date(2026, 6, 10)
 EARLY = datetime(2026, 6, 10, 7, tzinfo=UTC)

@@ -14,10 +14,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
 
-from digest.ids import doi_id, keys_of, same, title_id, title_key
+from digest.ids import doi_id, title_id, title_key
 from digest.model import Announcement, Candidate, Link, LinkKind, Paper, PaperId, Sighting, Signal
-
-__all__ = ["keys_of", "merge", "same"]
 
 _ONE_OF_A_KIND = frozenset({LinkKind.ABS, LinkKind.PDF, LinkKind.HTML, LinkKind.HUGGINGFACE, LinkKind.DOI})
 _SHOWN = {kind: place for place, kind in enumerate(LinkKind)}
