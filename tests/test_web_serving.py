@@ -167,6 +167,50 @@ def test_one_wish_that_fails_loses_no_other(pages: Pages, monkeypatch: pytest.Mo
     assert people.members.find(Address("bad@example.org")) is None
 
 
+def out_of_reach(monkeypatch: pytest.MonkeyPatch, pages: Pages) -> None:
+    """No statement comes through to the store until the patch is undone."""
+
+    def refused() -> None:
+        raise StoreError("127.0.0.1/papers: connection refused; check that the server runs")
+
+    database = pages.site.app._database
+    for way in ("read", "write"):
+        monkeypatch.setattr(database, way, refused)
+
+
+def test_without_its_store_a_page_says_to_come_again(
+    pages: Pages, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    """503 for readers, mail programs and monitors; the operator is told in a line, and again of the next time."""
+    addresses = [pages.link(purpose, pages.member()) for purpose in (Purpose.PREFERENCES, Purpose.UNSUBSCRIBE)]
+    for _ in range(2):
+        with monkeypatch.context() as patched:
+            out_of_reach(patched, pages)
+            for answer in (*map(pages.get, addresses), pages.post(addresses[-1])):
+                assert (answer.status, answer.headers["retry-after"]) == (503, "60")
+                assert "try again in a few minutes" in answer.text
+            told = "lab: the pages: 127.0.0.1/papers: connection refused; check that the server runs\n"
+            assert capsys.readouterr().err == told
+        followed(pages, monkeypatch, pages.site.app.config.path.read_text(encoding="utf-8"))
+        assert [pages.get(address).status for address in addresses] == [200, 200]
+    assert not [record for record in caplog.records if record.exc_info]
+
+
+def test_a_wish_outlasts_the_store(
+    pages: Pages, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whoever signed up while the store was away was told of a letter, and has it when the store is back."""
+    with monkeypatch.context() as patched:
+        out_of_reach(patched, pages)
+        assert pages.post("/subscribe/lab", {"email": ADA}).status == 200
+        for _ in range(2):
+            asyncio.run(pages.hall.clear_desk())
+    assert capsys.readouterr().err.count("a letter could not be written: ") == 1
+    assert pages.site.people.members.find(ADA) is None
+    asyncio.run(pages.hall.clear_desk())
+    assert pages.site.people.members.find(ADA) is not None
+
+
 def test_the_clerk_ends_when_the_pages_do(pages: Pages, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever stops the pages does not wait until it is next looked for a new edition."""
     monkeypatch.setattr("digest.web.serving.LOOK_EVERY", 3600)

@@ -26,8 +26,8 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from digest.app import App
-from digest.console import Terminal, complain
-from digest.errors import ConfigError, TemplateError
+from digest.console import Terminal, complain, explained
+from digest.errors import ConfigError, DigestError, StoreError, TemplateError
 from digest.model import Pages as Settings
 from digest.settings import ListConfig
 from digest.stopping import stop_on_signals
@@ -44,7 +44,7 @@ from digest.web.gate import (
     TooOftenError,
     html,
 )
-from digest.web.joining import Desk, Joining
+from digest.web.joining import Desk, Joining, Wish
 from digest.web.limits import SlidingWindow
 from digest.web.operators import Operators
 from digest.web.personal import Personal
@@ -56,6 +56,9 @@ THREADS = 8
 """Requests that are worked on at once: more would only wait for the store and for each other."""
 LOOK_EVERY = 15.0
 """Seconds after which it is looked for a new edition, another config, and letters that others left."""
+
+PAGES = "{}: the pages"
+"""What is in trouble where a list's pages cannot be made."""
 
 
 class Hall:
@@ -69,6 +72,8 @@ class Hall:
         apps = [self._open.enter_context(App(config, now)) for config in configs]
         self.sites: dict[str, Site] = {app.list.id: Site(app, alone=len(apps) == 1) for app in apps}
         self.desk = Desk()
+        self._left: list[Wish] = []
+        self._troubles: dict[str, str] = {}
         self._gate = Gate(self.sites, tuple(map(ip_network, self.settings.trusted_proxies)), THREADS)
         self._files = {key: file for site in self.sites.values() for key, file in site.files.items()}
         self._nothing_here = self._nothing_page()
@@ -127,6 +132,7 @@ class Hall:
                 NoFormError: self._no_form,
                 ClientDisconnect: self._no_form,  # in the middle of one: nobody hears the answer, and nothing is wrong
                 TooOftenError: self._too_often,
+                DigestError: self._not_now,
                 HTTPException: self._http_error,
             },
             middleware=[
@@ -151,25 +157,44 @@ class Hall:
             await self.clear_desk()
 
     async def clear_desk(self) -> None:
-        """Answers the wishes that lie there, and posts every letter that is due. Trouble is told and ends nothing."""
-        for wish in self.desk.all():
+        """Answers the wishes that lie there, and posts every letter that is due. Trouble is told and ends nothing.
+
+        A wish that the store does not take is tried again the next time: whoever signed up was told of a letter.
+        """
+        wishes, self._left = [*self._left, *self.desk.all()], []
+        for wish in wishes:
+            what = f"{wish.site.list.id}: a letter could not be written"
             try:
                 await self._gate.in_thread(wish.site.people.ask, wish.address, wish.preferences)
-            except Exception:
-                log.exception("%s: a letter could not be written", wish.site.list.id)
+                self._troubles.pop(what, None)
+            except Exception as error:
+                self._tell(what, error)
+                if isinstance(error, StoreError):
+                    self._left.append(wish)
         for site in self.sites.values():
+            what = f"{site.list.id}: letters could not be posted"
             try:
                 if await self._gate.in_thread(site.people.letters.is_due, site.app.now()):
                     await self._gate.in_thread(asyncio.run, site.app.post())
-            except Exception:
-                log.exception("%s: letters could not be posted", site.list.id)
+                self._troubles.pop(what, None)
+            except Exception as error:
+                self._tell(what, error)
 
     def _tend(self, site: Site) -> None:
         try:
             self._renew(site)
             self.sites[site.list.id].warm()
-        except Exception:
-            log.exception("%s: the newest edition could not be got ready", site.list.id)
+            self._troubles.pop(PAGES.format(site.list.id), None)
+        except Exception as error:
+            self._tell(PAGES.format(site.list.id), error)
+
+    def _tell(self, what: str, error: Exception) -> None:
+        """What a person can mend is a line, once as long as it stays the same; a mistake of ours has its traceback."""
+        if not isinstance(error, DigestError):
+            log.error("%s", what, exc_info=error)
+        elif self._troubles.get(what) != str(error):
+            self._troubles[what] = str(error)
+            complain(f"{what}: {explained(error)}")
 
     def _renew(self, site: Site) -> None:
         """Makes the list's pages anew where its config is another by now; while that is broken, they stay as they are.
@@ -227,6 +252,13 @@ class Hall:
         answer.headers["Retry-After"] = str(int(seconds) + 1)
         return answer
 
+    async def _not_now(self, request: Request, error: Exception) -> Response:
+        """The store does not answer, say: the operator is told, and whoever asked is to come again."""
+        self._tell(PAGES.format(self._asked(request).list.id), error)
+        answer = self._trouble(request, "later", 503)
+        answer.headers["Retry-After"] = "60"
+        return answer
+
     async def _http_error(self, request: Request, error: Exception) -> Response:
         """Starlette's own: 404 of a path that no route has, 405, 413."""
         assert isinstance(error, HTTPException)  # noqa: S101 - it is registered for nothing else
@@ -238,8 +270,10 @@ class Hall:
 
     def _trouble(self, request: Request, what: str, status: int) -> Response:
         """In the language of the list that was asked, if that much is known."""
-        site = self.sites.get(request.path_params.get("list", ""), self._first)
-        return html(site.render("trouble.html", what=what), status)
+        return html(self._asked(request).render("trouble.html", what=what), status)
+
+    def _asked(self, request: Request) -> Site:
+        return self.sites.get(request.path_params.get("list", ""), self._first)
 
 
 def _written(path: Path) -> tuple[int, int] | None:
