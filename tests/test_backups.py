@@ -25,6 +25,7 @@ from digest.settings import load
 from digest.store import Subscribers, copies, open_database, schema
 from digest.store.decisions import Decisions
 from digest.store.editions import Editions
+from digest.store.received import unpacked
 from tests.factories import NOW
 from tests.lists import DAY_ONE, DAY_TWO, write_list
 from tests.nursery import Nursery, folder_in_memory
@@ -33,6 +34,7 @@ from tests.test_cli import jsons, run
 from tests.test_processes import start
 
 LATER = "2026-06-10T12:00:00+00:00"
+AUTUMN = "2026-10-01T06:00:00+00:00"
 DAY_THREE = "2026-06-11T06:00:00+00:00"
 
 
@@ -345,6 +347,47 @@ def test_who_has_left_since_the_backup_stays_away(tmp_path: Path) -> None:
     assert ask(tmp_path / "digest.db", "SELECT count(*) FROM subscribers WHERE address LIKE 'reader2%'") == [(0,)]
     ((status,),) = ask(tmp_path / "digest.db", "SELECT subscription FROM subscribers WHERE address LIKE 'late%'")
     assert status == Subscription.UNSUBSCRIBED
+
+
+def test_what_had_been_let_go_of_still_counts_after_a_restore(tmp_path: Path) -> None:
+    """Deliveries that the backup has no more: nobody gets a paper of them again, who was erased since has none there,
+    the edition still adds up, and no number of a delivery is given twice.
+    """
+    config = write_list(tmp_path, readers=3, extra='\n[retention]\ndeliveries = "60 days"\n')
+    common = ("--config", str(config), "--now", AUTUMN)
+
+    def received() -> dict[str, list[str]]:
+        people = jsons(run("subscribers", "export", "--json", "--config", str(config)).stdout)
+        return {each["subscriber"]["address"]: each["received"][0]["papers"] for each in people}
+
+    run("send", "--config", str(config), "--now", DAY_ONE)
+    run("prune", *common)
+    copy, had = backed_up(config, now=AUTUMN), received()
+    assert all(had.values())
+    run("send", *common)
+    run("subscribers", "erase", "reader2@example.org", "--yes", "--config", str(config))
+    ((used,),) = ask(tmp_path / "digest.db", "SELECT max(id) FROM deliveries")
+    restored(config, copy, now=AUTUMN)
+    del had["reader2@example.org"]
+    assert received() == had
+    ((first, packed),) = ask(tmp_path / "digest.db", "SELECT first, papers FROM received")
+    assert [bool(each.papers) for each in unpacked(first, packed).values()] == [True, True, False]
+    # The same papers once more, as a source that is new announces them.
+    text = config.read_text(encoding="utf-8").replace('kind = "arxiv"', 'kind = "arxiv"\nname = "a second"')
+    config.write_text(text.replace("papers = 3", "papers = 50\nmin_relevance = 0.0"), encoding="utf-8")
+    run("resume", "--unsent", *common)
+    assert run("send", *common).returncode == 0
+    for address, papers in had.items():
+        (now,) = jsons(run("deliveries", "--to", address, "--json", "--config", str(config)).stdout)
+        assert now["picks"]
+        assert not {pick["id"] for pick in now["picks"]} & set(papers)
+    new = ask(tmp_path / "digest.db", "SELECT min(id) FROM deliveries GROUP BY edition_id ORDER BY edition_id DESC")[0]
+    assert new[0] > used
+    (status,) = jsons(run("status", "--config", str(config), "--json").stdout)
+    assert [(each["counts"], each["adds_up"]) for each in status["editions"]] == [
+        ({"sent": 2}, True),
+        ({"sent": 3}, True),
+    ]
 
 
 @pytest.mark.parametrize("damaged", [False, True])
