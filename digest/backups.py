@@ -44,7 +44,8 @@ class Store:
         if (path := database_file(self.url)) is None:
             raise ConfigError(
                 f"{', '.join(sorted(self.lists))}: a PostgreSQL database is copied by `pg_dump`, and put back by "
-                "`pg_restore`: pause the lists before, as it will not know what was sent since"
+                "`pg_restore`, into an empty database and while no digest runs: it will not know what was sent since, "
+                "and the next edition brings that again"
             )
         return path
 

@@ -11,7 +11,7 @@ from datetime import datetime
 
 from digest.app import App
 from digest.console import Terminal, pause_json
-from digest.errors import DONE, NOTHING
+from digest.errors import DONE, NOTHING, ConfigError
 from digest.holding import paused_line
 from digest.logs import Event, tell
 from digest.model import Pause
@@ -29,9 +29,19 @@ def pause(terminal: Terminal, app: App, reason: str, now: datetime) -> int:
 
 
 def resume(terminal: Terminal, app: App, since: Since | None, now: datetime) -> int:
-    """Ends the list's pause; nothing is sent yet. Raises ConfigError where `since` has to be said, and is not."""
-    if asks(app.pauses.current()):
+    """Ends the list's pause; nothing is sent yet.
+
+    Raises ConfigError where `since` has to be said, and is not; also where it is said in vain, by somebody who expects
+    that what was sent is not sent again.
+    """
+    held = app.pauses.current()
+    if asks(held):
         answer(terminal, app, since, now)
+    elif held and since:
+        raise ConfigError(
+            f"{app.list.id}: --{since.value} answers what `digest restore` asks, and the pause is by {held.by}: it "
+            f"goes on; `digest resume {app.list.id}` ends it, and what is new comes with the next edition"
+        )
     ended = app.pauses.end()
     if ended:
         tell(Event.LIST_RESUMED, list=app.list.id)

@@ -70,6 +70,17 @@ def test_who_is_not_paused_cannot_be_resumed(tmp_path: Path) -> None:
     assert run("pause", "no-such", "--config", config).returncode == 2
 
 
+def test_who_says_what_was_sent_is_not_heard_in_vain(tmp_path: Path) -> None:
+    """After a pause by hand `--sent` would change nothing: it is refused, and the list stays paused."""
+    config = str(write_list(tmp_path))
+    run("pause", "lab", "--config", config)
+    for option in ("--sent", "--unsent"):
+        answer = run("resume", "lab", option, "--config", config)
+        assert answer.returncode == 2
+        assert answer.stderr.startswith(f"lab: {option} answers what `digest restore` asks, and the pause is by ")
+    assert jsons(run("status", "--config", config, "--json").stdout)[0]["paused"] is not None
+
+
 def test_a_test_and_a_rehearsal_go_on_during_a_pause(tmp_path: Path) -> None:
     """They send nothing to the list's readers, and help to find out what was wrong."""
     config = str(write_list(tmp_path))
