@@ -259,6 +259,8 @@ def test_the_environment_wins_over_all(config: Path) -> None:
     assert password(loaded(config, text, DIGEST_SMTP__PASSWORD="from env")) == "from env"
     assert password(loaded(config, text, DIGEST_SMTP__PASSWORD_FILE="other")) == "from other"
     assert password(loaded(config, text, DIGEST_SMTP__PASSWORD="")) == "from file"
+    assert password(loaded(config, text, DIGEST_SMTP__PASSWORD="with a line break\n")) == "with a line break"
+    assert password(loaded(config, text, DIGEST_SMTP__PASSWORD="\n")) == "from file"
     Path("secret").unlink()
     assert password(loaded(config, text, DIGEST_SMTP__PASSWORD="from env")) == "from env"
 

@@ -84,7 +84,9 @@ class _Environment(EnvSettingsSource):
     def __init__(self, settings_cls: type[BaseSettings], reading: Reading):
         super().__init__(settings_cls)
         self._reading = reading
-        self.env_vars = {name.lower(): EnvText(value) for name, value in reading.environ.items() if value}
+        # As of a file, the last line break is none of a secret's: container engines hand it on.
+        values = ((name.lower(), value.strip("\r\n")) for name, value in reading.environ.items())
+        self.env_vars = {name: EnvText(value) for name, value in values if value}
 
     def __call__(self) -> dict[str, Any]:
         found = super().__call__()

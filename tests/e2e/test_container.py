@@ -225,7 +225,7 @@ def test_a_wrong_config_is_told(place: Place) -> None:
 def test_the_page_says_what_the_file_does(built: Image) -> None:
     """Places, user, secret and commands of container.md are those that are tried here."""
     (block,) = re.findall(r"^```sh\n(.*?)^```", DOC, re.M | re.S)
-    build, run, ask = (shlex.split(line) for line in block.replace("\\\n", " ").splitlines())
+    build, secret, run, ask = (shlex.split(line) for line in block.replace("\\\n", " ").splitlines())
     assert build[build.index("-f") + 1] == "docs/deploy/Containerfile"
     assert {"--read-only", "--cap-drop=all", "--security-opt=no-new-privileges"} <= set(run)
     assert [run[at + 1] for at, word in enumerate(run) if word == "-v"] == [
@@ -233,6 +233,6 @@ def test_the_page_says_what_the_file_does(built: Image) -> None:
         f"digest-state:{built.volume}",
     ]
     assert built.environ["DIGEST_STORE__URL"].startswith(f"sqlite:///{built.volume}/")
-    assert "target=DIGEST_SMTP__PASSWORD" in run[run.index("--secret") + 1]
+    assert run[run.index("--secret") + 1] == f"{secret[3]},type=env,target=DIGEST_SMTP__PASSWORD"
     assert tuple(ask[3:]) == (*built.entry, "status")
     assert f"user {built.user}" in DOC
