@@ -205,3 +205,19 @@ def test_all_of_a_selection_is_frozen_as_it_was_made(database: Database) -> None
     }
     assert [pick.paper_id for pick in delivery.selection.trending] == [soil.id]
     assert [topic.name for topic in delivery.selection.week] == [READERS[0].profile.topics[0].name]
+
+
+def test_the_week_remembers_what_it_said_of_each_day(database: Database) -> None:
+    """Today's figure is tomorrow's of yesterday, also of papers of which no source said a day, and of old ones."""
+    Subscribers(database).synchronise(LAB.id, READERS[:1])
+    weeks = []
+    for day, said in enumerate((None, NOW - timedelta(days=90), NOW)):
+        clips = [
+            paper(10 * day + n, title=f"Clip {day}-{n}: video generation by diffusion", published=said)
+            for n in range(3 - day)
+        ]
+        soil = paper(10 * day + 9, title=f"Soil {day}", abstract=f"On earthworms, part {day}.")
+        edition = edition_of(database, day, *clips, soil, lab=mailing_list(min_relevance=0))
+        (delivery,) = Editions(database).deliveries(edition)
+        weeks += [topic.papers for topic in delivery.selection.week]
+    assert weeks == [(0, 0, 0, 0, 0, 0, 3), (0, 0, 0, 0, 0, 3, 2), (0, 0, 0, 0, 3, 2, 1)]

@@ -150,14 +150,16 @@ def test_likes_add_to_a_profile_and_never_take_its_topic_away() -> None:
 
 
 def test_a_topic_s_week_counts_what_fitted_it_on_each_day() -> None:
-    """Papers of the archive and candidates by their days; one of unknown day is of today, an old one of none."""
+    """By the day on which a paper came, whatever its sources say; a candidate that never came before came today."""
     days = [
         replace(bees, published=NOW - timedelta(days=age)) for bees, age in zip(ARCHIVED, (1, 1, 3, 6, 7), strict=False)
     ]
     topic = Topic("bees", "beekeeping, hives, honeycomb and nectar in a village")
     late = replace(ARCHIVED[10], published=NOW - timedelta(days=2))
     old = replace(ARCHIVED[9], published=NOW - timedelta(days=30))
-    candidates = [Candidate(paper, ()) for paper in (NAMED, ARCHIVED[11], STRANGER, late, old)]
-    ranker = Ranker(candidates, background=[*BACKGROUND, *BACKGROUND_OF_RAILS, *days], now=NOW)
+    told = [replace(paper, published=NOW - timedelta(days=4)) for paper in (NAMED, ARCHIVED[11])]
+    silent = [replace(paper, published=None) for paper in (late, old)]
+    candidates = [Candidate(paper, ()) for paper in (*told, STRANGER, *silent)]
+    ranker = Ranker(candidates, background=[*BACKGROUND, *BACKGROUND_OF_RAILS, *days, late, old], now=NOW)
     ((bees,),) = [ranking.week for ranking in ranker.rankings([Profile((topic,))])]
     assert (bees.name, bees.papers) == ("bees", (1, 0, 0, 1, 1, 2, 1))

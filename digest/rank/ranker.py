@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 import numpy as np
@@ -34,8 +35,9 @@ class Ranker:
     """Scores candidates: score = (1 - trend_weight) · relevance + trend_weight · trend, all between 0 and 1.
 
     `known` holds the papers that profiles name; one that nobody knows is passed over. `background` are papers of other
-    days: with the candidates, they tell which words are common. `embed`, where there is one, makes the sentence vectors
-    with which topics are met by meaning too; it is asked only if a profile has a topic.
+    days, each `published` when it came; a candidate that is not among them came `now`. Together they tell which words
+    are common, and what the week had on a topic. `embed`, where there is one, makes the sentence vectors with which
+    topics are met by meaning too; it is asked only if a profile has a topic.
     """
 
     def __init__(
@@ -51,9 +53,10 @@ class Ranker:
         distinct = {candidate.paper.id: candidate for candidate in reversed(candidates)}
         # In the order of ids, so that of equal scores the first row is the first id.
         self._candidates = tuple(distinct[paper_id] for paper_id in sorted(distinct))
-        papers = {candidate.paper.id: candidate.paper for candidate in self._candidates}
+        papers = {candidate.paper.id: replace(candidate.paper, published=now) for candidate in self._candidates}
         for paper in background:
-            papers.setdefault(paper.id, paper)
+            known_as = papers.get(paper.id)
+            papers[paper.id] = replace(known_as, published=paper.published) if known_as else paper
         documents = tuple(papers.values())
         others = tuple(paper for paper_id, paper in (known or {}).items() if paper_id not in papers)
         self._trend_weight = trend_weight

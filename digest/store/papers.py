@@ -7,6 +7,7 @@ Called by `app.py` (after a pull) and by `editions.py` (inside the transaction t
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Any, TypeVar
 
@@ -107,16 +108,20 @@ class Papers:
         return tuple(found)
 
     def background(self, until: datetime, limit: int) -> tuple[Paper, ...]:
-        """The newest papers first seen up to `until`: what is common and what is rare, for the ranking."""
+        """The newest papers first seen up to `until`: what is common and what is rare, for the ranking.
+
+        Each is of the day on which it was first seen: arXiv's feed says none, and others that of the first draft.
+        """
         table = schema.papers
         query = (
-            sa.select(table.c.id, table.c.paper)
+            sa.select(table.c.id, table.c.paper, table.c.first_seen_at)
             .where(table.c.first_seen_at <= until)
             .order_by(table.c.first_seen_at.desc(), table.c.id)
             .limit(limit)
         )
         with self._database.read() as connection:
-            return tuple(readable("paper", connection.execute(query), _paper))
+            rows = connection.execute(query)
+            return tuple(readable("paper", rows, lambda row: replace(_paper(row), published=row.first_seen_at)))
 
 
 def record(connection: sa.Connection, list_id: ListId, reports: Sequence[SourceReport], now: datetime) -> None:
