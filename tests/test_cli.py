@@ -183,6 +183,31 @@ def test_rank_explains_and_records_nothing(config: Path) -> None:
     assert not (config.parent / "digest.db").exists()
 
 
+def test_rank_says_what_keeps_the_popular_out_and_where_the_picks_are(tmp_path: Path) -> None:
+    """What is popular may stand above all picks: that it is too far off is said, and that picks are further down."""
+    config = write_list(tmp_path, readers=2)
+    settings = "[list]\ntrend_weight = 0.9\nmin_relevance = 0.3\n"
+    config.write_text(config.read_text(encoding="utf-8").replace("[list]\n", settings, 1), encoding="utf-8")
+    of_all, of_one = (
+        run("rank", "--config", str(config), "--now", DAY_ONE, "--to", "reader1@example.org", "--top", top, *more)
+        for top, more in (("0", ["--json"]), ("1", []))
+    )
+    (row,) = jsons(of_all.stdout)
+    assert row["ranking"][0]["relevance"] < 0.3
+    assert row["picks"]
+    assert f" candidates, {len(row['picks'])} further down: `--top 0` shows all; 1 of those shown is " in of_one.stdout
+    assert "is under min_relevance = 0.3\n" in of_one.stdout
+
+
+def test_rank_says_that_a_source_failed_where_there_is_nothing(tmp_path: Path) -> None:
+    """No paper is known to be new, which is not to say that there is none."""
+    config = write_list(tmp_path, readers=1)
+    config.write_text(re.sub(r'url = ".*"', 'url = "gone.xml"', config.read_text(encoding="utf-8")), encoding="utf-8")
+    answer = run("rank", "--config", str(config), "--now", DAY_ONE)
+    assert answer.returncode == 3
+    assert "nothing to rank: a source failed, and there was no new paper" in answer.stdout
+
+
 def test_rank_for_a_stranger_names_who_is_known(config: Path) -> None:
     """`--to` somebody who is no subscriber: exit code 2 and a hint."""
     answer = run("rank", "--config", str(config), "--now", DAY_ONE, "--to", "x@example.org")

@@ -96,9 +96,10 @@ def rank(
         failed = complain_of_sources(app.list.id, proofs[0].summaries)
         for proof, rankings in ranked:
             for (subscriber, selection), (_, ranking) in zip(proof.selections, rankings, strict=True):
-                show_ranking(terminal, proof, subscriber, selection, ranking)
+                show_ranking(terminal, proof, subscriber, selection, ranking, app.list.min_relevance)
         if not any(proof.candidates for proof in proofs):
-            terminal.say("  nothing to rank: no new paper since the last edition")
+            why = "a source failed, and there was" if failed else "there was"
+            terminal.say(f"  nothing to rank: {why} no new paper since the last edition")
             return NOTHING
         terminal.say(f"  {ranked_by(app.semantic)}")
         return PARTLY if failed else DONE

@@ -31,9 +31,17 @@ def why(pick: Pick) -> str:
 
 
 def show_ranking(
-    terminal: Terminal, proof: Proof, subscriber: Subscriber, selection: Selection, ranking: Sequence[Pick]
+    terminal: Terminal,
+    proof: Proof,
+    subscriber: Subscriber,
+    selection: Selection,
+    ranking: Sequence[Pick],
+    min_relevance: float,
 ) -> None:
-    """The answer of `digest rank` for one subscriber: the ranking, what she gets of it, and the near misses."""
+    """The answer of `digest rank` for one subscriber: the ranking, what she gets of it, and the near misses.
+
+    What is popular may stand high and be no pick, which the last line explains.
+    """
     picked = {pick.paper_id: pick for pick in selection.picks}
     ranking = [picked.get(pick.paper_id, pick) for pick in ranking]  # a pick says more: that it is an exploration
     named = f"{subscriber.name} <{subscriber.address}>" if subscriber.name else subscriber.address
@@ -47,7 +55,7 @@ def show_ranking(
     unknown = sorted(named_papers(subscriber.profile) & proof.unknown)
     for paper_id in unknown:
         terminal.say(f"  {paper_id} is in her profile, but no source has announced it yet: it does not count")
-    terminal.say(f"  * {plural(len(picked), 'pick')} of {plural(len(proof.candidates), 'candidate')}\n")
+    terminal.say(f"  * {_count(selection, ranking, len(proof.candidates), min_relevance)}\n")
     terminal.emit(
         {
             "subscriber": subscriber.address,
@@ -59,6 +67,19 @@ def show_ranking(
             "near_misses": [{"id": m.pick.paper_id, "missing": english(m.missing)} for m in selection.near_misses],
         }
     )
+
+
+def _count(selection: Selection, ranking: Sequence[Pick], candidates: int, min_relevance: float) -> str:
+    """How many picks there are, and how many of them are not shown; and what keeps out some that are."""
+    picked = {pick.paper_id for pick in selection.picks}
+    further = len(picked - {pick.paper_id for pick in ranking})
+    under = sum(1 for pick in ranking if pick.relevance < min_relevance and pick.paper_id not in picked)
+    said = f"{plural(len(picked), 'pick')} of {plural(candidates, 'candidate')}"
+    if further:
+        said += f", {further} further down: `--top 0` shows all"
+    if under:
+        said += f"; {under} of those shown {'is' if under == 1 else 'are'} under min_relevance = {min_relevance}"
+    return said
 
 
 def pick_json(pick: Pick) -> dict[str, Any]:
