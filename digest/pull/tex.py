@@ -158,18 +158,21 @@ def _macro(piece: str) -> str:
 
 
 _LOOSE_SCRIPT = re.compile(r"(?<=[\w)])([\^_])\{([^{}\\$]{1,20})\}")
+_POWER = re.compile(r"(?<=[\w)])(?<!\^\d)\^([-−]?\d{1,3})(?![\d^]|[.,]\d)")
 _GLUED = re.compile(r"(\\?(?:[^\W\d_]++|\d))\{([^\W\d_]{1,20}|,)\}")
 _EMPTY = re.compile(r"(\\[A-Za-z]++)\{\}")
 _PROTECTED = re.compile(r"(?<![\\\w^_])\{([^\W\d_][\w .:-]*)\}")
 
 
 def _loose(text: str) -> str:
-    """Mend the TeX habits that need no backslash: `10^{-5}`, `{BERT}`, ``quotes'', `--`, ties."""
+    """Mend the TeX habits that need no backslash: `10^{-5}`, `R^2`, `{BERT}`, ``quotes'', `--`, ties."""
     if "{" in text:
         text = _EMPTY.sub(r"\1", text)
         text = _LOOSE_SCRIPT.sub(lambda m: _script(m[1], m[2]), text)
         text = _PROTECTED.sub(r"\1", text)
         text = _GLUED.sub(lambda m: m[0] if m[0].startswith("\\") else m[1] + m[2], text)
+    if "^" in text:
+        text = _POWER.sub(lambda m: _script("^", m[1]), text)
     if "``" in text:
         text = re.sub(r"``((?:(?!``).){1,500}?)''", r"“\1”", text, flags=re.DOTALL)
     if "--" in text:
