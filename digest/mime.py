@@ -1,17 +1,23 @@
 """A message from outside, parsed in time that grows with its length: `email`, with an end to how long a field may be.
 
 Called by whoever reads what strangers send, `send/bounces.py` and `subscribe/commands.py`; pure. The library takes
-quadratic time for the parameters of a field: 2 MB of semicolons would be minutes.
+quadratic time for the parameters of a field: 2 MB of semicolons would be minutes. So would 2 MB of short lines deep
+within each other's parts: it compares each line with the boundary of every part around it.
 """
 
 from __future__ import annotations
 
+import re
 from email import message_from_bytes
 from email.message import Message
 from email.policy import Compat32
+from itertools import islice
 
 LONGEST = 16 * 1024
 """Characters of a field, of the message or of any part of it; the rest of a longer one is cut off."""
+MULTIPARTS = 20
+"""In one message; what begins with the next one is cut off. What people and mail systems write has some five."""
+_MULTIPART = re.compile(rb"multipart/", re.IGNORECASE)
 
 
 class _Bounded(Compat32):
@@ -26,4 +32,5 @@ BOUNDED = _Bounded()
 
 def parsed(raw: bytes, kind: type[Message] = Message) -> Message:
     """The message; raises whatever the library does, a dozen kinds of error."""
-    return message_from_bytes(raw, _class=kind, policy=BOUNDED)
+    one_more = next(islice(_MULTIPART.finditer(raw), MULTIPARTS, None), None)
+    return message_from_bytes(raw[: one_more.start()] if one_more else raw, _class=kind, policy=BOUNDED)

@@ -80,6 +80,25 @@ def test_many_fields_and_parts_cost_no_more_than_their_number() -> None:
     linear(lambda number: understood(parts + b"--b\r\n\r\nx\r\n" * number), 2_500)
 
 
+def test_parts_within_parts_cost_no_more_than_their_number() -> None:
+    """A quarter of a megabyte, half of it parts that begin in each other, would be a minute for the library."""
+
+    def work(length: int) -> None:
+        depth = length // 150
+        part = b"Content-Type: multipart/mixed; boundary=%d\r\n\r\n--%d\r\n"
+        understood(MAILER + b"".join(part % (n, n) for n in range(depth)) + b"\r\nx\r\n" + b"\n" * (length // 2))
+
+    linear(work, 16_000)
+
+
+def test_a_report_within_parts_is_read() -> None:
+    """As deep as a message can be that somebody has sent on and a gateway has signed."""
+    report = b"Content-Type: message/delivery-status\r\n\r\nAction: failed\r\nStatus: 5.1.1\r\n"
+    part = b"Content-Type: multipart/mixed; boundary=%d\r\n\r\n--%d\r\n"
+    found = bounces.read(MAILER + b"".join(part % (n, n) for n in range(15)) + report)
+    assert (found.sort, found.enhanced_code) == (bounces.Sort.BOUNCE, "5.1.1")
+
+
 def test_a_long_field_is_read_at_its_beginning() -> None:
     """What is cut off is not what matters: the command, the sender and the answer's address are there."""
     raw = b"X: " + b"y" * 100_000 + b"\r\nContent-Type: text/plain" + b";" * 100_000 + b"\r\n" + HEAD + b"\r\nhelp\r\n"
