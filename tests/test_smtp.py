@@ -208,8 +208,11 @@ def test_every_reply_to_one_write_is_heeded() -> None:
     assert server.connections == 2
 
 
+@pytest.mark.parametrize("security", [Security.NONE, Security.TLS])
 @pytest.mark.parametrize(("early", "expected"), [(b"250 Queued\r\n", UNKNOWN), (b"552 5.3.4 Too large\r\n", BOUNCED)])
-def test_a_reply_before_the_message_has_left(early: bytes, expected: DeliveryStatus) -> None:
+def test_a_reply_before_the_message_has_left(
+    tmp_path: Path, early: bytes, expected: DeliveryStatus, security: Security
+) -> None:
     """While most of a message waits to be sent, it can be refused, not accepted; its connection is done with."""
 
     async def answer_too_early(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -222,10 +225,11 @@ def test_a_reply_before_the_message_has_left(early: bytes, expected: DeliverySta
     open_ends: list[asyncio.StreamWriter] = []
 
     async def main() -> Outcome:
-        server = await asyncio.start_server(answer_too_early, "127.0.0.1", 0)
-        relay = Relay("127.0.0.1", server.sockets[0].getsockname()[1], Security.NONE)
-        transport = SmtpTransport(relay, timeouts=PATIENT)
-        large = b"Subject: Papers\r\n\r\n" + b"x" * 50_000_000
+        tls = certificates.server_context(tmp_path) if security is Security.TLS else None
+        server = await asyncio.start_server(answer_too_early, "127.0.0.1", 0, ssl=tls)
+        port, ca = server.sockets[0].getsockname()[1], certificates.ca_file(tmp_path)
+        transport = SmtpTransport(Relay("127.0.0.1", port, security, ca_file=ca), timeouts=PATIENT)
+        large = b"Subject: Papers\r\n\r\n" + b"x" * 20_000_000 + b"\r\n"
 
         async def intent() -> None: ...
 

@@ -83,6 +83,9 @@ class Wire(asyncio.BufferedProtocol):
 
     def __init__(self, transport: asyncio.Transport):
         self._transport = transport
+        # TLS has encrypted all of a message at once, and does not count what waits beneath it.
+        beneath = getattr(getattr(transport, "_ssl_protocol", None), "_transport", None)
+        self._beneath: asyncio.Transport = beneath or transport
         self._loop = asyncio.get_running_loop()
         self._received = memoryview(bytearray(4096))  # a view: asyncio's TLS fills slices of what it is given
         self._reader = ReplyReader()
@@ -100,7 +103,7 @@ class Wire(asyncio.BufferedProtocol):
     @property
     def is_sending(self) -> bool:
         """Something of what was sent is known not to have left yet."""
-        return self._transport.get_write_buffer_size() > 0
+        return self._transport.get_write_buffer_size() > 0 or self._beneath.get_write_buffer_size() > 0
 
     @property
     def in_step(self) -> bool:
