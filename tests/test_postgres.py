@@ -21,6 +21,7 @@ from alembic.migration import MigrationContext
 from digest.errors import StoreError
 from digest.ledger import Intent, Result
 from digest.model import DeliveryStatus, Outcome, ShardState
+from digest.send.patience import PatientLedger
 from digest.store import (
     Database,
     DeliveryLedger,
@@ -346,6 +347,27 @@ def test_a_view_stays_as_it_was(database: Database) -> None:
         assert connection.execute(counted).scalar_one() == before == 0
     with pytest.raises(sa.exc.DBAPIError, match="read-only"), database.read() as connection:
         connection.execute(sa.delete(schema.pauses))
+
+
+def test_a_server_that_takes_no_writes_is_one_that_is_gone(database: Database, server: PostgresServer) -> None:
+    """One that has become a standby, or keeps the last of its space: who writes waits for one that takes it."""
+    name = name_of(database.name)
+
+    def takes_writes(value: str) -> None:
+        server.psql(f'ALTER DATABASE "{name}" SET default_transaction_read_only = {value}')
+
+    ledger, waits = DeliveryLedger(database, LAB, lambda: NOW), []
+    takes_writes("on")
+    server.psql(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")
+    with pytest.raises(StoreError, match="read-only transaction; it is a standby"):
+        ledger.claim(1)
+
+    def is_back(seconds: float) -> None:
+        takes_writes("off")
+        waits.append(seconds)
+
+    assert PatientLedger(ledger, lambda: False, sleep=is_back).claim(1) == ()
+    assert len(waits) == 1
 
 
 def test_a_part_that_is_in_use_is_dropped_the_next_time(database: Database, caplog: pytest.LogCaptureFixture) -> None:

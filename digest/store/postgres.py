@@ -14,6 +14,8 @@ What is different from SQLite, and all of it is here:
 - Commits are durable whatever the server's own `synchronous_commit` says: the outbox relies on it.
 - A network that is gone is noticed within `SILENCE`, at both ends: the program goes on with another connection, and the
   server ends what the lost one held. A lock is waited for no longer than on SQLite.
+- A server that takes no writes, because it has become a standby or keeps the last of its space, counts as one that is
+  gone: whoever writes is connected anew until there is one that does.
 - Rows are picked by their keys, also out of a table so small, or so new to the planner, that it would read all of it if
   disks still turned (`random_page_cost`).
 
@@ -170,6 +172,7 @@ def _connected(url: sa.URL) -> Database:
     except ModuleNotFoundError as error:
         raise StoreError(needs_extra) from error
     sa.event.listen(engine, "begin", _begin)
+    sa.event.listen(engine, "handle_error", _leave_one_that_takes_no_writes)
     return Database(engine, address, _advice)
 
 
@@ -185,10 +188,18 @@ def _begin(connection: sa.Connection) -> None:
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({APPLICATION_ID:d})")
 
 
+def _leave_one_that_takes_no_writes(failed: sa.engine.ExceptionContext) -> None:
+    writes = failed.connection is not None and failed.connection.get_execution_options().get("digest_write")
+    if writes and type(failed.original_exception).__name__ == "ReadOnlySqlTransaction":
+        failed.is_disconnect = True
+
+
 def _advice(error: BaseException | None) -> str:
     kind = type(error).__name__
     if kind == "LockNotAvailable":
         return f"another program has held it for over {BUSY_SECONDS} s: see `pg_stat_activity`, then try again"
+    if kind == "ReadOnlySqlTransaction":
+        return "it is a standby, or its space has nearly run out: name the server that takes writes, then try again"
     if kind == "DiskFull":
         return "free some space there, then run the same command again: nothing was lost"
     if "database" in str(error) and "does not exist" in str(error):
