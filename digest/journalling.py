@@ -46,6 +46,8 @@ class Journals:
             results = [Result(claim, journal.outcome(fact)) for fact, claim in claims.items()]
             for start in range(0, len(results), AT_ONCE):
                 ledger.commit(results[start : start + AT_ONCE])
+            if claims:  # what was let go of in this moment may not have it
+                claims = claims_of(self._database, self._list_id, found.facts)
             known |= {fact.delivery_id for fact in claims}
             unknown = f"tells of {len(found.facts) - len(claims)} deliveries that this database does not have"
             trouble = found.trouble or (unknown if len(claims) < len(found.facts) else "")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,18 +16,22 @@ import sqlalchemy as sa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from digest.ledger import Accepted
+from digest.journalling import Journals
+from digest.ledger import Accepted, Entry
 from digest.model import (
     Bounce,
     BounceKind,
+    Claim,
     DeliveryId,
     DeliveryStatus,
     Edition,
+    Outcome,
     PaperId,
     Retention,
     SubscriberId,
 )
 from digest.pull.dedupe import merge
+from digest.send.journal import Journal
 from digest.store import (
     Bounces,
     Database,
@@ -45,7 +51,7 @@ from digest.store import (
 from digest.store.accepted import claims_of
 from digest.store.codec import encode
 from digest.store.received import Had, packed, unpacked
-from tests.factories import NOW, TODAY, paper, report, selection, subscriber
+from tests.factories import NOW, TODAY, claim, paper, report, selection, subscriber
 from tests.test_ledger import LAB
 from tests.test_pruning import held_of_papers
 
@@ -272,6 +278,29 @@ def test_whatever_names_a_delivery_that_is_gone_finds_none(world: World, whole: 
     assert bounces.delivery_with(delivery.message_id, delivery.subscriber_id) is None
     assert claims_of(world.database, LAB, [fact]) == {}
     assert bounces.of(world.first.id) == {}
+
+
+def test_a_journal_that_is_read_while_its_edition_is_let_go_of(
+    world: World, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whoever prunes between the reading and the recording has not counted it: the file is told of, and left."""
+    ledger = DeliveryLedger(world.database, LAB, lambda: LATER)
+    missed = replace(claim(), delivery=world.editions.deliveries(world.first)[STATUSES.index(DeliveryStatus.EXPIRED)])
+    kept = Journal(tmp_path, LAB)
+    kept.note(missed, Outcome(DeliveryStatus.SENT, "2.0.0", "250 Ok"))
+    kept.close()
+
+    class Late:
+        def claim(self, limit: int) -> Sequence[Claim]:
+            return ledger.claim(limit)
+
+        def commit(self, entries: Sequence[Entry]) -> Sequence[bool]:
+            world.prune()
+            return ledger.commit(entries)
+
+    assert Journals(tmp_path, LAB, world.database).recover(Late()) == set()
+    assert "tells of 1 deliveries that this database does not have" in caplog.text
+    assert len(list(tmp_path.glob("*.journal"))) == 1
 
 
 @pytest.mark.parametrize("status", [DeliveryStatus.UNKNOWN, DeliveryStatus.DEFERRED])
