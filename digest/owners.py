@@ -20,9 +20,12 @@ _IDENTITY = re.compile(r"([^/]+)/(\d+)/(\d+(?:\.\d+)?)(?:/|$)")
 
 @cache
 def _host() -> str:
-    """With what tells two machines of the same name apart: since when they run."""
-    since = Path("/proc/sys/kernel/random/boot_id")
-    return f"{socket.gethostname()}~{since.read_text()[:8]}" if since.exists() else socket.gethostname()
+    """With what tells two of the same name apart: machines by since when they run, containers by whose ids they use."""
+    since, processes = Path("/proc/sys/kernel/random/boot_id"), Path("/proc/self/ns/pid")
+    if not since.exists():
+        return socket.gethostname()
+    container = f".{processes.stat().st_ino}" if processes.exists() else ""
+    return f"{socket.gethostname()}~{since.read_text()[:8]}{container}"
 
 
 def _started(pid: int) -> float:
@@ -41,7 +44,7 @@ def identity() -> str:
 def may_live(owner: str, *, is_shared: bool) -> bool:
     """False only for a process that is certainly gone, or for what names none of ours.
 
-    `is_shared`: machines of one name may work on the database.
+    `is_shared`: machines or containers of one name may work on the database.
     """
     import psutil
 
@@ -51,7 +54,7 @@ def may_live(owner: str, *, is_shared: bool) -> bool:
     (name, _, boot), (here, _, this_boot) = host.partition("~"), _host().partition("~")
     if name != here:
         return True
-    if boot and boot != this_boot:  # this machine before it was started anew; or another of its name
+    if boot and boot != this_boot:  # this machine or container before it was started anew; or another of its name
         return is_shared
     try:
         is_it = abs(_started(int(pid)) - float(started)) < CLOCK_STEP

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -182,6 +183,22 @@ def test_a_live_process_keeps_its_claims_when_the_clock_is_set(world: World, mon
     since = psutil.boot_time()
     monkeypatch.setattr(psutil._pslinux, "boot_time", lambda: since - 3600)
     assert world.ledger().claim(3) == ()
+
+
+def test_a_process_of_another_container_is_not_taken_for_dead(world: World) -> None:
+    """Containers on the host's network have its name, and each its own process 1. One that was restarted is gone."""
+    code = "from digest.owners import identity; print(identity(), flush=True); input()"
+    apart = ["unshare", "--pid", "--fork", "--mount-proc"]
+    if not shutil.which(apart[0]) or subprocess.run([*apart, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("needs `unshare`, and to be root")
+    world.ledger().claim(3)
+    command = [*apart, sys.executable, "-c", code]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as child:
+        assert child.stdout is not None
+        world.disown(child.stdout.readline().strip())
+        is_shared = not world.database.path
+        assert len(world.ledger().claim(3)) == (0 if is_shared else 3)
+        child.communicate("\n")
 
 
 def test_another_hosts_claims_wait_for_the_lease(world: World) -> None:
