@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from digest.errors import SendError
 from digest.model import Address, DeliveryStatus, Envelope, Outcome, Relay, Security
-from digest.send.opening import tls_context
+from digest.send.opening import _own_name, tls_context
 from digest.send.smtp import SmtpTransport, Timeouts, transports, wire_address
 from tests.servers import certificates
 from tests.servers import smtp as servers
@@ -442,6 +442,12 @@ def test_a_password_is_not_sent_in_the_clear_beyond_this_host(monkeypatch: pytes
         (outcome,) = Client(relay).send()
     assert meaning(outcome) == RELAY_LASTING
     assert not [command for command in server.commands if command[:4] in (b"AUTH", b"MAIL")]
+
+
+def test_a_host_whose_name_is_none_is_called_by_its_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Linux lets a host have 64 letters; whoever looks such a name up is told by Python that it is too long."""
+    monkeypatch.setattr(socket, "gethostname", lambda: "a" * 64)
+    assert asyncio.run(_own_name("192.0.2.1")) == "[192.0.2.1]"
 
 
 def test_transports_of_a_relay_share_one_tls_context(tmp_path: Path) -> None:

@@ -181,7 +181,10 @@ async def _own_name(own_ip: str) -> str:
     literal = f"[IPv6:{address}]" if address.version == 6 else f"[{address}]"
     if address.is_loopback:
         return literal
-    name = await asyncio.to_thread(socket.getfqdn)
+    try:
+        name = await asyncio.to_thread(socket.getfqdn)
+    except UnicodeError:  # a host may have 64 letters, one more than a name in DNS
+        return literal
     return name if _HOST_NAME.fullmatch(name) else literal
 
 
