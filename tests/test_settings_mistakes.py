@@ -334,6 +334,8 @@ MISTAKES: list[tuple[str, int, str, str]] = [
     # [smtp]
     (instead(13), 12, "smtp", '`host` of [smtp] is missing: write e.g. `host = "smtp.example.org"`'),
     (instead(13, 'host = "localhost:25"'), 13, "smtp.host", "…must be the name of a host such as `smtp.example.org`,…"),
+    (instead(13, 'host = "smtp..example.org"'), 13, "smtp.host", "…must be the name of a host such as…"),
+    (instead(13, f'host = "{64 * "a"}.org"'), 13, "smtp.host", "…must be the name of a host such as…"),
     (after(13, "port = 70000"), 14, "smtp.port", "`port` of [smtp] must be a whole number from 1 to 65535, not 70000"),
     (after(13, 'security = "ssl"'), 14, "smtp.security", '…must be one of starttls, tls, none, not "ssl"'),
     (

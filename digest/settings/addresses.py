@@ -60,7 +60,9 @@ def _in_ascii(address: str) -> Address:
 def host(value: object) -> str:
     """A host name or address."""
     found = text(value)
-    if not re.fullmatch(r"[A-Za-z0-9_]([A-Za-z0-9._-]*[A-Za-z0-9_])?\.?|\[?[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*\]?", found):
+    # What Python cannot look up is refused here: a label that is empty or too long is no host that does not answer.
+    name = r"(?!-)[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*(?<!-)\.?"
+    if not re.fullmatch(rf"{name}|\[?[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*\]?", found):
         raise WrongValue("must be the name of a host such as `smtp.example.org`", "a port stands in `port`")
     return found.strip("[]")
 
