@@ -44,6 +44,7 @@ from digest.processes import deaf, usable
 from digest.results import OnResult, Settled
 from digest.send.outbox import DrainReport
 from digest.settings import ListConfig
+from digest.stopping import SIGNALS
 from digest.store import (
     DeliveryLedger,
     Editions,
@@ -300,7 +301,7 @@ class _Other:
 
 def _begin(work: _Work, pipe: Connection) -> None:
     """Another process: it leaves signals to the one that started it, and is told by that one when to stop."""
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     with contextlib.suppress(asyncio.CancelledError):
         asyncio.run(_Beside(work, pipe).run())

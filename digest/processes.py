@@ -36,7 +36,7 @@ from digest.model import Edition, MailingList, Paper, PaperId, SubscriberId
 from digest.packing import packed, unpacked
 from digest.rank.embedding import Embed, Embedder
 from digest.roundup import coarser
-from digest.stopping import BrokenOff, breakable
+from digest.stopping import SIGNALS, BrokenOff, breakable
 from digest.store import Editions, Papers, Vectors, open_database
 from digest.store.rows import rows_of
 
@@ -47,7 +47,6 @@ MOST = 8
 
 LOOK_EVERY = 0.2
 """Seconds; how often it is looked, while processes rank, whether somebody asked to stop."""
-_STOPPING = (signal.SIGINT, signal.SIGTERM)
 
 Rows = Sequence[Mapping[str, object]]
 
@@ -84,7 +83,7 @@ def deaf() -> Iterator[None]:
     from multiprocessing import resource_tracker
 
     resource_tracker.ensure_running()  # starting it unblocks them
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, _STOPPING)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     try:
         yield
     finally:
@@ -195,7 +194,7 @@ def _begin(work: Work) -> None:
     """Makes a new process one of the pool's: it leaves signals to whoever started it, and ends with it."""
     global _work  # noqa: PLW0603 - a pool's task has no other way to what it is part of
     _work = work
-    for number in _STOPPING:
+    for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM as an event: the first asks for a tidy end, a second Ctrl-C interrupts at once.
+"""Ctrl-C, SIGTERM and a closed terminal as an event: the first asks for a tidy end, a second Ctrl-C interrupts at once.
 
 What computes for seconds and leaves nothing behind, such as a ranking, is broken off by the first (`breakable`).
 On Windows Ctrl-Break does the same: it is what another program can send there.
@@ -17,8 +17,9 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 SIGNALS: tuple[signal.Signals, ...] = tuple(
-    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGBREAK") if hasattr(signal, name)
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name)
 )
+_HANGUP: signal.Signals | None = getattr(signal, "SIGHUP", None)
 _is_breakable = False
 
 
@@ -82,14 +83,17 @@ def breakable(stopped: Callable[[], bool]) -> Iterator[None]:
 def stop_on_signals(stop: asyncio.Event, say: Callable[[str], None]) -> Iterator[None]:
     """Within the block the first signal sets `stop` and says so; after it, the signals mean what they meant before.
 
-    Must be entered in the main thread, inside the running loop.
+    But a closed terminal is told of by the system and by the shell, so SIGHUP never counts as a second one; under nohup
+    it counts as none. Must be entered in the main thread, inside the running loop.
     """
     loop = asyncio.get_running_loop()
     previous = {number: signal.getsignal(number) for number in SIGNALS}
+    if _HANGUP is not None and previous[_HANGUP] is signal.SIG_IGN:
+        del previous[_HANGUP]
 
     def handle(number: int, _frame: FrameType | None) -> None:
         for each, handler in previous.items():
-            signal.signal(each, handler)
+            signal.signal(each, handler if each is not _HANGUP else signal.SIG_IGN)
         say(f"stopping on {signal.Signals(number).name}: open conversations are finished first; once more to break off")
         # Set at once, for work that keeps the loop from turning and looks at it; then the loop is woken.
         stop.set()
@@ -97,7 +101,7 @@ def stop_on_signals(stop: asyncio.Event, say: Callable[[str], None]) -> Iterator
         if _is_breakable:
             raise BrokenOff
 
-    for number in SIGNALS:
+    for number in previous:
         signal.signal(number, handle)
     try:
         yield

@@ -33,7 +33,8 @@ class _Progress:
 
     def __exit__(self, *_: object) -> None:
         if self._bar:
-            self._bar.stop()
+            with self._terminal.reader_may_leave():
+                self._bar.stop()
 
 
 class SendProgress(_Progress):

@@ -11,7 +11,7 @@ import os
 import re
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -116,7 +116,8 @@ class Terminal:
 def complain(message: str, *, level: int = logging.WARNING) -> None:
     """One or more lines on standard error; with `--log-json`, one of the log's, of that level."""
     if not in_the_log(message.rstrip(), level):
-        sys.stderr.write(harmless(message.rstrip()) + "\n")
+        with suppress(OSError):  # its reader has left, a terminal that was closed perhaps: that must end nothing
+            sys.stderr.write(harmless(message.rstrip()) + "\n")
 
 
 _OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")

@@ -1,0 +1,69 @@
+"""A terminal that is closed while `digest send` runs in it, an ssh session that breaks off say: a real one."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.kills import SOURCES, query
+from tests.lists import DAY_ONE, write_list
+from tests.nursery import PATIENCE
+from tests.servers.smtp import CollectingServer
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="POSIX terminals")
+
+READERS = 20
+IN_A_TERMINAL = """
+import fcntl, os, sys, termios
+os.setsid()
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+os.execv(sys.executable, [sys.executable, "-m", "digest", *sys.argv[1:]])
+"""
+
+
+def test_what_is_open_ends_when_the_terminal_is_closed(tmp_path: Path) -> None:
+    """Nothing is in doubt, nothing is lost, and the next send goes on."""
+    with CollectingServer(pipelining=True) as server:
+        extra = 'rate = "30/second"\n'  # so that it lasts
+        config = write_list(tmp_path, READERS, port=server.port, extra=extra, sources=SOURCES)
+        arguments = ["send", "--config", str(config), "--now", DAY_ONE]
+        ours, its = os.openpty()
+        process = subprocess.Popen([sys.executable, "-c", IN_A_TERMINAL, *arguments], stdin=its, stdout=its, stderr=its)
+        os.close(its)
+        deadline = time.monotonic() + PATIENCE
+        while not server.message_ids:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        os.close(ours)
+        assert process.wait(PATIENCE) != -signal.SIGHUP
+        found = dict(query(tmp_path, "SELECT status, count(*) FROM deliveries GROUP BY status"))
+        assert found.keys() == {"sent", "queued"}, found
+        assert found["sent"] == len(server.message_ids)
+        subprocess.run([sys.executable, "-m", "digest", *arguments], check=True, capture_output=True)
+        assert len(set(server.message_ids)) == len(server.message_ids) == READERS
+
+
+def test_under_nohup_it_goes_on(tmp_path: Path) -> None:
+    """Whoever starts it under nohup has said that a terminal is of no matter."""
+    with CollectingServer(pipelining=True) as server:
+        extra = 'rate = "60/second"\n'
+        config = write_list(tmp_path, READERS, port=server.port, extra=extra, sources=SOURCES)
+        process = subprocess.Popen(
+            ["nohup", sys.executable, "-m", "digest", "send", "--config", str(config), "--now", DAY_ONE],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        deadline = time.monotonic() + PATIENCE
+        while not server.message_ids:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        process.send_signal(signal.SIGHUP)
+        assert process.wait(PATIENCE) == 0
+        assert len(server.message_ids) == READERS
