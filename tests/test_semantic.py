@@ -32,7 +32,7 @@ def network(monkeypatch: pytest.MonkeyPatch) -> CountingEmbed:
 
 
 def installed(monkeypatch: pytest.MonkeyPatch, there: bool) -> None:
-    for module in ("digest.making", "digest.console.words", "digest.rank.embedding"):
+    for module in ("digest.meaning", "digest.console.words", "digest.rank.embedding"):
         monkeypatch.setattr(f"{module}.available", lambda: there)
 
 

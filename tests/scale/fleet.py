@@ -34,8 +34,8 @@ procrastinate.RESCUE = "* * * * * */1"
 procrastinate.RECONNECT_AFTER = 0.2
 from digest.store import outbox
 from datetime import timedelta
-from digest import app
-app.RENEWED_LEASE = timedelta(seconds={lease})
+from digest import working
+working.RENEWED_LEASE = timedelta(seconds={lease})
 sys.argv = ["digest", "worker", "--config", {config!r}]
 from digest.cli import main
 main()
@@ -57,7 +57,7 @@ class Fleet:
             "digest.dispatch.procrastinate.STALLED_AFTER": beats[1],
             "digest.dispatch.procrastinate.RESCUE": "* * * * * */1",
             "digest.dispatch.procrastinate.RECONNECT_AFTER": 0.2,
-            "digest.app.RENEWED_LEASE": timedelta(seconds=lease),
+            "digest.working.RENEWED_LEASE": timedelta(seconds=lease),
         }
         self._nursery = Nursery(*IMPORTED)
         self._running: set[int] = set()
