@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import errno
+import io
 import os
 import signal
 import subprocess
@@ -11,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from digest.console import complain
+from digest.stopping import stop_on_signals
 from tests.kills import SOURCES, query
 from tests.lists import DAY_ONE, write_list
 from tests.nursery import PATIENCE
@@ -67,3 +72,33 @@ def test_under_nohup_it_goes_on(tmp_path: Path) -> None:
         process.send_signal(signal.SIGHUP)
         assert process.wait(PATIENCE) == 0
         assert len(server.message_ids) == READERS
+
+
+def test_told_of_twice_it_counts_once() -> None:
+    """The shell tells its programs of a closed terminal as the system does: that is no second Ctrl-C."""
+    said: list[str] = []
+
+    async def hears_twice() -> None:
+        stop = asyncio.Event()
+        with stop_on_signals(stop, said.append):
+            signal.raise_signal(signal.SIGHUP)
+            signal.raise_signal(signal.SIGHUP)
+        assert stop.is_set()
+
+    before = signal.signal(signal.SIGHUP, lambda *_: said.append("broken off"))
+    try:
+        asyncio.run(hears_twice())
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert [words.partition(":")[0] for words in said] == ["stopping on SIGHUP"]
+
+
+def test_what_can_no_longer_be_said_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A write to a terminal that was closed fails, and there is nobody to be told of that."""
+
+    class Closed(io.StringIO):
+        def write(self, text: str) -> int:
+            raise OSError(errno.EIO, text)
+
+    monkeypatch.setattr(sys, "stderr", Closed())
+    complain("stopping on SIGHUP")

@@ -51,7 +51,7 @@ from tests.bench.send_sinks import HOST, postfix_sink
 
 SUBSCRIBERS = (20_000,)
 CONNECTIONS = 100
-"""More than that gains nothing here; with half of them a processor waits a tenth of the time for the disk."""
+"""As many as a relay may have. With half of them the processors have nothing to do for a tenth of the time."""
 NAIVE = 200
 """How many messages the naive way sends: it takes a tenth of a second for each."""
 NOW = "2026-06-10T06:00:00+00:00"
