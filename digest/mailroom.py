@@ -7,7 +7,7 @@ second process at the same time, repeats messages, and a repeated message change
 a bounce's sender would answer back, and an automatic reply's writer is not there.
 
 Lists that name the same mailbox share it: it is read once for all of them. `answering.py` takes commands and votes.
-`receiving.py` and `postbox.py` call this; it prints nothing.
+`commands/receiving.py` and `postbox.py` call this; it prints nothing.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """What a list's editions are made with: how papers are merged and ranked, and who renders and composes the messages.
 
 One for each `App`, over its store. It fetches nothing, keeps nothing but sentence vectors and a key that signs, and
-decides nothing about what is sent when. Called by `app.py` for editions that are kept, by `proofing.py` for others.
+decides nothing about what is sent when. Called by `app.py` for editions that are kept, by `commands/proofing.py` for
+others.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ ranking; profiles that are kept in the store are as they are now, since no older
 counts from the change on.
 
 Each edition stands alone: what was sent before it is what was really sent. Nothing is kept but sentence vectors.
-`digest/replaying.py` shows what this yields.
+`digest/commands/replaying.py` shows what this yields.
 """
 
 from __future__ import annotations

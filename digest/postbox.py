@@ -12,13 +12,13 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 from digest.app import App
+from digest.commands.receiving import summary
 from digest.console import Terminal, complain, explained
 from digest.errors import DigestError
 from digest.handled import Handled
 from digest.logs import Event, tell
 from digest.mailroom import Mailroom, shared
 from digest.model import Inbox
-from digest.receiving import summary
 from digest.settings import ListConfig
 from digest.subscribe.watch import Watch
 from digest.tending import read_again

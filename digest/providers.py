@@ -1,7 +1,7 @@
 """Mail providers whose relays people use: which one goes with an address, and what one must know. Pure.
 
-`starter.py` proposes them; `digest.check` knows by them which relay sends from other addresses than it listens at, and
-signs for its customers. Each as its provider documents it (October 2026).
+`commands/starter.py` proposes them; `digest.check` knows by them which relay sends from other addresses than it listens
+at, and signs for its customers. Each as its provider documents it (October 2026).
 """
 
 from __future__ import annotations

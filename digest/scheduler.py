@@ -16,10 +16,10 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from digest.commands.pruning import Housekeeper
 from digest.console import Terminal, complain
 from digest.model import MailingList
 from digest.postbox import READ_EVERY, MailboxRunner
-from digest.pruning import Housekeeper
 from digest.schedule import read_schedule
 from digest.settings import ListConfig
 from digest.stopping import stop_on_signals

@@ -2,7 +2,7 @@
 
 https://www.zotero.org/support/dev/web_api/v3/basics. Asked over `pull/http.py`, with its limits and manners; the
 answers are read by `subscribe/libraries.py`. Not by pyzotero: it needs bibtexparser 1, the rest of digest version 2.
-`digest/people.py` calls it.
+`digest/commands/people.py` calls it.
 """
 
 from __future__ import annotations

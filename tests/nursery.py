@@ -43,7 +43,7 @@ PATIENCE = 60.0
 """Seconds for a child to end; far more than any takes."""
 HEAVY = (
     *("alembic.command", "aiosmtplib", "feedparser", "jinja2", "nh3", "numpy", "premailer", "psutil", "pylatexenc"),
-    *("scipy.sparse", "digest.scheduler", "digest.sending", "apscheduler.schedulers.asyncio"),
+    *("scipy.sparse", "digest.scheduler", "digest.commands.sending", "apscheduler.schedulers.asyncio"),
 )
 """What `digest` imports where it is used."""
 

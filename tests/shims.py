@@ -33,7 +33,7 @@ PRELOADED = (
     *("alembic.command", "aiosmtplib", "cryptography.x509", "dns.asyncresolver", "feedparser", "flufl.bounce", "h11"),
     *("httpx2", "jinja2.ext", "nh3", "numpy", "premailer", "psutil", "pylatexenc.latex2text", "scipy.sparse"),
     *("apscheduler.schedulers.asyncio", "starlette.applications", "uvicorn"),
-    *("digest.check.doctor", "digest.scheduler", "digest.sending", "digest.web.serving"),
+    *("digest.check.doctor", "digest.scheduler", "digest.commands.sending", "digest.web.serving"),
 )
 """What `digest` imports where it is used, here or there."""
 _CLIENT = """\

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from digest.batch import rank_files
+from digest.commands.batch import rank_files
 from digest.errors import ConfigError
 from digest.ids import title_id
 from tests.factories import NOW

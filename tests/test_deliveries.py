@@ -117,7 +117,7 @@ def test_a_failed_delivery_is_tried_again_when_asked_for(tmp_path: Path) -> None
 
 def test_of_many_some_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A relay's bad hour may be a hundred thousand readers': their number is told, and as JSON all of them."""
-    monkeypatch.setattr("digest.deliveries.NAMED", 1)
+    monkeypatch.setattr("digest.commands.deliveries.NAMED", 1)
     config, _ = sent(tmp_path, replace(FULL, only=b""))
     lines = digest(config, "retry").stdout.splitlines()
     assert lines[-3:] == [

@@ -201,15 +201,15 @@ def test_what_prose_names_is_there(page: Path) -> None:
 
 
 def test_the_page_on_the_code_leaves_no_module_out() -> None:
-    """Whoever finds a module at the top of the package finds in the docs what it is for; so in the store."""
+    """Whoever finds a module at the top of the package finds in the docs what it is for; so in its larger rooms."""
     page = (ROOT / "docs/explanation/code.md").read_text(encoding="utf-8")
     there = [path for path in (ROOT / "digest").iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()]
     named = {path.name: (f"`{path.name}`", f"`digest/{path.name}`", f"`digest/{path.name}/`") for path in there}
     left_out = [name for name, forms in named.items() if not any(form in page for form in forms)]
     assert sorted(left_out) == ["__init__.py", "__main__.py"]
-    store = ROOT / "digest/store"
-    told = (store / "__init__.py").read_text(encoding="utf-8").split('"""')[1]
-    assert [path.name for path in store.glob("[a-z]*.py") if path.name not in told] == []
+    for room in (ROOT / "digest/store", ROOT / "digest/commands"):
+        told = (room / "__init__.py").read_text(encoding="utf-8").split('"""')[1]
+        assert [path.name for path in room.glob("[a-z]*.py") if path.name not in told] == []
 
 
 @pytest.mark.parametrize("page", ALL, ids=NAMES)

@@ -18,11 +18,11 @@ from unittest import mock
 import psutil
 import pytest
 
+from digest.commands.starter import relay_answer, relay_of_address, system_timezone
 from digest.errors import ConfigError
 from digest.model import Security
 from digest.providers import PROVIDERS, provider_of_address, provider_of_relay
 from digest.settings import load
-from digest.starter import relay_answer, relay_of_address, system_timezone
 from tests.lists import DAY_ONE, FEEDS
 from tests.servers.dns import DnsServer, txt
 from tests.servers.smtp import CollectingServer

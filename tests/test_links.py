@@ -19,9 +19,9 @@ import pytest
 import sqlalchemy as sa
 
 from digest.app import App
+from digest.commands.proofing import proofs_of, send_test
 from digest.making import Making
 from digest.model import Address, Envelope, ListId, MailingList, SubscriberId
-from digest.proofing import proofs_of, send_test
 from digest.render.addresses import ListLinks, VoteWords
 from digest.settings import load
 from digest.store import Secrets, open_database, schema

@@ -23,6 +23,7 @@ import pytest
 import sqlalchemy as sa
 
 from digest import postbox, scheduler
+from digest.commands.receiving import summary
 from digest.console import Terminal
 from digest.handled import Fate
 from digest.mailroom import Mailroom
@@ -30,7 +31,6 @@ from digest.members import Preferences
 from digest.membership import Membership
 from digest.model import Address, DeliveryId, ListId, Relay, Security, SubscriberId
 from digest.postbox import MailboxRunner
-from digest.receiving import summary
 from digest.scheduler import run_until_stopped
 from digest.settings import load
 from digest.store import Mailboxes, Secrets, Subscribers, open_database, schema

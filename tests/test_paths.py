@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from digest.commands.preview import file_stem
 from digest.model import Address
-from digest.preview import file_stem
 from digest.render.language import language_of
 from digest.subscribe import letters
 from digest.subscribe.commands import read

@@ -21,12 +21,12 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from digest.commands.people import _entries, import_members
 from digest.console import Terminal
 from digest.errors import ConfigError
 from digest.members import Admission, Entry, Known, Member, Preferences, Standing, Subscription, admission
 from digest.membership import Membership
 from digest.model import Address, Frequency, ListId, PaperId, Profile, SubscriberId, Topic
-from digest.people import _entries, import_members
 from digest.settings import ListConfig, load
 from digest.store import Database, Subscribers, open_database
 from digest.subscribe.cells import escaped, joined, split, unescaped

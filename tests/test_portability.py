@@ -14,10 +14,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from digest import durable, pausing
+from digest import durable
+from digest.commands import pausing
+from digest.commands.people import _written
 from digest.console import Terminal
 from digest.model import Address, Envelope
-from digest.people import _written
 from digest.pull import files
 from digest.send.maildir import MaildirTransport, file_name
 

@@ -24,6 +24,7 @@ import sqlalchemy as sa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from digest.commands.pruning import Housekeeper
 from digest.ledger import Intent, Result
 from digest.members import Ballot, CastVote
 from digest.model import (
@@ -39,7 +40,6 @@ from digest.model import (
     SourceReport,
     Subscriber,
 )
-from digest.pruning import Housekeeper
 from digest.pull.dedupe import merge
 from digest.settings import load
 from digest.store import (

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
+from digest.commands.starter import write_starter
 from digest.errors import ConfigError
 from digest.model import AnnounceType, SourceKind
 from digest.settings import load
-from digest.starter import write_starter
 
 ARGUMENTS: dict[str, Any] = {
     "name": "Video Lab",

@@ -55,7 +55,7 @@ def deliveries(
 
     With --to also the papers, and why each was picked.
     """
-    from digest.deliveries import edition_of, show
+    from digest.commands.deliveries import edition_of, show
 
     terminal = terminal_for(json)
     each_list(
@@ -80,7 +80,7 @@ def retry(
     Those that are deferred, bounced or expired; the next send tries them. Readers who have left, or whose address is
     suppressed, get nothing all the same.
     """
-    from digest.deliveries import edition_of, retry
+    from digest.commands.deliveries import edition_of, retry
 
     terminal, clock = terminal_for(json), clock_at(now)
     only = addresses_of(to or [])
@@ -102,7 +102,7 @@ def resolve(
 
     In doubt are messages that left, and that the server never answered for. They are held until somebody decides.
     """
-    from digest.deliveries import edition_of, resolve
+    from digest.commands.deliveries import edition_of, resolve
 
     if resend and delivered:
         raise ConfigError("--resend and --delivered: it is one or the other")
@@ -128,7 +128,7 @@ def pause(
     A send that is under way ends within seconds: open conversations are finished, the rest stays queued. Meanwhile
     `digest run` goes on pulling; when the list is resumed, one edition brings all that was new.
     """
-    from digest.pausing import pause
+    from digest.commands.pausing import pause
 
     terminal, clock = terminal_for(json), clock_at(now)
 
@@ -153,8 +153,8 @@ def resume(
 
     What is queued goes out with the next `digest send`, and by itself where `digest run` is running.
     """
-    from digest.pausing import resume
-    from digest.restoring import Since
+    from digest.commands.pausing import resume
+    from digest.commands.restoring import Since
 
     if sent and unsent:
         raise ConfigError("--sent and --unsent: it is one or the other")

@@ -78,8 +78,8 @@ def rank(
 
     With --papers and --profiles it ranks any documents, without a config: one JSON object a line in, one a line out.
     """
+    from digest.commands.proofing import proofs_of, rankings_of
     from digest.console import complain_of_sources, ranked_by, show_ranking
-    from digest.proofing import proofs_of, rankings_of
     from digest.results import Progress
 
     set_up_logging(verbose)
@@ -114,7 +114,7 @@ def rank(
 def _rank_files(
     papers: Path | None, profiles: Path | None, top: int, json: bool, now: str | None, no_semantic: bool
 ) -> None:
-    from digest.batch import rank_files, titles
+    from digest.commands.batch import rank_files, titles
     from digest.console import SMALLEST_WEIGHT, ranked_by
     from digest.meaning import CachedEmbed, InMemory
     from digest.rank.embedding import Embedder, available
@@ -154,9 +154,9 @@ def preview(
 
     Nothing is sent, nothing is recorded.
     """
+    from digest.commands.preview import write_preview
+    from digest.commands.proofing import proofs_of
     from digest.console import complain_of_sources, ranked_by
-    from digest.preview import write_preview
-    from digest.proofing import proofs_of
     from digest.results import Progress
 
     terminal = terminal_for(json)
@@ -203,7 +203,7 @@ def send(
     waits for its reader's own hour; with --at-their-hour each waits for it, and `digest run`, or the same command
     again, sends it then. A run that is too late to be made by itself (`max_lateness`) is made by this command.
     """
-    from digest import sending
+    from digest.commands import sending
 
     if dry_run and test:
         raise ConfigError("--dry-run sends nothing and --test sends one message: give one of them")

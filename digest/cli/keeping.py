@@ -43,7 +43,7 @@ def backup(
     The copy is as the database was at one moment, is read through, and appears when it is complete. It holds addresses
     and secrets: keep it as safe as the database. Lists that share one are copied once.
     """
-    from digest.backups import backup, stores
+    from digest.commands.backups import backup, stores
 
     installation, moment = loaded(config, verbose), clock_at(now)()
     raise typer.Exit(backup(terminal_for(json), stores(installation.lists), place, keep, moment))
@@ -69,7 +69,7 @@ def restore(
     sent after it: deliveries that were not settled are held, and every list is paused until `digest resume` is told
     what became of the editions since.
     """
-    from digest.backups import restore, stores
+    from digest.commands.backups import restore, stores
 
     installation = loaded(config, verbose)
     urls = {each.store_url for each in chosen_lists(installation, list_id)}
@@ -99,8 +99,8 @@ def prune(
     `digest run` does it once a day. Nothing of an edition that is not finished goes, nor what is needed to send no
     paper twice, to learn from votes, or to show past editions; they lose their abstracts.
     """
-    from digest.backups import stores
-    from digest.pruning import prune
+    from digest.commands.backups import stores
+    from digest.commands.pruning import prune
 
     installation, moment = loaded(config, verbose), clock_at(now)()
     found = stores(installation.lists)

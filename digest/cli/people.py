@@ -52,7 +52,7 @@ AddressesArgument = Annotated[
 @suppressions.command("list", epilog="Example: digest suppressions list --json")
 def suppressions_list(config: ConfigOption = None, json: JsonOption = False, verbose: VerboseOption = 0) -> None:
     """Show every suppressed address, since when, and why."""
-    from digest.receiving import list_suppressions
+    from digest.commands.receiving import list_suppressions
 
     raise typer.Exit(list_suppressions(terminal_for(json), loaded(config, verbose)))
 
@@ -67,7 +67,7 @@ def suppressions_add(
     verbose: VerboseOption = 0,
 ) -> None:
     """Send to these addresses no more, from any list."""
-    from digest.receiving import suppress
+    from digest.commands.receiving import suppress
 
     installation = loaded(config, verbose)
     raise typer.Exit(suppress(terminal_for(json), installation, addresses_of(email), reason, clock_at(now)()))
@@ -81,7 +81,7 @@ def suppressions_remove(
 
     Lists that they have left stay left. Bounces of the past still count until a message has arrived.
     """
-    from digest.receiving import release
+    from digest.commands.receiving import release
 
     raise typer.Exit(release(terminal_for(json), loaded(config, verbose), addresses_of(email)))
 
@@ -116,7 +116,7 @@ def subscribers_list(
     Also how she came, since when, and what she follows. People of the config and people who signed up stand side by
     side. `unlisted` are those who were in the config.
     """
-    from digest.people import list_members
+    from digest.commands.people import list_members
 
     terminal, clock = terminal_for(json), clock_at(now)
     chosen = chosen_lists(loaded(config, verbose), list_id)
@@ -157,7 +157,7 @@ def subscribers_add(
     is refused: then only --ask is left. Without topics or anything else to choose by, she follows all of the list's
     topics.
     """
-    from digest.people import add
+    from digest.commands.people import add
 
     row = _row(email, name, topics, interests, authors, categories, language, timezone, frequency, hour)
     chosen = one_list(loaded(config, verbose), list_id)
@@ -219,7 +219,7 @@ def subscribers_remove(
     Neither the config nor an import brings them back; they themselves may come again. From all lists of the config,
     unless --list names one.
     """
-    from digest.people import remove
+    from digest.commands.people import remove
 
     chosen = chosen_lists(loaded(config, verbose), list_id)
     do_all([partial(remove, terminal_for(json), chosen, clock_at(now), addresses_of(email))])
@@ -244,7 +244,7 @@ def subscribers_import(
     than `email` may be missing: name, topics (the list's), interests (own words), authors, categories, examples,
     timezone, language, frequency, hour, paused_until, state. In a cell, ; stands between several values.
     """
-    from digest.people import import_members
+    from digest.commands.people import import_members
 
     chosen = one_list(loaded(config, verbose), list_id)
     do_all([partial(import_members, terminal_for(json), chosen, clock_at(now), file, keep=not dry_run)])
@@ -269,7 +269,7 @@ def subscribers_export(
     `import` reads the CSV back; it escapes what a spreadsheet would compute. JSON, one object a line, has also votes,
     deliveries, bounces and letters: with --to, it is the answer to a person who asks what is kept of her.
     """
-    from digest.people import export
+    from digest.commands.people import export
 
     chosen = one_list(loaded(config, verbose), list_id)
     do_all([partial(export, terminal_for(json), chosen, clock_at(now), file, addresses_of(to or []), as_json=json)])
@@ -293,7 +293,7 @@ def subscribers_erase(
     Their addresses, interests, votes, letters and what they were sent. A keyed hash of each address is left, so that
     neither the config nor an import brings them back. It cannot be undone.
     """
-    from digest.people import erase
+    from digest.commands.people import erase
 
     addresses, chosen = addresses_of(email), chosen_lists(loaded(config, verbose), None)
     if not yes:
@@ -331,7 +331,7 @@ def subscribers_examples(
     Zotero exports BibTeX, BibLaTeX and CSL JSON; or it is asked itself, on its server or, by a whole address, on this
     machine: --zotero http://127.0.0.1:23119/api/users/0. For people of the config, name the file in `library` there.
     """
-    from digest.people import examples
+    from digest.commands.people import examples
 
     if not files and not zotero:
         raise ConfigError("name a file, or --zotero and a library")

@@ -49,7 +49,7 @@ def replay(
     what goes, what moves, and precision and nDCG by the votes that came after it. With --against, the same under a
     second config, side by side; with --to, paper by paper. Nothing is sent, nothing is recorded.
     """
-    from digest.replaying import replay as replay_list
+    from digest.commands.replaying import replay as replay_list
     from digest.settings import load
 
     clock = clock_at(now)

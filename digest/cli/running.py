@@ -123,7 +123,7 @@ def mailbox(
     Does what was asked by mail, where it is proved who asks, and answers. Suppresses addresses that are gone, and those
     of people who complain. Nothing is deleted; what was dealt with is marked as seen.
     """
-    from digest import receiving
+    from digest.commands import receiving
     from digest.mailroom import shared
 
     installation = loaded(config, verbose, quiet=quiet, log_json=log_json)

@@ -15,7 +15,7 @@ from digest.cli.common import VerboseOption, cli, set_up_logging
 from digest.errors import ConfigError
 
 if TYPE_CHECKING:
-    from digest.starter import RelayAnswer
+    from digest.commands.starter import RelayAnswer
 
 NAME, USUAL = "My Papers", "cs.CV,cs.LG"
 TOPIC = "diffusion and autoregressive models that generate or edit video"
@@ -57,7 +57,7 @@ def init(
     On a terminal it asks for what no option says. A password is taken from $DIGEST_SMTP__PASSWORD, or asked for and
     written to a file of its own. Nothing is ever overwritten.
     """
-    from digest.starter import refuse_existing, system_timezone, write_starter
+    from digest.commands.starter import refuse_existing, system_timezone, write_starter
 
     set_up_logging(verbose)
     refuse_existing(path)
@@ -153,8 +153,8 @@ def _relay(
     ask: _Asker, address: str, said: str | None, username: str | None, password_file: Path | None, in_config: bool
 ) -> RelayAnswer | None:
     """The sixth question, and what belongs to it. Raises ConfigError."""
+    from digest.commands.starter import PASSWORD_VARIABLE, relay_answer, relay_of_address
     from digest.providers import provider_of_relay
-    from digest.starter import PASSWORD_VARIABLE, relay_answer, relay_of_address
 
     known = relay_of_address(address)
     question = "Which relay takes the mail? HOST[:PORT], or none: mail goes to a folder"

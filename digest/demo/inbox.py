@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from email import message_from_bytes
 from pathlib import Path
 
-from digest.preview import file_stem
+from digest.commands.preview import file_stem
 
 
 @dataclass

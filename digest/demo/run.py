@@ -14,11 +14,11 @@ from pathlib import Path
 
 from digest import stopping
 from digest.app import App
+from digest.commands.sending import exit_code
 from digest.console import Terminal, overview_json, report_line, why
 from digest.demo.inbox import Inbox, open_inbox
 from digest.errors import DONE, ConfigError
 from digest.model import Edition, Relay, Security
-from digest.sending import exit_code
 from digest.settings import ListConfig, load
 
 DAYS = (datetime(2026, 6, 9, 6, tzinfo=UTC), datetime(2026, 6, 10, 6, tzinfo=UTC))

@@ -2,7 +2,7 @@
 
 `Ranker` scores candidates for profiles and names its reasons, `near_duplicates` finds what is nearly the same,
 `select` makes one subscriber's picks of a ranking.
-Called by `digest.edition`, `digest.making` and `digest.batch`; of the rest of digest it imports only
+Called by `digest.edition`, `digest.making` and `digest.commands.batch`; of the rest of digest it imports only
 `digest.model`, and `embedding.py` its error.
 Sentence vectors (the extra `semantic`) come to `Ranker` as a function; they are made in `embedding.py`, which loads
 files.

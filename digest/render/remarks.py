@@ -1,6 +1,6 @@
 """Remarks in words: why a paper is in, why it just is not. Each is short enough for a line, and no whole sentence.
 
-Pure. Called by `cards.py` and `bodies.py`, and in English by `console/` and `batch.py`.
+Pure. Called by `cards.py` and `bodies.py`, and in English by `console/` and `commands/batch.py`.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Copies of a database file, made while others use it, and put in its place while nobody does.
 
 All through SQLite's backup API (sqlite.org/backup.html): never by copying files, as what is in the `-wal` would be
-missing. `open_database` calls this before it migrates; `digest/backups.py` for a person. A copy is one file, in no WAL
-mode, readable for its owner alone.
+missing. `open_database` calls this before it migrates; `commands/backups.py` for a person. A copy is one file, in no
+WAL mode, readable for its owner alone.
 
 Who uses a database is known by SQLite's own locks: in WAL mode every open connection holds one for as long as it is
 open, so leaving WAL mode succeeds only where there is no other (sqlite.org/wal.html). A lock ends with its process.

@@ -9,7 +9,7 @@ What stays for ever, as something hangs on it:
 - who unsubscribed, was suppressed or erased
 
 An edition is left alone as long as it is not finished or holds a delivery in doubt: what may still be sent must be the
-message that was frozen. `digest/pruning.py` calls this.
+message that was frozen. `digest/commands/pruning.py` calls this.
 """
 
 from __future__ import annotations

@@ -4,11 +4,11 @@ A restored ledger is older than what was sent. So, in the copy that is about to 
 
 - deliveries that were not settled are `unknown`, held until somebody decides; no policy sends them again by itself
 - letters that were due are settled: most went out within a minute of the moment of the backup
-- every list is paused, and its resuming asks what became of the editions since (`digest/restoring.py`)
+- every list is paused, and its resuming asks what became of the editions since (`digest/commands/restoring.py`)
 - no number is given twice: links and bounces of what was sent since name deliveries and people by their numbers
 - who has left since stays away: unsubscribed, suppressed and erased people are taken over, and secrets as well
 
-Called by `digest/backups.py`, on a file that nobody else knows yet.
+Called by `digest/commands/backups.py`, on a file that nobody else knows yet.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A list's members as CSV, for spreadsheets and for `importing.py`: what the one writes, the other reads.
 
 Pure, but for the file that it is given. What a table cannot hold (votes, deliveries, a topic's keywords) is in the JSON
-of `Membership.held`. `digest/people.py` calls it.
+of `Membership.held`. `digest/commands/people.py` calls it.
 """
 
 from __future__ import annotations

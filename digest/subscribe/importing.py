@@ -1,8 +1,8 @@
 """Files that people already have: a list's members as CSV, a person's library as BibTeX.
 
 Reads a file and returns values with every mistake found, each with its line; it never stops at the first and knows
-nothing of a list's topics or of the store. `digest.settings`, `libraries.py` and `digest/people.py` call it. CSV as
-RFC 4180 has it and as spreadsheets write it (byte-order mark, semicolons, `sep=;`); BibTeX as
+nothing of a list's topics or of the store. `digest.settings`, `libraries.py` and `digest/commands/people.py` call it.
+CSV as RFC 4180 has it and as spreadsheets write it (byte-order mark, semicolons, `sep=;`); BibTeX as
 https://www.bibtex.com/format/ has it, with arXiv's `eprint`/`archivePrefix`
 (https://info.arxiv.org/help/hypertex/bibstyles/).
 """

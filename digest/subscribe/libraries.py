@@ -3,7 +3,7 @@
 BibTeX and BibLaTeX (`.bib`; Zotero, Better BibTeX, JabRef, Mendeley) are read by `importing.py`; here are CSL JSON
 (`.json`; Zotero, Better CSL JSON: https://docs.citationstyles.org/en/stable/specification.html#appendix-iv-variables)
 and the answers of Zotero's API, which hold the same (https://www.zotero.org/support/dev/web_api/v3/basics). Pure, but
-for the file that is read. `digest.settings` and `digest/people.py` call it.
+for the file that is read. `digest.settings` and `digest/commands/people.py` call it.
 """
 
 from __future__ import annotations

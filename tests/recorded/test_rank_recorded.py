@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from digest.batch import rank_files
+from digest.commands.batch import rank_files
 from digest.model import Candidate, Paper, PaperId, Profile, Says, Signal, Topic
 from digest.rank import Ranker, select
 from tests.factories import NOW

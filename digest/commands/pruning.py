@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
-from digest.backups import Store, stores
+from digest.commands.backups import Store, stores
 from digest.console import Terminal, complain
 from digest.edition import BACKGROUND_PAPERS
 from digest.errors import DONE, NOTHING, PARTLY, DigestError
@@ -35,7 +35,7 @@ WORDS = {
     Kind.VECTORS: "sentence vectors",
 }
 
-log = logging.getLogger("digest.pruning")
+log = logging.getLogger("digest.commands.pruning")
 
 
 def prune(terminal: Terminal, found: Sequence[Store], now: datetime, *, dry_run: bool, vacuum: bool) -> int:

@@ -16,10 +16,10 @@ from datetime import datetime
 from pathlib import Path
 
 from digest import durable
+from digest.commands.restoring import options
 from digest.console import Terminal, complain
 from digest.errors import DONE, NOTHING, PARTLY, ConfigError, DigestError, StoreError
 from digest.model import ListId
-from digest.restoring import options
 from digest.settings import ListConfig
 from digest.store import copies, database_file, open_database, restored
 

@@ -1,6 +1,6 @@
 """Adds up what a replay yields: how the selections differ, and how good they were by their readers' votes. Pure.
 
-`digest/replaying.py` makes one tally of each edition and one of all, and shows them.
+`digest/commands/replaying.py` makes one tally of each edition and one of all, and shows them.
 """
 
 from __future__ import annotations

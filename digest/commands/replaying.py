@@ -1,6 +1,6 @@
 """`digest replay`: what past editions would have brought under the present config. Shows it, returns the exit code.
 
-Called by the command line. What there is to show comes from `digest/past.py` and `digest/tally.py`.
+Called by the command line. What there is to show comes from `digest/past.py` and `digest/commands/tally.py`.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
+from digest.commands.tally import Changes, Figure, Tally
 from digest.console import Terminal, edition_json, edition_name, ranked_by
 from digest.console.words import plural
 from digest.errors import DONE, NOTHING
@@ -19,7 +20,6 @@ from digest.past import Replay, Replayed, ReplayedEdition
 from digest.rank.evaluation import Difference, difference
 from digest.settings import ListConfig
 from digest.store import database_exists
-from digest.tally import Changes, Figure, Tally
 
 _NAMED = 5
 """So many of the papers that came or went are named of an edition; `--json` has all of them."""

@@ -8,8 +8,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection
 
-from digest import proofing, stopping, ways_out
+from digest import stopping, ways_out
 from digest.app import App
+from digest.commands import proofing
 from digest.console import (
     Terminal,
     complain,

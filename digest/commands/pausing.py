@@ -10,12 +10,12 @@ import socket
 from datetime import datetime
 
 from digest.app import App
+from digest.commands.restoring import Since, answer, asks
 from digest.console import Terminal, pause_json
 from digest.errors import DONE, NOTHING, ConfigError
 from digest.holding import paused_line
 from digest.logs import Event, tell
 from digest.model import Pause
-from digest.restoring import Since, answer, asks
 from digest.working import sender_of
 
 
