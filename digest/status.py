@@ -34,8 +34,6 @@ STALLED_AFTER = timedelta(hours=2)
 pause between two tries."""
 UNATTENDED_AFTER = timedelta(minutes=2)
 """For so long shards may wait while no worker lives: one is started again, or all are upgraded."""
-WAITING = (*UNSETTLED, DeliveryStatus.UNKNOWN)
-"""Deliveries that wait for a server, or for somebody's decision."""
 FAILED = (DeliveryStatus.BOUNCED, DeliveryStatus.EXPIRED)
 EDITIONS_JUDGED = 30
 """Errors in a row are counted in so many editions at most."""

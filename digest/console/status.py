@@ -24,8 +24,9 @@ from digest.console.words import plural
 from digest.errors import DONE, PARTLY
 from digest.holding import paused_line
 from digest.model import DeliveryStatus, SourceHealth
-from digest.status import FAILED, WAITING, Day, ListStatus, Overdue, Wrong, ago, first_day, status_of, wrong
+from digest.status import FAILED, Day, ListStatus, Overdue, Wrong, ago, first_day, status_of, wrong
 from digest.store import EditionOverview
+from digest.store.editions import UNDECIDED
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -40,7 +41,7 @@ CHART_ROWS = 5
 ALARM, CARE, GOOD, QUIET = "bold red", "yellow", "green", "dim"
 GROUPS: tuple[tuple[str, tuple[DeliveryStatus, ...]], ...] = (
     ("sent", (DeliveryStatus.SENT,)),
-    ("waiting", WAITING),
+    ("waiting", UNDECIDED),
     ("failed", FAILED),
     ("cancelled", (DeliveryStatus.CANCELLED,)),
 )
@@ -239,7 +240,7 @@ def _show_plot(terminal: Terminal, status: ListStatus) -> None:
     draw("sent", counted(DeliveryStatus.SENT), GOOD, CHART_ROWS)
     terminal.say(f"{'':<{LABEL}}  {axis(days[0].on, days[-1].on, layout)}", style=QUIET)
     draw("editions", [1 if day.edition else None for day in days], "")
-    draw("waiting", counted(*WAITING), CARE)
+    draw("waiting", counted(*UNDECIDED), CARE)
     draw("not delivered", counted(*FAILED), "red")
     draw("came back", returned, "red")
     draw("votes", [day.votes or None for day in days], "magenta")

@@ -25,20 +25,21 @@ _USUAL = ListTable.model_fields["schedule"].default
 def contradictions(data: Mapping[str, Any]) -> Found:
     """Each contradiction's key path and message."""
     yield from _sources(data)
-    yield from _waiting(_table(data.get("list")))
+    yield from _waiting(table_in(data.get("list")))
     yield from _topics(data)
     yield from _subscribers(data)
     yield from _relays(list(each_table("smtp", data.get("smtp"))))
-    yield from _web(_table(data.get("web")))
+    yield from _web(table_in(data.get("web")))
 
 
-def _table(value: object) -> Mapping[str, Any]:
+def table_in(value: object) -> Mapping[str, Any]:
+    """A table; an empty one where it is something else, as JSON from the environment is."""
     return value if isinstance(value, Mapping) else {}
 
 
 def tables(value: object) -> list[Mapping[str, Any]]:
     """An array of tables; nothing where it is something else, as JSON from the environment is."""
-    return [_table(item) for item in value] if isinstance(value, list | tuple) else []
+    return [table_in(item) for item in value] if isinstance(value, list | tuple) else []
 
 
 def each_table(label: str, written: object) -> Iterator[tuple[KeyPath, Mapping[str, Any]]]:
@@ -120,7 +121,7 @@ def _waiting(of_list: Mapping[str, Any]) -> Found:
 
 
 def _topics(data: Mapping[str, Any]) -> Found:
-    for name, topic in _table(data.get("topics")).items():
+    for name, topic in table_in(data.get("topics")).items():
         if not name.strip() or ";" in name or not name.isprintable():
             yield ("topics", name), f"{show(name)} cannot be a topic's name: it must be one line, without `;`"
         elif isinstance(topic, Mapping) and _is_aimless(topic):
@@ -136,7 +137,7 @@ _INTERESTS = ("topics", "authors", "categories", "examples", "library")
 
 
 def _subscribers(data: Mapping[str, Any]) -> Found:
-    topics = _table(data.get("topics"))
+    topics = table_in(data.get("topics"))
     for number, person in enumerate(tables(data.get("subscribers"))):
         path = ("subscribers", number)
         if not any(person.get(key) for key in _INTERESTS) and ("topics" in person or not topics):

@@ -19,6 +19,7 @@ from pydantic_settings import BaseSettings, EnvSettingsSource, InitSettingsSourc
 
 from digest.settings import checks
 from digest.settings.checks import EnvText
+from digest.settings.contradictions import table_in, tables
 from digest.settings.document import Document
 from digest.settings.models import Settings
 from digest.settings.toml_lines import KeyPath
@@ -126,11 +127,11 @@ class _SecretFiles(PydanticBaseSettingsSource):
         for label, key, check in _SECRETS:
             written = self._reading.document.data.get(label)
             if isinstance(written, list | tuple):  # several tables, of which the environment knows none
-                each = [{**_table(t), **self._read((label, n), key, check, _table(t))} for n, t in enumerate(written)]
+                each = [{**t, **self._read((label, n), key, check, t)} for n, t in enumerate(tables(written))]
                 found |= {label: each} if label not in self.current_state else {}
             else:
-                chosen = _table(self.current_state.get(label))
-                secret = {} if chosen.get(key) else self._read((label,), key, check, {**_table(written), **chosen})
+                chosen = table_in(self.current_state.get(label))
+                secret = {} if chosen.get(key) else self._read((label,), key, check, {**table_in(written), **chosen})
                 found |= {label: secret} if secret else {}
         return found
 
@@ -174,7 +175,3 @@ class _Witness(PydanticBaseSettingsSource):
     def __call__(self) -> dict[str, Any]:
         self._reading.merged = dict(self.current_state)
         return {}
-
-
-def _table(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}

@@ -27,7 +27,7 @@ from digest.store.bounces import bounces_of
 from digest.store.codec import encode, paper_ids
 from digest.store.damaged import tell
 from digest.store.database import POSTGRESQL
-from digest.store.editions import UNSETTLED
+from digest.store.editions import UNDECIDED
 from digest.store.papers import IN_A_STATEMENT
 from digest.store.received import FinalCounts, Had, Place, is_let_go, let_go, packed
 
@@ -37,14 +37,13 @@ RANGE = 1000
 """Readers of a row of `received`."""
 
 editions, deliveries, bounces, received = schema.editions, schema.deliveries, schema.bounces, schema.received
-_NOT_OVER = (*UNSETTLED, DeliveryStatus.UNKNOWN)
 NOTHING = {"address": "", "message_id": "", "picks": "[]", "beside": "{}", "enhanced_code": "", "reply": ""}
 """What is in a row that only holds a number."""
 
 
 def is_over(connection: sa.Connection, edition_id: EditionId) -> bool:
     """Whether nothing of the edition may still be sent, but by a person's `digest retry`."""
-    left = sa.select(deliveries.c.id).where(deliveries.c.edition_id == edition_id, deliveries.c.status.in_(_NOT_OVER))
+    left = sa.select(deliveries.c.id).where(deliveries.c.edition_id == edition_id, deliveries.c.status.in_(UNDECIDED))
     return _is_finished(connection, edition_id) and connection.execute(left.limit(1)).first() is None
 
 
@@ -64,7 +63,7 @@ def condense(connection: sa.Connection, edition_id: EditionId) -> bool:
         .order_by(deliveries.c.subscriber_id)
         .limit(RANGE)
     ).all()
-    if not rows or any(row.status in _NOT_OVER for row in rows):
+    if not rows or any(row.status in UNDECIDED for row in rows):
         return False
     held = schema.edition_papers
     candidates = sa.select(held.c.paper_id, held.c.position).where(held.c.edition_id == edition_id)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import date, datetime
+from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
@@ -39,7 +40,6 @@ from digest.store.pauses import RESTORE
 from digest.store.received import is_let_go
 from digest.store.rounds import (
     OWN,
-    Merge,
     edition_of,
     edition_on,
     insert_edition,
@@ -51,10 +51,15 @@ from digest.store.rows import delivery_of, rows_of
 from digest.store.statements import insert
 from digest.store.subscribers import AT_ONCE, people_of, reachable
 
+if TYPE_CHECKING:
+    from digest.edition import Merge
+
 table = schema.editions
 
 UNSETTLED = (DeliveryStatus.QUEUED, DeliveryStatus.ACTIVE, DeliveryStatus.SENDING, DeliveryStatus.DEFERRED)
 """Deliveries that somebody still has to do something about; an edition with one of these is not finished."""
+UNDECIDED = (*UNSETTLED, DeliveryStatus.UNKNOWN)
+"""Deliveries that wait for a server, or for somebody's decision."""
 
 
 class Editions:

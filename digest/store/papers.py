@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
@@ -19,13 +19,14 @@ from digest.store.codec import decode, encode
 from digest.store.damaged import readable
 from digest.store.database import Database
 from digest.store.statements import insert
+from digest.store.times import LONG_AGO
 
 T = TypeVar("T")
 
 IN_A_STATEMENT = 500
 """Values bound in one IN list; SQLite's limit is 32,766, its planner likes them short."""
 
-LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
+NO_NEWS = LONG_AGO
 """When a paper was first seen that is no news: a whole library must not crowd the newest ones out of `background`."""
 
 AnnouncementKey = tuple[str, PaperId, AnnounceType, int]
@@ -51,7 +52,7 @@ class Papers:
 
     def keep(self, papers: Collection[Paper]) -> None:
         """Keeps papers that no source announced, such as those of a person's library; what was known stays."""
-        rows = [{"id": paper.id, "paper": encode(paper), "first_seen_at": LONG_AGO} for paper in papers]
+        rows = [{"id": paper.id, "paper": encode(paper), "first_seen_at": NO_NEWS} for paper in papers]
         if rows:
             with self._database.write() as connection:
                 connection.execute(insert(schema.papers).on_conflict_do_nothing(), rows)

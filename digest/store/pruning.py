@@ -28,7 +28,7 @@ from digest.store.codec import named_in, without_abstract
 from digest.store.condensing import is_over
 from digest.store.damaged import readable
 from digest.store.database import Database
-from digest.store.papers import LONG_AGO, in_groups
+from digest.store.papers import NO_NEWS, in_groups
 from digest.store.received import let_go
 from digest.store.statements import overwrite
 
@@ -174,7 +174,7 @@ class Pruning:
         if oldest_used is None:
             return
         # What was never announced is of somebody's library, and there before her profile names it.
-        old = sa.and_(papers.c.first_seen_at < min(before, oldest_used), papers.c.first_seen_at > LONG_AGO)
+        old = sa.and_(papers.c.first_seen_at < min(before, oldest_used), papers.c.first_seen_at > NO_NEWS)
         gone = sa.and_(old, ~voted, ~_waits(papers.c.id))
         yield from self._by_id(Kind.PAPERS, papers, papers.c.id, gone, named)
 

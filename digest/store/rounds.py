@@ -6,21 +6,19 @@ together, or not at all.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from datetime import date, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
 from digest.ids import keys_of
 from digest.model import (
-    Announcement,
     Candidate,
     Edition,
     EditionId,
     Frequency,
     ListId,
-    Signal,
     SourceSummary,
 )
 from digest.roundup import Material, combined, covered_until, opens
@@ -32,7 +30,9 @@ from digest.store.postgres import add_partition
 from digest.store.statements import insert
 from digest.store.subscribers import reachable
 
-Merge = Callable[[Sequence[Announcement], Sequence[Signal]], Sequence[Candidate]]
+if TYPE_CHECKING:
+    from digest.edition import Merge
+
 OWN = ""
 """The `frequency` of a list's own editions."""
 

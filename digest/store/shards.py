@@ -17,9 +17,8 @@ from digest.store.database import Database
 from digest.store.editions import UNSETTLED, Editions
 from digest.store.statements import insert
 from digest.store.times import UtcTime
-from digest.store.workers import alive
+from digest.store.workers import OPEN, alive
 
-_OPEN = (ShardState.WAITING, ShardState.RANKED)
 TRIES = 5
 """How often a shard may end in an error without one more delivery settled."""
 ENDS = 10
@@ -178,7 +177,7 @@ class Shards:
             for row in rows
             if row.state == ShardState.ASIDE
         ]
-        waiting = [row.due_at or edition.cutoff for row in rows if row.state in _OPEN and row.ended_at is not None]
+        waiting = [row.due_at or edition.cutoff for row in rows if row.state in OPEN and row.ended_at is not None]
         waiting += [edition.cutoff for row in rows if row.state == ShardState.WAITING and row.begun_at is None]
         present = {state: count for state, count in counts.items() if count}
         return ShardsOverview(present, tuple(sorted(at_work)), tuple(errors), min(waiting, default=None))

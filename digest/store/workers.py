@@ -23,7 +23,8 @@ LATELY = timedelta(minutes=2)
 shards, editions, deliveries = schema.shards, schema.editions, schema.deliveries
 _heard = sa.table("procrastinate_workers", sa.column("id"), sa.column("last_heartbeat", sa.DateTime(timezone=True)))
 _lives = _heard.c.last_heartbeat > sa.func.clock_timestamp() - SILENT
-_OPEN = (ShardState.WAITING, ShardState.RANKED)
+OPEN = (ShardState.WAITING, ShardState.RANKED)
+"""Shards that somebody still has to do something about."""
 _unfinished = editions.c.finished_at.is_(None)
 _begun = sa.and_(shards.c.begun_at.is_not(None), shards.c.ended_at.is_(None))
 
@@ -57,7 +58,7 @@ def shared_work(connection: sa.Connection, list_id: ListId, now: datetime) -> Sh
     is_due = sa.or_(shards.c.due_at.is_(None), shards.c.due_at <= now)
     is_in_hand = sa.and_(_begun, shards.c.worker.in_([worker.name for worker in workers]))
     since = sa.func.min(sa.func.coalesce(shards.c.due_at, editions.c.cutoff), type_=UtcTime())
-    oldest = sa.select(since).select_from(joined).where(of_list, shards.c.state.in_(_OPEN), is_due, ~is_in_hand)
+    oldest = sa.select(since).select_from(joined).where(of_list, shards.c.state.in_(OPEN), is_due, ~is_in_hand)
     aside = (
         sa.select(editions.c.number, sa.func.count(), sa.func.min(shards.c.ended_at, type_=UtcTime()))
         .select_from(joined)

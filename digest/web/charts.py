@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from datetime import date
 
 from digest.model import BounceKind, DeliveryStatus
-from digest.status import FAILED, WAITING, Day
+from digest.status import FAILED, Day
+from digest.store.editions import UNDECIDED
 
 STEP, BAR, HEIGHT = 10, 8, 100
 SEEN = 2
@@ -79,7 +80,7 @@ def charts(days: Sequence[Day]) -> tuple[Chart, ...]:
             "deliveries", "Deliveries", days,
             [
                 ("sent", "c1", deliveries(DeliveryStatus.SENT)),
-                ("waiting", "c2", deliveries(*WAITING)),
+                ("waiting", "c2", deliveries(*UNDECIDED)),
                 ("cancelled", "c3", deliveries(DeliveryStatus.CANCELLED)),
                 ("failed", "c4", deliveries(*FAILED)),
             ],
