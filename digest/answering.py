@@ -58,7 +58,7 @@ COMMAND = "command"
 
 
 @dataclass(frozen=True, slots=True)
-class Desk:
+class CommandDesk:
     """One list whose commands come by this mailbox."""
 
     people: Membership
@@ -76,7 +76,7 @@ class Desk:
         return self.people.list.id
 
     @classmethod
-    def of(cls, config: ListConfig, database: Database, now: Callable[[], datetime]) -> Desk | None:
+    def of(cls, config: ListConfig, database: Database, now: Callable[[], datetime]) -> CommandDesk | None:
         """The list's, if its mailbox has an address. Its members are those of the config as well."""
         if not (config.mailbox and config.inbox):
             return None
@@ -99,7 +99,7 @@ class Desk:
 class Answering:
     """The desks of one mailbox."""
 
-    def __init__(self, desks: Sequence[Desk], now: Callable[[], datetime]):
+    def __init__(self, desks: Sequence[CommandDesk], now: Callable[[], datetime]):
         self._desks = desks
         self._now = now
 
@@ -151,7 +151,7 @@ class Answering:
                     return _Proof(desk, member, token)
         return None
 
-    def _named(self, asked: Asked) -> Desk | None:
+    def _named(self, asked: Asked) -> CommandDesk | None:
         """The list that is meant: named, or the only one; None where it may be any of several."""
         name = asked.list_id or (asked.request and asked.request.list_id)
         written_to = [desk for desk in self._desks if without_plus(desk.address)[0] in asked.to]
@@ -163,7 +163,7 @@ class Answering:
 class _Proof:
     """A token, and whose it is."""
 
-    desk: Desk
+    desk: CommandDesk
     member: Member
     token: str
 
@@ -177,7 +177,7 @@ def _kind(raw: bytes, message_id: str = "") -> str:
 class _Case:
     """One message to one list, and what is done about it."""
 
-    desk: Desk
+    desk: CommandDesk
     at: Position
     kind: str
     """Of the letter that answers it."""

@@ -21,8 +21,7 @@ from logging import DEBUG, INFO
 from types import TracebackType
 from typing import Self
 
-from digest.answering import Answering
-from digest.answering import Desk as CommandDesk
+from digest.answering import Answering, CommandDesk
 from digest.handled import Fate, Handled, Take
 from digest.logs import Event, tell
 from digest.model import Bounce, DeliveryId, Inbox, ListId, Position
@@ -55,7 +54,7 @@ class Mailroom:
         self._lists = ", ".join(config.mailing_list.id for config in configs)
         self._now = now
         self._positions: list[Mailboxes] = []
-        desks: list[Desk] = []
+        desks: list[BounceDesk] = []
         for_commands: list[CommandDesk] = []
         with ExitStack() as opened:
             for config in configs:
@@ -64,7 +63,7 @@ class Mailroom:
                 list_id = config.mailing_list.id
                 keys = Secrets(database, now, keep=False).signing_keys(config.keys)
                 self._positions.append(Mailboxes(database, list_id))
-                desks.append(Desk(list_id, Bounces(database, list_id), Tokens(keys, list_id)))
+                desks.append(BounceDesk(list_id, Bounces(database, list_id), Tokens(keys, list_id)))
                 if desk := CommandDesk.of(config, database, now):
                     for_commands.append(desk)
             self._opened = opened.pop_all()
@@ -112,7 +111,7 @@ class Mailroom:
 
 
 @dataclass(frozen=True, slots=True)
-class Desk:
+class BounceDesk:
     """What one list knows its own bounces by."""
 
     list_id: ListId
@@ -139,7 +138,7 @@ _WITHOUT_EFFECT = {Sort.DELAYED: Fate.DELAYED, Sort.DELIVERED: Fate.DELIVERED, S
 class BounceConsumer:
     """Counts bounces and complaints that are proved to be about a delivery of one of the lists."""
 
-    def __init__(self, desks: Sequence[Desk], now: Callable[[], datetime]):
+    def __init__(self, desks: Sequence[BounceDesk], now: Callable[[], datetime]):
         self._desks = desks
         self._now = now
 
@@ -153,7 +152,7 @@ class BounceConsumer:
                 return self._at(desk, at.uid, reading, delivery_id)
         return Handled(at.uid, Fate.UNPROVED, reading) if reading.kind else None
 
-    def _at(self, desk: Desk, uid: int, reading: Reading, delivery_id: DeliveryId) -> Handled | None:
+    def _at(self, desk: BounceDesk, uid: int, reading: Reading, delivery_id: DeliveryId) -> Handled | None:
         if reading.kind is None:
             fate = _WITHOUT_EFFECT.get(reading.sort)
             return Handled(uid, fate, reading, desk.list_id) if fate else None

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from digest.answering import MOST_AN_HOUR, Answering, Desk
+from digest.answering import MOST_AN_HOUR, Answering, CommandDesk
 from digest.handled import Fate, Handled
 from digest.members import Member, Preferences, Subscription
 from digest.membership import Membership
@@ -43,7 +43,7 @@ class World:
     def __init__(self, folder: Path, database: Database, lists: tuple[str, ...] = ("lab",)):
         self.now: datetime = NOW
         self.database = database
-        self.desks: list[Desk] = []
+        self.desks: list[CommandDesk] = []
         for name in lists:
             (folder / name).mkdir()
             path = write_list(folder / name, readers=0, extra=MAILBOX)
@@ -51,7 +51,7 @@ class World:
             (config,) = load([path]).lists
             assert config.inbox
             self.inbox = config.inbox.name
-            desk = Desk.of(config, database, lambda: self.now)
+            desk = CommandDesk.of(config, database, lambda: self.now)
             assert desk
             self.desks.append(desk)
         self.answering = Answering(self.desks, lambda: self.now)
@@ -360,11 +360,11 @@ def test_who_is_in_the_config_is_a_member_from_the_start(tmp_path: Path) -> None
     """Before the first edition is sent, she can say that she wants none."""
     (config,) = load([write_list(tmp_path, readers=1, extra=MAILBOX)]).lists
     database = open_database(config.store_url)
-    desk = Desk.of(config, database, lambda: NOW)
+    desk = CommandDesk.of(config, database, lambda: NOW)
     assert desk
     raw = "From: reader0@example.org\nAuthentication-Results: mx.example.org; dmarc=pass\nSubject: unsubscribe\n\n"
     assert fate(Answering([desk], lambda: NOW).take(Position(1, 1), raw.encode())) is Fate.DONE
-    assert Desk.of(config, database, lambda: NOW)
+    assert CommandDesk.of(config, database, lambda: NOW)
     (member,) = desk.people.members.all()
     assert member.subscription is Subscription.UNSUBSCRIBED
     database.close()
