@@ -198,6 +198,9 @@ class Postfix:
         (folder / "recipients").write_text("".join(f"{who} {reply}\n" for who, reply in self.access.items()))
         (folder / "server.pem").write_text(certificates.LOCALHOST)
         certificates.ca_file(folder)
+        # Postfix reads a file of less than a second's age again and again, until it is older: it may still be written.
+        for path in folder.iterdir():
+            os.utime(path, (time.time() - 60,) * 2)
         queue = folder / "queue"
         for name in ("active", "bounce", "corrupt", "defer", "deferred", "flush", "hold", "incoming", "private"):
             _folder(queue / name, 0o700, "postfix")
