@@ -164,12 +164,6 @@ def _certificate(folder: Path, names: list[str]) -> Path:
     return folder / "server.pem"
 
 
-def free_port() -> str:
-    """A port of loopback at which nothing listens."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return str(probe.getsockname()[1])
-
-
 # --- In the page's own processes ------------------------------------------------------------------------------------
 
 

@@ -167,14 +167,14 @@ def test_nobody_listens() -> None:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
 
-    async def work() -> None:
-        async with fetcher_of(Pauses()) as client:
-            await client.get(f"http://127.0.0.1:{port}/a")
+        async def work() -> None:
+            async with fetcher_of(Pauses()) as client:
+                await client.get(f"http://127.0.0.1:{port}/a")
 
-    with pytest.raises(
-        SourceError, match=rf"^could not connect to 127\.0\.0\.1:{port}: connection refused \(3 times\)$"
-    ):
-        asyncio.run(work())
+        with pytest.raises(
+            SourceError, match=rf"^could not connect to 127\.0\.0\.1:{port}: connection refused \(3 times\)$"
+        ):
+            asyncio.run(work())
 
 
 def test_a_body_without_end() -> None:

@@ -6,7 +6,6 @@ import contextlib
 import json
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -24,6 +23,7 @@ import pytest
 from digest import edition as life
 from tests.lists import DAY_ONE, write_list
 from tests.servers.http import goes_to, serving, stalls_in_body
+from tests.servers.ports import free_port
 from tests.servers.smtp import CollectingServer, resets_after_dot
 from tests.test_cli import jsons, run
 
@@ -121,10 +121,9 @@ def test_what_was_held_goes_out_when_the_policy_changes(tmp_path: Path) -> None:
 def test_pages_are_served_until_a_signal(tmp_path: Path, command: tuple[str, ...]) -> None:
     """By themselves and beside the scheduler: a wish is taken, its letter leaves, and SIGTERM ends it tidily."""
     pytest.importorskip("uvicorn", reason="the extra `web` is not installed")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        here = f"http://127.0.0.1:{probe.getsockname()[1]}"
-    pages = f"\n[web]\nport = {here.rpartition(':')[2]}\n"
+    port = free_port()
+    here = f"http://127.0.0.1:{port}"
+    pages = f"\n[web]\nport = {port}\n"
     with CollectingServer() as server:
         config = write_list(tmp_path, port=server.port, extra=pages)
         config.write_text(

@@ -8,7 +8,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -34,6 +33,7 @@ from tests.asking import ADA, dump_of
 from tests.e2e.test_mail_checkers import TOOLS, tool
 from tests.lists import DAY_ONE, DAY_TWO, write_list
 from tests.render_samples import read
+from tests.servers.ports import free_port
 
 pytestmark = pytest.mark.system
 
@@ -73,8 +73,7 @@ class Served:
     """`digest web` over a list of its own, and its outbox."""
 
     def __init__(self, folder: Path, language: str = "en"):
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         self.base = f"http://127.0.0.1:{self.port}"
         self.config = write_list(folder, readers=1, extra="\n[web]\nstatus_public = true\n")
         text = self.config.read_text(encoding="utf-8")

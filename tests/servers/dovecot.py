@@ -20,6 +20,7 @@ from types import TracebackType
 from typing import Self
 
 from tests.servers import certificates
+from tests.servers.ports import free_port
 
 DOVECOT = Path("/usr/sbin/dovecot")
 IMAP = Path("/usr/lib/dovecot/imap")
@@ -102,8 +103,7 @@ class Dovecot:
         (self._folder / "run").mkdir()
         (self._folder / "server.pem").write_text(certificates.LOCALHOST)
         certificates.ca_file(self._folder)
-        with contextlib.ExitStack() as probes:
-            self.port, self.tls_port, self.lmtp_port = (_free_port(probes) for _ in range(3))
+        self.port, self.tls_port, self.lmtp_port = (free_port() for _ in range(3))
         conf = self._folder / "dovecot.conf"
         values = {
             "folder": self._folder,
@@ -169,10 +169,3 @@ class Dovecot:
     def _log(self) -> str:
         paths = [self._folder / name for name in ("start.log", "dovecot.log")]
         return "\n".join(path.read_text(errors="replace")[-3000:] for path in paths if path.exists())
-
-
-def _free_port(probes: contextlib.ExitStack) -> int:
-    """A port that nobody else is given as long as `probes` are open."""
-    probe = probes.enter_context(socket.socket())
-    probe.bind(("127.0.0.1", 0))
-    return int(probe.getsockname()[1])

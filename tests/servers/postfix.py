@@ -22,6 +22,7 @@ from types import TracebackType
 from typing import Self
 
 from tests.servers import certificates
+from tests.servers.ports import free_port
 
 MASTER = Path("/usr/lib/postfix/sbin/master")
 DOVECOT = Path("/usr/sbin/dovecot")
@@ -186,9 +187,7 @@ class Postfix:
 
     def _configure(self) -> None:
         folder = self.folder
-        with socket.socket() as probe:
-            probe.bind((self.host, 0))
-            self.port = probe.getsockname()[1]
+        self.port = free_port()
         values = {"folder": folder, "port": self.port}
         (folder / "main.cf").write_text(_MAIN_CF.format_map(values) + self.main_cf)
         (folder / "master.cf").write_text(_MASTER_CF.format_map(values))

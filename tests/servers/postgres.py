@@ -9,7 +9,6 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -19,6 +18,8 @@ from itertools import count
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+
+from tests.servers.ports import free_port
 
 PROGRAMS = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name))
 PATIENCE = 30.0
@@ -47,9 +48,7 @@ class PostgresServer:
         self._settings = {**_SETTINGS, **settings}
         self._settings["listen_addresses"] += f",{beside}" if beside else ""
         self._numbers = count(1)
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port: int = free.getsockname()[1]
+        self.port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
