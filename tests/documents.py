@@ -21,7 +21,6 @@ import os
 import re
 import signal
 import subprocess
-import time
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -29,6 +28,7 @@ from pathlib import Path
 from typing import Any
 
 from digest.settings import load
+from tests.waiting import until
 
 ROOT = Path(__file__).resolve().parents[1]
 HOME = "/home/you/papers"
@@ -155,29 +155,24 @@ class Shell:
             text = output.read_text(encoding="utf-8", errors="replace").replace(str(self._folder), HOME)
             return [line.rstrip() for line in text.splitlines() if line.strip()]
 
+        def told() -> str:
+            said = "\n    ".join(printed())
+            return f"{where}: $ {command.text}\nprinted:\n    {said}\n"
+
         if "^C" in shown:
             at = shown.index("^C")
-            self._press(process, [*shown[:at], "…"], printed)
+            before = [*shown[:at], "…"]
+            until(
+                lambda: process.poll() is not None or matches(before, [masked(line) for line in printed()]),
+                lambda: f"{told()}and not all that stands above ^C",
+                patience=PATIENCE,
+            )
+            os.killpg(process.pid, signal.SIGINT)
             shown[at : at + 1] = []
-        try:
-            code = process.wait(PATIENCE)
-        except subprocess.TimeoutExpired:
-            code = None
-        said = "\n    ".join(printed())
-        told = f"{where}: $ {command.text}\nprinted:\n    {said}\n"
-        assert code is not None, f"{told}and did not end"
-        assert code == 0, f"{told}and failed: exit code {code}"
+        until(lambda: process.poll() is not None, lambda: f"{told()}and did not end", patience=PATIENCE)
+        assert process.returncode == 0, f"{told()}and failed: exit code {process.returncode}"
         if shown:
-            assert matches(shown, [masked(line) for line in printed()]), f"{told}and the page shows something else"
-
-    @staticmethod
-    def _press(process: subprocess.Popen[bytes], before: list[str], printed: Any) -> None:
-        deadline = time.monotonic() + PATIENCE
-        while time.monotonic() < deadline and process.poll() is None:
-            if matches(before, [masked(line) for line in printed()]):
-                break
-            time.sleep(0.05)
-        os.killpg(process.pid, signal.SIGINT)
+            assert matches(shown, [masked(line) for line in printed()]), f"{told()}and the page shows something else"
 
 
 def masked(line: str) -> str:

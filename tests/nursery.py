@@ -22,7 +22,6 @@ import signal
 import sys
 import tempfile
 import threading
-import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -37,10 +36,9 @@ import typer.main
 from digest.model import Edition, MailingList
 from digest.render import EditionRenderer
 from tests.test_cli import Answer
+from tests.waiting import PATIENCE, until
 
 T = TypeVar("T")
-PATIENCE = 60.0
-"""Seconds for a child to end; far more than any takes."""
 HEAVY = (
     *("alembic.command", "aiosmtplib", "feedparser", "jinja2", "nh3", "numpy", "premailer", "psutil", "pylatexenc"),
     *("scipy.sparse", "digest.scheduler", "digest.commands.sending", "apscheduler.schedulers.asyncio"),
@@ -69,10 +67,8 @@ class Child:
 
     def until_it_says(self, words: str) -> None:
         """Returns when the words are on its standard error."""
-        deadline = time.monotonic() + PATIENCE
-        while words not in (self._streams / "err").read_text(encoding="utf-8"):
-            assert time.monotonic() < deadline, words
-            time.sleep(0.01)
+        err = self._streams / "err"
+        until(lambda: words in err.read_text(encoding="utf-8"), lambda: f"no {words!r} in: {err.read_text('utf-8')}")
 
     def wait(self) -> Answer:
         """What it said and its exit code, minus the signal that killed it."""
@@ -129,10 +125,10 @@ class Nursery:
 
     def wait(self, pid: int) -> int:
         """The exit code of a child, when it has ended. Fails if that takes too long."""
-        deadline = time.monotonic() + PATIENCE
-        while (code := self.poll(pid)) is None:
-            assert time.monotonic() < deadline, f"process {pid} does not end"
-            time.sleep(0.003)
+        (code,) = until(
+            lambda: [code] if (code := self.poll(pid)) is not None else [],  # 0 is one, too
+            f"process {pid} does not end",
+        )
         return code
 
     def poll(self, pid: int) -> int | None:

@@ -11,7 +11,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -29,6 +28,7 @@ from digest.send.rate import Limiter
 from digest.settings import load
 from tests.lists import DAY_ONE, DAY_TWO, FEEDS, write_list
 from tests.servers.smtp import CollectingServer, rejects_rcpt_550
+from tests.waiting import PATIENCE, until
 
 COMMANDS = (
     *(
@@ -480,11 +480,9 @@ def test_run_catches_up_and_stops_tidily(config: Path, number: signal.Signals) -
         text=True,
         env=os.environ | {"PYTHONUNBUFFERED": "1"},
     )
-    deadline = time.monotonic() + 60
-    while len(mailbox.Maildir(config.parent / "outbox")) < 4 and time.monotonic() < deadline:
-        time.sleep(0.05)
+    until(lambda: len(mailbox.Maildir(config.parent / "outbox")) == 4, "four letters are not in the outbox")
     process.send_signal(number)
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=PATIENCE)
     assert (process.returncode, err.partition(":")[0]) == (0, f"stopping on {number.name}")
     assert "was missed: catching up" in out
     assert "edition 2 of 2026-06-10: 2 sent = 2 recipients" in out

@@ -13,6 +13,7 @@ from digest.ledger import Entry, Intent, Release
 from digest.model import Claim
 from digest.send.commits import GroupCommit
 from tests.factories import claim
+from tests.waiting import PATIENCE
 
 
 class SlowLedger:
@@ -31,14 +32,14 @@ class SlowLedger:
     def commit(self, entries: Sequence[Entry]) -> Sequence[bool]:
         self.groups.append(list(entries))
         self.begun.release()
-        assert self.go_on.acquire(timeout=20)
+        assert self.go_on.acquire(timeout=PATIENCE)
         if self.broken:
             raise self.broken
         return [entry.claim.delivery.id not in self.refused for entry in entries]
 
 
 async def begun(ledger: SlowLedger) -> None:
-    assert await asyncio.to_thread(ledger.begun.acquire, timeout=20)
+    assert await asyncio.to_thread(ledger.begun.acquire, timeout=PATIENCE)
 
 
 def test_what_comes_during_a_transaction_shares_the_next() -> None:

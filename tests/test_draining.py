@@ -14,7 +14,6 @@ import pickle
 import signal
 import sys
 import threading
-import time
 import traceback
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Sequence
@@ -43,9 +42,9 @@ from tests.databases import BOTH, Databases
 from tests.dkim_keys import pem, rsa_key
 from tests.lists import DAY_ONE, write_list
 from tests.servers.smtp import CollectingServer, refuses_auth_535, rejects_data_554
+from tests.waiting import until_async
 
 READERS = 24
-PATIENCE = 60.0
 
 
 @pytest.fixture(autouse=True)
@@ -94,7 +93,7 @@ class Send:
 
     async def before_a_message(self, recipient: str) -> None:
         if len(self.mine) == 1 and not self.both:
-            await wait_for(lambda: self.server.connections == 2)
+            await until_async(lambda: self.server.connections == 2, "the other has not connected")
             self.both = True
             await self.meanwhile()
         self.mine.append(recipient)
@@ -113,13 +112,6 @@ class Waiting:
 
     async def close(self) -> None:
         await self.transport.close()
-
-
-async def wait_for(seen: Callable[[], object]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not seen():
-        assert time.monotonic() < deadline
-        await asyncio.sleep(0.005)
 
 
 def counts(sent: Sent) -> dict[str, int]:
@@ -191,7 +183,7 @@ def test_a_process_that_is_killed_loses_and_doubles_nothing(
                 killed.set()
 
     async def until_killed() -> None:
-        await wait_for(killed.is_set)
+        await until_async(killed.is_set, "the other was not killed")
 
     with CollectingServer(pipelining=True, watch=watch) as server, caplog.at_level(logging.WARNING):
         config = write_list(tmp_path, READERS, port=server.port, connections=2)

@@ -9,7 +9,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -18,8 +17,8 @@ from digest.console import complain
 from digest.stopping import stop_on_signals
 from tests.kills import SOURCES, query
 from tests.lists import DAY_ONE, write_list
-from tests.nursery import PATIENCE
 from tests.servers.smtp import CollectingServer
+from tests.waiting import PATIENCE, until
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="POSIX terminals")
 
@@ -41,10 +40,7 @@ def test_what_is_open_ends_when_the_terminal_is_closed(tmp_path: Path) -> None:
         ours, its = os.openpty()
         process = subprocess.Popen([sys.executable, "-c", IN_A_TERMINAL, *arguments], stdin=its, stdout=its, stderr=its)
         os.close(its)
-        deadline = time.monotonic() + PATIENCE
-        while not server.message_ids:
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+        until(lambda: server.message_ids, "no message has come")
         os.close(ours)
         assert process.wait(PATIENCE) != -signal.SIGHUP
         found = dict(query(tmp_path, "SELECT status, count(*) FROM deliveries GROUP BY status"))
@@ -65,10 +61,7 @@ def test_under_nohup_it_goes_on(tmp_path: Path) -> None:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        deadline = time.monotonic() + PATIENCE
-        while not server.message_ids:
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+        until(lambda: server.message_ids, "no message has come")
         process.send_signal(signal.SIGHUP)
         assert process.wait(PATIENCE) == 0
         assert len(server.message_ids) == READERS

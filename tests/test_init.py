@@ -27,6 +27,7 @@ from tests.lists import DAY_ONE, FEEDS
 from tests.servers.dns import DnsServer, txt
 from tests.servers.smtp import CollectingServer
 from tests.test_cli import run
+from tests.waiting import PATIENCE, until
 
 CTRL_C = "^C"
 RECORDED = json.dumps(
@@ -177,7 +178,7 @@ def converse(folder: Path, arguments: Sequence[str], talk: Sequence[tuple[str, s
     os.close(its)
     shown, seen = "", 0
     decoder = codecs.getincrementaldecoder("utf-8")()
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + PATIENCE
 
     def read() -> bytes:
         ready, _, _ = select.select([terminal], [], [], max(0, deadline - time.monotonic()))
@@ -192,14 +193,11 @@ def converse(folder: Path, arguments: Sequence[str], talk: Sequence[tuple[str, s
             while wanted not in shown[seen:]:
                 shown += decoder.decode(read())
             seen = shown.index(wanted, seen) + len(wanted)
-            while "password" in wanted and echoes():  # a password that is typed before would be shown, and not read
-                assert time.monotonic() < deadline, shown
-                time.sleep(0.01)
+            if "password" in wanted:  # one that is typed before would be shown, and not read
+                until(lambda: not echoes(), shown)
             if typed == CTRL_C:
                 # A signal just before the prompt reads is noticed only with the next key, as in any Python program.
-                while psutil.Process(child.pid).status() != psutil.STATUS_SLEEPING:
-                    assert time.monotonic() < deadline, shown
-                    time.sleep(0.01)
+                until(lambda: psutil.Process(child.pid).status() == psutil.STATUS_SLEEPING, shown)
                 child.send_signal(signal.SIGINT)
             else:
                 os.write(terminal, f"{typed}\n".encode())
@@ -213,7 +211,7 @@ def converse(folder: Path, arguments: Sequence[str], talk: Sequence[tuple[str, s
             shown += decoder.decode(data)
     finally:
         os.close(terminal)
-        child.wait(timeout=60)
+        child.wait(PATIENCE)
     return shown
 
 

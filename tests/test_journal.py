@@ -31,6 +31,7 @@ from tests.nursery import Nursery
 from tests.servers.smtp import CollectingServer
 from tests.test_cli import jsons, run
 from tests.test_ledger import LAB, SENT, World, dead_owner
+from tests.waiting import until
 
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="kills by SIGKILL")
 READERS = 3
@@ -313,10 +314,10 @@ def test_a_kill_between_the_reply_and_its_commit(
         extra = f'on_unknown = "{on_unknown}"\n[store]\nurl = "{url}"\n{kept}'
         config = str(write_list(tmp_path, READERS, port=server.port, extra=extra))
         child = nursery.start("send", "--config", config, "--now", DAY_ONE)
-        deadline = time.monotonic() + 60
-        while not pids or (journalled and not any(path.stat().st_size for path in (tmp_path / "journal").iterdir())):
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+        until(lambda: pids, "no message was accepted")
+        if journalled:
+            journal = tmp_path / "journal"
+            until(lambda: any(path.stat().st_size for path in journal.iterdir()), "nothing is in the journal")
         time.sleep(0 if journalled else 0.3)
         os.kill(child.pid, 9)
         child.wait()

@@ -40,6 +40,7 @@ from tests.bounce_samples import sample
 from tests.lists import DAY_ONE, DAY_TWO, write_list
 from tests.servers.imap import PASSWORD, Behaviour, ImapServer, well_behaved
 from tests.test_cli import Answer, jsons, run
+from tests.waiting import until_async
 
 NOW = datetime.fromisoformat(DAY_ONE)
 MAILBOX = """
@@ -484,12 +485,9 @@ def test_run_reads_the_mailbox_beside_the_schedule(
 
     async def watch() -> None:
         running = asyncio.create_task(run_until_stopped([config], lambda: NOW))
-        for number in (1, 2):
-            for _ in range(500):
-                await asyncio.sleep(0.02)
-                if len(world.counted) == number:
-                    break
-            world.server.add(world.message("qmail-qsbmf", 1))
+        await until_async(lambda: len(world.counted) == 1, "the first bounce was not counted")
+        world.server.add(world.message("qmail-qsbmf", 1))
+        await until_async(lambda: len(world.counted) == 2, "the second bounce was not counted")
         signal.raise_signal(signal.SIGINT)
         await running
 

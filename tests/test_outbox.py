@@ -38,6 +38,7 @@ from digest.send.smtp import Timeouts, transports
 from tests.factories import NOW, subscriber
 from tests.servers import smtp as servers
 from tests.servers.smtp import CollectingServer, Misbehaviour
+from tests.waiting import PATIENCE
 
 QUEUED, ACTIVE, SENDING = DeliveryStatus.QUEUED, DeliveryStatus.ACTIVE, DeliveryStatus.SENDING
 SENT, DEFERRED, BOUNCED = DeliveryStatus.SENT, DeliveryStatus.DEFERRED, DeliveryStatus.BOUNCED
@@ -586,14 +587,14 @@ def test_a_drain_cancelled_while_the_ledger_is_busy_leaves_no_claim_behind(step:
     def busy(name: str) -> None:
         if name == step and not begun.is_set():
             begun.set()
-            assert go_on.wait(20)
+            assert go_on.wait(PATIENCE)
 
     ledger.at_step = busy
 
     async def main() -> None:
         stop = asyncio.Event()
         draining = asyncio.ensure_future(drain(ledger, [Route(FakeRelay(), 1)], compose, now=lambda: NOW, stop=stop))
-        await asyncio.to_thread(begun.wait, 20)
+        await asyncio.to_thread(begun.wait, PATIENCE)
         draining.cancel()
         await asyncio.sleep(0)
         go_on.set()

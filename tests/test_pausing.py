@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -23,6 +22,7 @@ from tests.servers.smtp import CollectingServer
 from tests.test_cli import jsons, run
 from tests.test_processes import start
 from tests.test_scheduler import AT_SEVEN, World
+from tests.waiting import PATIENCE, until
 
 
 @pytest.fixture
@@ -94,11 +94,9 @@ def test_a_pause_ends_a_send_under_way_in_another_process(tmp_path: Path) -> Non
     with CollectingServer() as server:
         config = write_list(tmp_path, readers=12, port=server.port, extra='rate = "1/second"\n')
         process = start(config)
-        deadline = time.monotonic() + 60
-        while not server.messages and time.monotonic() < deadline:
-            time.sleep(0.02)
+        until(lambda: server.messages, "no message has come")
         assert run("pause", "--config", str(config)).returncode == 0
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=PATIENCE)
         assert process.returncode == 1, err
         sent = json.loads(out)
         assert sent["held"].startswith("paused since ")
@@ -164,8 +162,9 @@ def test_a_list_goes_on_by_itself_when_its_hours_begin(world: World, capsys: pyt
     assert world.overviews()[0].finished_at is not None
 
 
-def test_hours_that_end_are_noticed_when_they_do(database: Database) -> None:
-    """It is looked again when the window closes, and not only every other second."""
+def test_hours_that_end_are_noticed_when_they_do(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is looked again when the window closes, and not only every so often."""
+    monkeypatch.setattr("digest.holding.LOOK_EVERY", timedelta(hours=1))
     closes = datetime(2026, 6, 9, 21, tzinfo=UTC)
     clock = [closes - timedelta(milliseconds=30)]
 
@@ -178,7 +177,7 @@ def test_hours_that_end_are_noticed_when_they_do(database: Database) -> None:
     assert hold.reason() is None
 
     async def main() -> str:
-        async with asyncio.timeout(1):
+        async with asyncio.timeout(PATIENCE):
             return await hold.wait()
 
     assert asyncio.run(main()) == "`send_window` opens on Wednesday 2026-06-10 at 07:00 UTC"

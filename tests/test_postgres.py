@@ -38,6 +38,7 @@ from tests.databases import Databases
 from tests.ledgers import LAB, fill
 from tests.servers.postgres import PostgresServer, missing
 from tests.test_letting_go import READERS, World
+from tests.waiting import PATIENCE
 
 NOW, HOUR = datetime(2026, 6, 10, 6, tzinfo=UTC), timedelta(hours=1)
 
@@ -317,7 +318,7 @@ def test_a_transaction_that_is_alone_waits_for_the_other(database: Database) -> 
     def first() -> None:
         with database.write():
             inside.set()
-            go_on.wait(30)
+            go_on.wait(PATIENCE)
             order.append("first")
 
     def second() -> None:
@@ -326,13 +327,13 @@ def test_a_transaction_that_is_alone_waits_for_the_other(database: Database) -> 
 
     with ThreadPoolExecutor(2) as pool:
         one = pool.submit(first)
-        assert inside.wait(30)
+        assert inside.wait(PATIENCE)
         other = pool.submit(second)
         with database.write(alone=False):
             order.append("beside")
         go_on.set()
-        one.result(30)
-        other.result(30)
+        one.result(PATIENCE)
+        other.result(PATIENCE)
     assert order == ["beside", "first", "second"]
 
 

@@ -8,15 +8,13 @@ import re
 import signal
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.parse
 import urllib.request
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import NoReturn, TypeVar
+from typing import NoReturn
 
 import pytest
 
@@ -26,8 +24,7 @@ from tests.servers.http import goes_to, serving, stalls_in_body
 from tests.servers.ports import free_port
 from tests.servers.smtp import CollectingServer, resets_after_dot
 from tests.test_cli import jsons, run
-
-T = TypeVar("T")
+from tests.waiting import PATIENCE, until
 
 
 def start(config: Path) -> subprocess.Popen[str]:
@@ -44,7 +41,7 @@ def test_two_at_once_send_one_copy_each(tmp_path: Path) -> None:
     with CollectingServer() as server:
         config = write_list(tmp_path, readers=12, port=server.port, connections=3)
         both = [start(config), start(config)]
-        answers = [process.communicate(timeout=60) for process in both]
+        answers = [process.communicate(timeout=PATIENCE) for process in both]
         assert [process.returncode for process in both] == [0, 0], [err for _, err in answers]
         copies = Counter(message.recipients for message in server.messages)
         assert copies == {(f"reader{n}@example.org",): 1 for n in range(12)}
@@ -62,11 +59,9 @@ def test_a_stopped_send_ends_tidily_and_goes_on_later(tmp_path: Path, number: si
     with CollectingServer() as server:
         config = write_list(tmp_path, readers=8, port=server.port, extra='rate = "2/second"\n')
         process = start(config)
-        deadline = time.monotonic() + 60
-        while not server.messages and time.monotonic() < deadline:
-            time.sleep(0.02)
+        until(lambda: server.messages, "no message has come")
         process.send_signal(number)
-        out, err = process.communicate(timeout=30)
+        out, err = process.communicate(timeout=PATIENCE)
         assert process.returncode == 1, err
         assert f"stopping on {number.name}" in err
         (overview,) = json.loads(out)["editions"]
@@ -95,7 +90,7 @@ def test_a_reader_of_the_output_who_leaves_breaks_off_nothing(tmp_path: Path) ->
         process.stdout.close()
         err = process.stderr.read()
         process.stderr.close()
-        assert (process.wait(60), err) == (0, "")
+        assert (process.wait(PATIENCE), err) == (0, "")
         assert Counter(message.recipients for message in server.messages) == {
             (f"reader{n}@example.org",): 1 for n in range(6)
         }
@@ -136,13 +131,14 @@ def test_pages_are_served_until_a_signal(tmp_path: Path, command: tuple[str, ...
             text=True,
         )
         try:
-            assert "Get trending papers in your email inbox!" in _patiently(lambda: _answer(f"{here}/"))
+            front = until(lambda: _answer(f"{here}/"), "the pages do not answer")
+            assert "Get trending papers in your email inbox!" in front
             wish = urllib.parse.urlencode({"email": "ada@example.org"}).encode()
             _answer(urllib.request.Request(f"{here}/subscribe/lab", wish, {"Origin": here}))
-            (letter,) = _patiently(lambda: server.messages)
+            (letter,) = until(lambda: server.messages, "no letter has come")
         finally:
             process.send_signal(signal.SIGTERM)
-            _, err = process.communicate(timeout=30)
+            _, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, err
     assert letter.recipients == ("ada@example.org",)
     assert f"{here}/confirm/lab/".encode() in letter.data.replace(b"=\r\n", b"")
@@ -168,10 +164,10 @@ def test_ctrl_c_is_told_in_a_line(tmp_path: Path, command: str, kept: str) -> No
             text=True,
         )
         try:
-            assert _patiently(lambda: server.requests)
+            until(lambda: server.requests, "the feed was not asked for")
         finally:
             process.send_signal(signal.SIGINT)
-            _, err = process.communicate(timeout=30)
+            _, err = process.communicate(timeout=PATIENCE)
     assert (process.returncode, err.splitlines()[-1]) == (130, f"stopped by Ctrl-C: {kept}")
 
 
@@ -193,17 +189,9 @@ def test_ctrl_c_is_heard_while_papers_are_ranked(
 
 
 def _answer(asked: str | urllib.request.Request) -> str:
-    with contextlib.suppress(urllib.error.URLError), urllib.request.urlopen(asked, timeout=5) as response:
+    with contextlib.suppress(urllib.error.URLError), urllib.request.urlopen(asked, timeout=PATIENCE) as response:
         return str(response.read().decode())
     return ""
-
-
-def _patiently(look: Callable[[], T]) -> T:
-    """What is seen, as soon as there is something; after a minute whatever there is."""
-    deadline = time.monotonic() + 60
-    while not (seen := look()) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    return seen
 
 
 def test_nothing_that_a_server_says_is_obeyed_by_a_terminal(tmp_path: Path) -> None:

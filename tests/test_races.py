@@ -23,9 +23,10 @@ from digest.store.outbox import LEASE
 from tests.conftest import THOROUGH
 from tests.kills import SOURCES, freeze, query
 from tests.lists import DAY_ONE, write_list
-from tests.nursery import PATIENCE, Child, Nursery, folder_in_memory
+from tests.nursery import Child, Nursery, folder_in_memory
 from tests.servers.smtp import CollectingServer
 from tests.test_cli import jsons
+from tests.waiting import PATIENCE, until
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
 
@@ -124,10 +125,8 @@ def for_all(config: Path) -> Path:
 
 
 def await_finished(folder: Path, edition: int) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not query(folder, f"SELECT 1 FROM editions WHERE number = {edition} AND finished_at IS NOT NULL"):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    finished = f"SELECT 1 FROM editions WHERE number = {edition} AND finished_at IS NOT NULL"
+    until(lambda: query(folder, finished), f"edition {edition} is not finished")
 
 
 @pytest.mark.parametrize(

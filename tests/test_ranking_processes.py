@@ -8,8 +8,7 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +29,7 @@ from digest.rank.embedding import Embedder, available
 from digest.stopping import stop_on_signals
 from digest.store import Database, Editions, Papers, Subscribers, Vectors, open_database, schema
 from tests.factories import NOW, TODAY, mailing_list, report, subscriber
+from tests.waiting import PATIENCE, until, until_async
 
 LAB = mailing_list(min_relevance=0.0)
 READERS = 20
@@ -98,6 +98,11 @@ def workers(of: psutil.Process) -> list[psutil.Process]:
     return found
 
 
+def new_workers(earlier: Sequence[psutil.Process]) -> list[psutil.Process]:
+    """Those that this process has started since."""
+    return [worker for worker in workers(psutil.Process()) if worker not in earlier]
+
+
 @pytest.mark.parametrize(
     "semantic",
     [False, pytest.param(True, marks=pytest.mark.skipif(not available(), reason="needs the extra semantic"))],
@@ -162,12 +167,11 @@ def test_a_stop_does_not_wait_for_processes(tmp_path: Path) -> None:
     async def stopped(each: Frozen) -> None:
         stop, earlier = asyncio.Event(), workers(psutil.Process())
         ranking = asyncio.create_task(each.enqueue(1, stop.is_set))
-        while not (found := [worker for worker in workers(psutil.Process()) if worker not in earlier]):  # noqa: ASYNC110 - nobody tells of a process
-            await asyncio.sleep(0.001)
+        found = await until_async(lambda: new_workers(earlier), "no process was started")
         found[0].suspend()
         stop.set()
-        await asyncio.wait_for(ranking, 60)
-        assert not psutil.wait_procs(found, timeout=60)[1]
+        await asyncio.wait_for(ranking, PATIENCE)
+        assert not psutil.wait_procs(found, timeout=PATIENCE)[1]
 
     with frozen(tmp_path) as each:
         asyncio.run(stopped(each))
@@ -192,8 +196,7 @@ def test_a_process_that_is_killed_says_what_to_do(tmp_path: Path) -> None:
     async def kill_one(each: Frozen) -> None:
         earlier = workers(psutil.Process())
         ranking = asyncio.create_task(each.enqueue(1))
-        while not (found := [worker for worker in workers(psutil.Process()) if worker not in earlier]):  # noqa: ASYNC110 - nobody tells of a process
-            await asyncio.sleep(0.001)
+        found = await until_async(lambda: new_workers(earlier), "no process was started")
         found[0].kill()
         await ranking
 
@@ -207,26 +210,20 @@ def test_a_process_that_is_killed_says_what_to_do(tmp_path: Path) -> None:
 def test_no_process_outlives_one_that_is_killed(tmp_path: Path) -> None:
     """Whatever the others wait for, it may be what the killed one held: nobody waits for them."""
     earlier = workers(psutil.Process())
-
-    def new() -> list[psutil.Process]:
-        return [worker for worker in workers(psutil.Process()) if worker not in earlier]
-
     killed: list[psutil.Process] = []
 
     def kill_one() -> bool:
-        while not killed:
-            if len(both := new()) == 2:
-                both[0].suspend()
-                both[1].kill()
-                killed.append(both[1])
+        if not killed:
+            until(lambda: len(new_workers(earlier)) == 2, "two processes were not started")
+            both = new_workers(earlier)
+            both[0].suspend()
+            both[1].kill()
+            killed.append(both[1])
         return False
 
     with frozen(tmp_path) as each, pytest.raises(SendError, match="run the same command again"):
         asyncio.run(each.enqueue(2, kill_one))
-    deadline = time.monotonic() + 20
-    while new():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    until(lambda: not new_workers(earlier), "a process is left")
 
 
 def test_each_process_has_enough_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -261,7 +258,4 @@ def test_no_process_outlives_the_one_that_started_it(tmp_path: Path) -> None:
         assert parent.stdout.readline() == b"ready\n"
         (worker,) = workers(psutil.Process(parent.pid))
         parent.kill()
-    deadline = time.monotonic() + 60
-    while worker.is_running() and worker.status() != psutil.STATUS_ZOMBIE:
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    until(lambda: not worker.is_running() or worker.status() == psutil.STATUS_ZOMBIE, "it outlives its parent")

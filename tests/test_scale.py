@@ -10,7 +10,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from dataclasses import replace
@@ -41,6 +40,7 @@ from tests.scale.storm import Plan, storm
 from tests.servers.postgres import missing
 from tests.servers.smtp import CollectingServer
 from tests.test_cli import run
+from tests.waiting import PATIENCE, until
 
 pytestmark = [pytest.mark.system, pytest.mark.skipif(bool(missing()), reason=missing() or "")]
 
@@ -180,10 +180,11 @@ def sent_by(workers: int, store_url: str, folder: Path, nursery: Nursery) -> dic
             command = ("worker", "--config", str(path), "--now", DAY_ONE)
             running = [nursery.start(*command) for _ in range(workers)]
             try:
-                deadline = time.monotonic() + 120
-                while app.editions.unfinished(app.list.id):
-                    assert time.monotonic() < deadline
-                    time.sleep(0.1)
+                until(
+                    lambda: not app.editions.unfinished(app.list.id),
+                    "the workers do not finish the edition",
+                    patience=120,
+                )
             finally:
                 for each in running:
                     os.kill(each.pid, signal.SIGTERM)
@@ -237,7 +238,7 @@ def test_a_connection_that_is_broken_off_half_made_is_closed() -> None:
             await came.wait()
             connecting.cancel()
             kept = await asyncio.gather(connecting, return_exceptions=True)
-            await asyncio.wait_for(gone.wait(), 5)
+            await asyncio.wait_for(gone.wait(), PATIENCE)
             assert isinstance(kept[0], asyncio.CancelledError)
 
     gc.disable()

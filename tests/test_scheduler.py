@@ -27,6 +27,7 @@ from tests.factories import mailing_list
 from tests.lists import DAY_ONE, write_list
 from tests.servers.smtp import CollectingServer, rejects_data_554
 from tests.test_cli import run
+from tests.waiting import until_async
 
 MONDAY = datetime(2026, 6, 8, tzinfo=UTC)
 AT_SEVEN = datetime(2026, 6, 9, 7, tzinfo=UTC)
@@ -155,11 +156,9 @@ def test_a_clock_put_back_stops_nothing(tmp_path: Path, monkeypatch: pytest.Monk
 
     async def looked(times: int) -> None:
         before = looks.copy()
-        for _ in range(600):
-            await asyncio.sleep(0.05)
-            if min(looks[each] - before[each] for each in ("tend", "post")) >= times:
-                return
-        raise TimeoutError(looks)
+        await until_async(
+            lambda: min(looks[each] - before[each] for each in ("tend", "post")) >= times, lambda: f"only {looks}"
+        )
 
     async def watch() -> None:
         nonlocal ahead
@@ -247,10 +246,8 @@ def test_the_program_fires_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
     async def watch() -> None:
         running = asyncio.create_task(run_until_stopped([replace(config)], lambda: datetime.now(UTC) + offset))
-        for _ in range(600):
-            await asyncio.sleep(0.1)
-            if len(list((tmp_path / "outbox" / "new").glob("*"))) == 2:
-                break
+        new = tmp_path / "outbox" / "new"
+        await until_async(lambda: len(list(new.glob("*"))) == 2, "two letters are not in the outbox")
         signal_self()
         await running
 

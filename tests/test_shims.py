@@ -6,8 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -15,9 +13,9 @@ import pytest
 
 from tests import shims
 from tests.lists import DAY_ONE, write_list
+from tests.waiting import PATIENCE, until
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="forks")
-PATIENCE = 60.0
 SCRIPT = "import sys; sys.argv[0] = 'digest'; from digest.cli import main; main()"
 """What pip installs as `digest`."""
 
@@ -50,18 +48,11 @@ def test_it_stops_with_the_shim(tmp_path: Path, shim: Path, number: signal.Signa
     log = tmp_path / "log"
     with log.open("wb") as out:
         process = subprocess.Popen([shim, "run", "--now", DAY_ONE], cwd=tmp_path, stdout=out, stderr=out)
-    _until(lambda: "next" in log.read_text() and len(_in(tmp_path)) >= 2)
+    until(lambda: "next" in log.read_text() and len(_in(tmp_path)) >= 2, log.read_text)
     process.send_signal(number)
     assert process.wait(PATIENCE) == (-number if number is signal.SIGKILL else 0), log.read_text()
     assert (f"stopping on {number.name}" in log.read_text()) == (number is not signal.SIGKILL)
-    _until(lambda: not _in(tmp_path))
-
-
-def _until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    until(lambda: not _in(tmp_path), "it has left a process behind")
 
 
 def _in(folder: Path) -> list[psutil.Process]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from pathlib import Path
 from unittest import mock
 
@@ -22,8 +21,7 @@ from tests.servers.imap import (
     well_behaved,
 )
 from tests.test_mailbox import inbox, message
-
-PATIENCE = 10.0
+from tests.waiting import PATIENCE, until
 
 
 class News:
@@ -87,9 +85,7 @@ def test_trouble_is_tried_again_and_raises_nothing() -> None:
     """A server that is not there, or refuses the login, is asked again later; closing does not wait for that."""
     with ImapServer(behaviour=refuses_logins) as server:
         watch = Watch(inbox(server), News())
-        deadline = time.monotonic() + PATIENCE
-        while not server.commands and time.monotonic() < deadline:
-            time.sleep(0.01)
+        until(lambda: server.commands, "it asked nothing")
         watch.close()
         watch._thread.join(PATIENCE)
         assert not watch._thread.is_alive()

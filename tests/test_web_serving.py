@@ -20,6 +20,7 @@ from digest.web.joining import Wish
 from digest.web.serving import Hall, serve
 from tests.asking import ADA, PAPER, PUBLIC, Pages, links_in
 from tests.lists import write_list
+from tests.waiting import PATIENCE
 
 
 def test_every_answer_says_how_it_is_to_be_treated(shared: Pages) -> None:
@@ -221,7 +222,7 @@ def test_the_clerk_ends_when_the_pages_do(pages: Pages, monkeypatch: pytest.Monk
             serving = asyncio.create_task(serve(pages.hall, listening, stop))
             await asyncio.sleep(0.5)
             stop.set()
-            await asyncio.wait_for(serving, 30)
+            await asyncio.wait_for(serving, PATIENCE)
 
     asyncio.run(main())
 

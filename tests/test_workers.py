@@ -8,7 +8,6 @@ import re
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -37,6 +36,7 @@ from tests.lists import write_list
 from tests.servers.postgres import missing
 from tests.test_cli import Answer, run
 from tests.test_operators import Served
+from tests.waiting import PATIENCE, until
 
 pytestmark = [pytest.mark.system, pytest.mark.skipif(bool(missing()), reason=missing() or "")]
 
@@ -305,16 +305,12 @@ def test_a_worker_says_who_it_is_while_it_lives(world: World) -> None:
     command = [sys.executable, "-m", "digest", "worker", "--config", str(world.config), "--now", NOW.isoformat()]
     with subprocess.Popen(command, env=os.environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as running:
         try:
-            give_up = time.monotonic() + 60
-            while not (workers := world.told()["crew"]["workers"]):
-                assert time.monotonic() < give_up
-                time.sleep(0.2)
-            (worker,) = workers
+            (worker,) = until(lambda: world.told()["crew"]["workers"], "no worker is in the status")
             assert worker["worker"] == f"{socket.gethostname()}/{running.pid}"
             assert abs(datetime.fromisoformat(worker["since"]) - datetime.now(UTC)) < 2 * MINUTES
         finally:
             running.terminate()
-        assert running.wait(60) == 0
+        assert running.wait(PATIENCE) == 0
     assert world.told()["crew"]["workers"] == []
 
 

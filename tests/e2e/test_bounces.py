@@ -23,10 +23,10 @@ from tests.servers.dovecot import Dovecot
 from tests.servers.policy import Greylist
 from tests.servers.postfix import Postfix
 from tests.test_cli import jsons, run
+from tests.waiting import until
 
 pytestmark = pytest.mark.system
 
-PATIENCE = 20.0
 BOUNCES = "bounces@bounces.example"
 GOOD, GONE = "reader1@example.org", "reader0@example.org"
 TABLES = """
@@ -66,14 +66,12 @@ def box() -> Iterator[Dovecot]:
 
 def files_of(mailbox: Dovecot, at_least: int) -> list[Path]:
     """The messages of the bounces' Maildir, once there are so many."""
-    deadline = time.monotonic() + PATIENCE
-    while (
-        len(found := [path for name in ("new", "cur") for path in (mailbox.inboxes / BOUNCES / name).glob("*")])
-        < at_least
-    ):
-        assert time.monotonic() < deadline, f"{len(found)} of {at_least} reports have come"
-        time.sleep(0.05)
-    return found
+
+    def found() -> list[Path]:
+        return [path for name in ("new", "cur") for path in (mailbox.inboxes / BOUNCES / name).glob("*")]
+
+    until(lambda: len(found()) >= at_least, lambda: f"{len(found())} of {at_least} reports have come")
+    return found()
 
 
 def config_of(folder: Path, server: Postfix, box: Dovecot, *, security: str = "tls", readers: int = 2) -> Path:

@@ -26,10 +26,10 @@ from tests.servers import dovecot, postfix
 from tests.servers.dovecot import Dovecot
 from tests.servers.postfix import Postfix
 from tests.test_cli import Answer, run
+from tests.waiting import PATIENCE, until
 
 pytestmark = pytest.mark.system
 
-PATIENCE = 20.0
 ADA, BOB = "ada@example.org", "reader0@example.org"
 BOX = "lab@lists.example"
 DAY_THREE = "2026-06-11T06:00:00+00:00"
@@ -88,10 +88,11 @@ class World:
             client.login(self.server.username, self.server.password)
             client.send_message(message, from_addr=envelope)
         self._written += 1
-        deadline = time.monotonic() + PATIENCE
-        while len([p for name in ("new", "cur") for p in (self.box.inboxes / BOX / name).glob("*")]) < self._written:
-            assert time.monotonic() < deadline, f"{subject} has not come"
-            time.sleep(0.05)
+        box = self.box.inboxes / BOX
+        until(
+            lambda: len([p for name in ("new", "cur") for p in (box / name).glob("*")]) >= self._written,
+            f"{subject} has not come",
+        )
 
     def gets(self, beginning: str, at_least: int) -> Message:
         """The message in Ada's inbox whose subject begins so, once there are so many."""
@@ -219,17 +220,14 @@ def test_run_answers_within_seconds(world: World) -> None:
     log = world.config.with_name("run.log")
     with log.open("wb") as out, subprocess.Popen(command, stdout=out, stderr=out, env=os.environ) as running:
         try:
-            deadline = time.monotonic() + PATIENCE
-            while "next run" not in log.read_text():
-                assert time.monotonic() < deadline
-                time.sleep(0.05)
+            until(lambda: "next run" in log.read_text(), log.read_text)
             time.sleep(2)  # whatever it reads at the start, it has read
             world.writes("lab@lists.example", "subscribe video")
             world.replies(world.gets("Confirm your subscription", 1))
             world.gets("Welcome to Lab", 2)
         finally:
             running.send_signal(signal.SIGTERM)
-            running.wait(timeout=PATIENCE)
+            running.wait(PATIENCE)
     told = log.read_text()
     assert "1 command: 1 to be confirmed" in told
     assert "1 command: 1 done" in told

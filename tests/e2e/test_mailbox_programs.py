@@ -36,7 +36,7 @@ def screen_of(command: list[str], keys: list[bytes], environment: dict[str, str]
     process = subprocess.Popen(command, stdin=side, stdout=side, stderr=side, env=environment, start_new_session=True)
     os.close(side)
     drawn = b""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     try:
         while time.monotonic() < deadline:
             ready, _, _ = select.select([main], [], [], 1.0)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 from collections import Counter
 from contextlib import ExitStack
 from datetime import timedelta
@@ -21,13 +20,13 @@ from tests.scale.fleet import IMPORTED
 from tests.servers.postgres import missing
 from tests.servers.smtp import CollectingServer
 from tests.test_scale import LAB
+from tests.waiting import until
 
 pytestmark = [pytest.mark.system, pytest.mark.skipif(bool(missing()), reason=missing() or "")]
 
 READERS = 12
 BEFORE = "2026-06-09T05:59:57+00:00"
 SCHEDULE = 'papers = 3\nschedule = "0 6 * * *"\ntimezone = "UTC"'
-PATIENCE = 120.0
 
 
 def test_a_scheduled_edition_arrives_once_however_many_hosts_there_are(databases: Databases, tmp_path: Path) -> None:  # noqa: F811
@@ -43,10 +42,9 @@ def test_a_scheduled_edition_arrives_once_however_many_hosts_there_are(databases
         running = [nursery.start(command, *common, first=often) for command in ("worker", "worker", "run", "run")]
         database = open_database(url)
         stack.callback(database.close)
-        editions, deadline = Editions(database), time.monotonic() + PATIENCE
-        while not (latest := editions.latest(LAB)) or editions.unfinished(LAB):
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
+        editions = Editions(database)
+        latest = until(lambda: editions.latest(LAB), "no edition was made", patience=120)
+        until(lambda: not editions.unfinished(LAB), "the edition is not finished", patience=120)
         for each in running:
             os.kill(each.pid, signal.SIGTERM)
         answers = [each.wait() for each in running]

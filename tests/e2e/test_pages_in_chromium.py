@@ -10,9 +10,8 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
@@ -34,6 +33,7 @@ from tests.e2e.test_mail_checkers import TOOLS, tool
 from tests.lists import DAY_ONE, DAY_TWO, write_list
 from tests.render_samples import read
 from tests.servers.ports import free_port
+from tests.waiting import PATIENCE, until
 
 pytestmark = pytest.mark.system
 
@@ -103,7 +103,7 @@ class Served:
             yield
         finally:
             process.send_signal(signal.SIGTERM)
-            assert process.wait(30) == 0
+            assert process.wait(PATIENCE) == 0
 
     def answers(self) -> bool:
         try:
@@ -134,13 +134,6 @@ class Served:
             return dump_of(database)
         finally:
             database.close()
-
-
-def until(true: Callable[[], object], otherwise: str) -> None:
-    end = time.monotonic() + 60
-    while not true():
-        assert time.monotonic() < end, otherwise
-        time.sleep(0.1)
 
 
 def later(now: str, hours: int = 1) -> str:

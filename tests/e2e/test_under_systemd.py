@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import threading
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
@@ -15,6 +14,7 @@ import pytest
 from tests.servers import machine, postgres
 from tests.servers.postgres import PostgresServer
 from tests.servers.smtp import CollectingServer
+from tests.waiting import until
 
 pytestmark = pytest.mark.system
 
@@ -135,10 +135,8 @@ def test_the_daemon_sends_and_stopping_it_waits_for_the_relay(tmp_path: Path) ->
     def watch(stage: str) -> None:
         if stage == "accepted" and (tmp_path / "started").exists():
             (tmp_path / "accepted").touch()
-            for _ in range(600):  # the relay takes its time, until the daemon has been told to stop
-                if (tmp_path / "stopping").exists():
-                    return
-                threading.Event().wait(0.1)
+            # The relay takes its time, until the daemon has been told to stop.
+            until((tmp_path / "stopping").exists, "the daemon was not told to stop")
 
     with CollectingServer(credentials=("digest", PASSWORD), watch=watch) as server:
         script = prepared(tmp_path, server.port)
@@ -189,10 +187,7 @@ def test_a_worker_that_is_killed_is_started_again_and_finishes(tmp_path: Path) -
     def watch(stage: str) -> None:
         if stage == "accepted" and len(server.messages) == READERS // 2 and not killed.exists():
             (tmp_path / "halfway").touch()
-            for _ in range(600):
-                if killed.exists():
-                    return
-                threading.Event().wait(0.1)
+            until(killed.exists, "no worker was killed")
 
     with (
         PostgresServer(fsync="off") as database,

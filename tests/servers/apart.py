@@ -8,6 +8,8 @@ from abc import ABC, abstractmethod
 from types import TracebackType
 from typing import Self
 
+from tests.waiting import PATIENCE
+
 
 class Apart(ABC):
     """A server that is there from `with` to the end of it."""
@@ -18,20 +20,20 @@ class Apart(ABC):
 
     def __enter__(self) -> Self:
         self._thread.start()
-        asyncio.run_coroutine_threadsafe(self._start(), self._loop).result(timeout=10)
+        asyncio.run_coroutine_threadsafe(self._start(), self._loop).result(timeout=PATIENCE)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        asyncio.run_coroutine_threadsafe(self._stop(), self._loop).result(timeout=10)
+        asyncio.run_coroutine_threadsafe(self._stop(), self._loop).result(timeout=PATIENCE)
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(timeout=10)
+        self._thread.join(timeout=PATIENCE)
         self._loop.close()
 
     def settle(self) -> None:
         """Returns when the server has read all that clients sent who are gone; those who stay are waited for."""
-        asyncio.run_coroutine_threadsafe(self._settle(), self._loop).result(timeout=30)
+        asyncio.run_coroutine_threadsafe(self._settle(), self._loop).result(timeout=PATIENCE)
 
     @abstractmethod
     async def _start(self) -> None: ...

@@ -13,20 +13,18 @@ import shutil
 import socket
 import subprocess
 import tempfile
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from tests.servers import certificates
+from tests.servers import certificates, daemons
 from tests.servers.ports import free_port
+from tests.waiting import PATIENCE
 
 DOVECOT = Path("/usr/sbin/dovecot")
 IMAP = Path("/usr/lib/dovecot/imap")
 LMTP = Path("/usr/lib/dovecot/lmtp")
-PATIENCE = 20.0
-"""Seconds for it to come up; far more than it takes."""
 
 _CONF = """\
 base_dir = {folder}/run
@@ -118,7 +116,7 @@ class Dovecot:
             command = [str(DOVECOT), "-F", "-c", str(conf)]
             self._child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         try:
-            self._await()
+            daemons.await_daemons(self._greets, "Dovecot does not answer", [self._child], self._logs)
         except BaseException:
             self.__exit__(None, None, None)
             raise
@@ -127,12 +125,7 @@ class Dovecot:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._child.terminate()
-        try:
-            self._child.wait(timeout=PATIENCE)
-        except subprocess.TimeoutExpired:
-            self._child.kill()
-            self._child.wait()
+        daemons.end([self._child])
         shutil.rmtree(self._folder, ignore_errors=True)
 
     @property
@@ -145,7 +138,7 @@ class Dovecot:
         with imaplib.IMAP4("127.0.0.1", self.port, timeout=PATIENCE) as client:
             client.login(address, self.password)
             kind, (count,) = client.select("INBOX", readonly=True)
-            assert (kind, count) == ("OK", b"1"), (kind, count, self._log())
+            assert (kind, count) == ("OK", b"1"), (kind, count, *map(daemons.end_of, self._logs))
             found = []
             for item in items:
                 kind, answer = client.fetch("1", f"({item})")
@@ -154,18 +147,11 @@ class Dovecot:
                 found.append(answer[0][1])
             return found
 
-    def _await(self) -> None:
-        deadline = time.monotonic() + PATIENCE
-        while not self._greets():
-            if self._child.poll() is not None or time.monotonic() > deadline:
-                raise AssertionError(f"Dovecot does not answer\n{self._log()}")
-            time.sleep(0.02)
-
     def _greets(self) -> bool:
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=1) as connection:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=10) as connection:
             return b"Dovecot" in connection.recv(1000)
         return False
 
-    def _log(self) -> str:
-        paths = [self._folder / name for name in ("start.log", "dovecot.log")]
-        return "\n".join(path.read_text(errors="replace")[-3000:] for path in paths if path.exists())
+    @property
+    def _logs(self) -> list[Path]:
+        return [self._folder / name for name in ("start.log", "dovecot.log")]

@@ -11,6 +11,8 @@ from contextlib import contextmanager
 
 import brotli
 
+from tests.waiting import PATIENCE
+
 Writer = asyncio.StreamWriter
 Misbehaviour = Callable[["Server", Writer], Awaitable[None]]
 
@@ -59,7 +61,7 @@ def serving(**paths: Misbehaviour) -> Iterator[Server]:
     thread = threading.Thread(target=lambda: asyncio.run(work()))
     thread.start()
     try:
-        assert ready.wait(10)
+        assert ready.wait(PATIENCE)
         yield server
     finally:
         ((loop, stop),) = running

@@ -23,6 +23,7 @@ from types import TracebackType
 from typing import Self
 
 from tests.servers import certificates
+from tests.waiting import PATIENCE
 
 PASSWORD = "s3crét"
 
@@ -112,7 +113,7 @@ class ImapServer:
             self._threads[-1].start()
 
     def _serve(self, connection: socket.socket) -> None:
-        connection.settimeout(10)
+        connection.settimeout(PATIENCE)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         with connection:
             if self.behaviour.renumbers:

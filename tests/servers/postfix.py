@@ -21,15 +21,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from tests.servers import certificates
+from tests.servers import certificates, daemons
 from tests.servers.ports import free_port
 
 MASTER = Path("/usr/lib/postfix/sbin/master")
 DOVECOT = Path("/usr/sbin/dovecot")
 HOST_NAME = "postfix.test"
 SIZE_LIMIT = 100_000
-PATIENCE = 20.0
-"""Seconds for a daemon to come up or for a message to arrive; far more than either takes."""
 
 _NOBODY = 65534
 
@@ -160,14 +158,7 @@ class Postfix:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for child in reversed(self._children):
-            child.terminate()
-        for child in self._children:
-            try:
-                child.wait(timeout=PATIENCE)
-            except subprocess.TimeoutExpired:
-                child.kill()
-                child.wait()
+        daemons.end(self._children)
         shutil.rmtree(self.folder, ignore_errors=True)
 
     @property
@@ -227,21 +218,13 @@ class Postfix:
 
     def _greets(self) -> bool:
         """Whether it is our Postfix that answers: another server's port looks like ours."""
-        with contextlib.suppress(OSError), socket.create_connection((self.host, self.port), timeout=1) as connection:
+        with contextlib.suppress(OSError), socket.create_connection((self.host, self.port), timeout=10) as connection:
             return HOST_NAME.encode() in connection.recv(1000)
         return False
 
     def _await(self, condition: Callable[[], bool], complaint: str) -> None:
-        deadline = time.monotonic() + PATIENCE
-        while not condition():
-            ended = [child.args for child in self._children if child.poll() is not None]
-            if ended or time.monotonic() > deadline:
-                raise AssertionError(f"{complaint}; ended: {ended}\n{self._logs()}")
-            time.sleep(0.02)
-
-    def _logs(self) -> str:
-        paths = [self.folder / name for name in ("start.log", "mail.log", "dovecot.log")]
-        return "\n".join(path.read_text(errors="replace")[-3000:] for path in paths if path.exists())
+        logs = [self.folder / name for name in ("start.log", "mail.log", "dovecot.log")]
+        daemons.await_daemons(condition, complaint, self._children, logs)
 
 
 def _folder(path: Path, mode: int, user: str, group: str | None = None) -> None:

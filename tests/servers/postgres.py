@@ -11,7 +11,6 @@ import shutil
 import signal
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count
@@ -19,11 +18,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from tests.servers.daemons import await_daemons
 from tests.servers.ports import free_port
+from tests.waiting import PATIENCE
 
 PROGRAMS = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name))
-PATIENCE = 30.0
-"""Seconds for it to come up; far more than it takes."""
 OWNER = "digest"
 _SETTINGS = {
     "listen_addresses": "127.0.0.1",
@@ -71,16 +70,10 @@ class PostgresServer:
         """Starts it, again after `stop`, and waits until it answers."""
         options = [part for name, value in self._settings.items() for part in ("-c", f"{name}={value}")]
         command = [self._program("postgres"), "-D", str(self._data), "-p", str(self.port), "-k", str(self._folder)]
-        log = (self._folder / "log").open("ab")
-        with log:
+        path = self._folder / "log"
+        with path.open("ab") as log:
             self._process = subprocess.Popen([*command, *options], stdout=log, stderr=log, **self._as_owner())
-        give_up = time.monotonic() + PATIENCE
-        while subprocess.run(
-            [self._program("pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(self.port)], check=False
-        ).returncode:
-            if self._process.poll() is not None or time.monotonic() > give_up:
-                raise RuntimeError(f"PostgreSQL did not start: {(self._folder / 'log').read_text()}")
-            time.sleep(0.02)
+        await_daemons(self._answers, "PostgreSQL does not answer", [self._process], [path])
 
     def stop(self, how: signal.Signals = signal.SIGINT) -> None:
         """Ends it: SIGINT breaks connections and is tidy ("fast"), SIGQUIT is as a crash ("immediate")."""
@@ -118,6 +111,10 @@ class PostgresServer:
     @property
     def _data(self) -> Path:
         return self._folder / "data"
+
+    def _answers(self) -> bool:
+        ask = [self._program("pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(self.port)]
+        return subprocess.run(ask, check=False).returncode == 0
 
     def _run(self, program: str, *arguments: str) -> None:
         command = [self._program(program), *arguments]
