@@ -11,6 +11,7 @@ from functools import cache
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -21,8 +22,11 @@ from digest.model import (
     AnnounceType,
     Candidate,
     Coverage,
+    Edition,
+    Frequency,
     Link,
     LinkKind,
+    MailingList,
     PaperId,
     Profile,
     Selection,
@@ -175,6 +179,34 @@ def test_the_email_says_what_the_day_was_like() -> None:
         ):
             assert words(said) in text
         assert "We release weights" not in text
+
+
+WEEKLY_LIST = dataclasses.replace(LIST, frequency=Frequency.WEEKLY)
+LATE = datetime(2026, 6, 10, 5, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("mailing_list", "changes", "days"),
+    [
+        (LIST, {"since": datetime(2026, 6, 5, 5, tzinfo=UTC)}, "10 June"),
+        (LIST, {"since": datetime(2026, 6, 3, 5, tzinfo=UTC), "frequency": Frequency.WEEKLY}, "4 – 10 June"),
+        (LIST, {"since": datetime(2026, 6, 3, 22, tzinfo=UTC), "frequency": Frequency.WEEKLY}, "5 – 10 June"),
+        (LIST, {"since": datetime(2026, 5, 4, 5, tzinfo=UTC), "frequency": Frequency.MONTHLY}, "5 May – 10 June"),
+        (LIST, {"since": None, "frequency": Frequency.WEEKLY}, "10 June"),
+        (WEEKLY_LIST, {"since": datetime(2026, 6, 3, 5, tzinfo=UTC)}, "4 – 10 June"),
+        (WEEKLY_LIST, {"since": LATE}, "10 June"),
+    ],
+    ids=["monday", "weekly", "in the list's zone", "monthly", "first", "a weekly list", "two on a day"],
+)
+def test_a_subject_names_the_days_of_what_comes_less_often_than_daily(
+    mailing_list: MailingList, changes: dict[str, Any], days: str
+) -> None:
+    """From the day after the last edition's on; a daily list's own edition has the day alone, also after a weekend."""
+    edition: Edition = dataclasses.replace(EDITION, **changes)
+    made = EditionRenderer(mailing_list, edition, candidates(PAPERS), SOURCES)
+    assert made.render(ADA, Selection(picks(PAPERS))).subject == f"{PAPERS[0].title} + 2 more papers ({days})"
+    nothing = made.render(ADA, Selection()).subject
+    assert nothing == f"Nothing for you{'' if '–' in days else ' today'} ({days})"
 
 
 def test_the_text_part_is_made_for_reading() -> None:

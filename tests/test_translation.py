@@ -17,7 +17,7 @@ from babel.messages.pofile import read_po
 from babel.numbers import get_group_symbol
 
 from digest.errors import TemplateError
-from digest.model import Profile, Remark, Says, Selection, SourceSummary, Subscriber, Topic
+from digest.model import Frequency, Profile, Remark, Says, Selection, SourceSummary, Subscriber, Topic
 from digest.render import EditionRenderer, Rendered, wording
 from digest.render.cards import announced, byline
 from digest.render.language import CATALOGUES, language_of, languages, speaks
@@ -426,6 +426,18 @@ def test_subjects_are_translated_and_fit_for_a_header() -> None:
     assert empty["Subject"] == "Rien pour vous aujourd’hui (10 juin)"
     assert edition.render(french, Selection(picks(PAPERS[:2]))).subject.endswith(" + 1 autre article (10 juin)")
     assert edition.render(french, Selection(picks(PAPERS[:1]))).subject.endswith("Bounded Memory (10 juin)")
+
+
+@pytest.mark.parametrize(
+    ("tag", "nothing"),
+    [("de", "Nichts für Sie (4.–10. Juni)"), ("fr", "Rien pour vous (4 – 10 juin)")],
+)
+def test_a_round_ups_days_are_written_as_the_reader_writes_them(tag: str, nothing: str) -> None:
+    """In the subject, which reads back from its encoded words."""
+    weekly = replace(EDITION, since=datetime(2026, 6, 3, 5, tzinfo=UTC), frequency=Frequency.WEEKLY)
+    edition = EditionRenderer(LIST, weekly, candidates(PAPERS), SOURCES)
+    reader = replace(ADA, language=tag)
+    assert read(edition.compose(reader, delivery(reader, ())))["Subject"] == nothing
 
 
 @pytest.mark.parametrize(

@@ -173,7 +173,8 @@ class _InLanguage:
         links: ListLinks,
     ):
         self._language = language
-        self._list, self._edition = mailing_list, edition
+        self._list = mailing_list
+        self._days = wording.days(mailing_list, edition)
         self._announced = wording.announced(language, len(candidates), sources)
         self._by_topic = mailing_list.theme is Theme.WEEKLY
         self._by_mail = mailto(mailing_list, "unsubscribe")
@@ -250,7 +251,7 @@ class _InLanguage:
         """The subject of an email."""
         picks = selection.picks
         first = self._stock.card(picks[0].paper_id) if picks else None
-        return wording.subject(self._language, self._edition, first, len(picks))
+        return wording.subject(self._language, self._days, first, len(picks))
 
     def bodies(
         self, recipient: Subscriber, selection: Selection, links: ReaderLinks

@@ -111,6 +111,7 @@ class Language:
         self.number = lru_cache(maxsize=4096)(self._number)
         self._joints = lru_cache(maxsize=4)(self._made_joints)
         self.short_date = lru_cache(maxsize=512)(self._short_date)
+        self.short_days = lru_cache(maxsize=512)(self._short_days)
         self.clock = lru_cache(maxsize=512)(self._clock)
 
     def gettext(self, message: str, **values: object) -> str:
@@ -160,6 +161,14 @@ class Language:
         from babel.dates import format_skeleton
 
         return format_skeleton("MMMMd", day, locale=self._locale)
+
+    def _short_days(self, first: date, last: date) -> str:
+        """`8 – 14 June`, both included; `10 June` where they are one. Fit for a header, which has no thin spaces."""
+        from babel.dates import format_interval
+
+        if first == last:
+            return self.short_date(first)
+        return format_interval(first, last, "MMMMd", locale=self._locale).replace("\N{THIN SPACE}", " ")
 
     def long_date(self, day: date) -> str:
         """`Wednesday, 10 June 2026`."""

@@ -9,11 +9,21 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
-from digest.model import Coverage, Edition, Pick, Profile, Selection, SourceSummary, TopicWeek
+from digest.model import (
+    Coverage,
+    Edition,
+    Frequency,
+    MailingList,
+    Pick,
+    Profile,
+    Selection,
+    SourceSummary,
+    TopicWeek,
+)
 from digest.render.cards import Card, source_name
 from digest.render.language import Language
 from digest.render.text import clip, plain
@@ -26,9 +36,27 @@ SHOWN = 12
 """How many of a subscriber's topics, authors or categories the footer names."""
 
 
-def subject(language: Language, edition: Edition, first: Card | None, picks: int) -> str:
-    """The first paper, how many more, and the day, which keeps mail programs from threading editions together."""
-    day = language.short_date(edition.due_on)
+def days(mailing_list: MailingList, edition: Edition) -> tuple[date, date]:
+    """The first and the last day that an edition is for: one, unless it comes less often than daily.
+
+    The first is the day after the last edition's, which is in that one; of what has no edition before it nobody knows.
+    """
+    often, last = edition.frequency or mailing_list.frequency, edition.due_on
+    if often is Frequency.DAILY or edition.since is None:
+        return last, last
+    first = edition.since.astimezone(ZoneInfo(mailing_list.timezone)).date() + timedelta(days=1)
+    return min(first, last), last
+
+
+def subject(language: Language, days: tuple[date, date], first: Card | None, picks: int) -> str:
+    """The first paper, how many more, and the days, which tell a round-up from the list's own editions.
+
+    They also keep mail programs from threading editions together.
+    """
+    day = language.short_days(*days)
+    if first is None and days[0] < days[1]:
+        # TRANSLATORS: the subject of an email without a paper, about several days
+        return language.gettext("Nothing for you (%(day)s)", day=day)
     if first is None:
         # TRANSLATORS: the subject of an email without a paper
         return language.gettext("Nothing for you today (%(day)s)", day=day)

@@ -69,7 +69,10 @@ class Naive:
         message["From"] = self._list.from_
         message["To"] = f"{recipient.name} <{delivery.address}>" if recipient.name else delivery.address
         message["Subject"] = wording.subject(
-            ENGLISH, self._edition, self._cards[selection.picks[0].paper_id], len(selection.picks)
+            ENGLISH,
+            wording.days(self._list, self._edition),
+            self._cards[selection.picks[0].paper_id],
+            len(selection.picks),
         )
         due = delivery.queued_at or self._edition.cutoff
         message["Date"] = format_datetime(due.astimezone(ZoneInfo(self._list.timezone)))
