@@ -182,6 +182,13 @@ MISTAKES: list[tuple[str, int, str, str]] = [
         ("`kind` of [[sources]] must be one of arxiv, huggingface, feed, semanticscholar, crossref, openalex, biorxiv, "
         'medrxiv, pubmed, openreview, not "arxv"; did you mean `arxiv`?'),
     ),
+    *(
+        (instead(5, f'kind = "{written}"'), 5, "sources[0].kind", f'…not "{written}"; did you mean `{meant}`?')
+        for written, meant in {
+            "rss": "feed", "Atom": "feed", "hf": "huggingface", "s2": "semanticscholar", "MEDLINE": "pubmed",
+            "arxiv-rss": "arxiv", "bioRxiv": "biorxiv",
+        }.items()
+    ),
     (instead(5), 4, "sources[0]", '`kind` of [[sources]] is missing: write e.g. `kind = "arxiv"`'),
     (
         instead(6), 4, "sources[0]",

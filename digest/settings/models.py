@@ -8,7 +8,7 @@ values are right.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import date, time, timedelta
 from typing import Annotated
 
@@ -46,8 +46,18 @@ _PAGES = Pages()
 _RETENTION = Retention()
 
 
-def _word(*allowed: str) -> Callable[[object], str]:
-    return checks.of_text(lambda value: values.one_of(value, allowed))
+_ALSO_CALLED = {
+    "rss": SourceKind.FEED,
+    "atom": SourceKind.FEED,
+    "hf": SourceKind.HUGGINGFACE,
+    "s2": SourceKind.SEMANTIC_SCHOLAR,
+    "medline": SourceKind.PUBMED,
+}
+"""Names under which people know a kind of source, and which are not spelt like it."""
+
+
+def _word(*allowed: str, other_names: Mapping[str, str] = values.NO_OTHERS) -> Callable[[object], str]:
+    return checks.of_text(lambda value: values.one_of(value, allowed, other_names))
 
 
 Text = Annotated[str, BeforeValidator(checks.text)]
@@ -113,7 +123,7 @@ class ListTable(Table):
 class SourceTable(Table):
     """One of `[[sources]]`."""
 
-    kind: Annotated[SourceKind, BeforeValidator(_word(*SourceKind))]
+    kind: Annotated[SourceKind, BeforeValidator(_word(*SourceKind, other_names=_ALSO_CALLED))]
     name: Text | None = None
     url: Annotated[str, BeforeValidator(addresses.source_address)] | None = None
     categories: Categories = ()

@@ -10,7 +10,7 @@ import difflib
 import json
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import date
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -37,6 +37,7 @@ class WrongValue(ValueError):  # noqa: N818 - read as the sentence "this is a wr
         return f"{sentence}; {self.hint}" if self.hint else sentence
 
 
+NO_OTHERS: Mapping[str, str] = {}
 _USERINFO = re.compile(r"//[^/\s]*@")
 
 
@@ -145,11 +146,12 @@ def language_tag(value: str) -> str:
     return value
 
 
-def one_of(value: str, allowed: Iterable[str]) -> str:
-    """One word of a fixed set."""
+def one_of(value: str, allowed: Iterable[str], other_names: Mapping[str, str] = NO_OTHERS) -> str:
+    """One word of a fixed set. `other_names`: what people call some of them, and which is meant."""
     allowed = tuple(allowed)
     if value not in allowed:
-        raise WrongValue(f"must be one of {', '.join(allowed)}", did_you_mean(value, allowed))
+        meant = other_names.get(value.casefold(), value)
+        raise WrongValue(f"must be one of {', '.join(allowed)}", did_you_mean(meant, allowed))
     return value
 
 
