@@ -89,7 +89,7 @@ class Member:
     has_chosen: bool
     """Her preferences are her own: the config does not change them any more."""
     created_at: datetime | None = None
-    """None: before this was kept."""
+    """Of one who has not confirmed, when she was last asked to. None: before this was kept."""
     confirmed_at: datetime | None = None
     suppressed: bool = False
     """No list sends to her address."""

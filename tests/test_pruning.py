@@ -26,8 +26,10 @@ from hypothesis import strategies as st
 
 from digest.commands.pruning import Housekeeper
 from digest.ledger import Intent, Result
-from digest.members import Ballot, CastVote
+from digest.members import Ballot, CastVote, Entry, Preferences, Subscription
 from digest.model import (
+    NOBODY,
+    Address,
     Bounce,
     BounceKind,
     DeliveryStatus,
@@ -321,6 +323,52 @@ def test_for_ever_means_for_ever(database: Database) -> None:
     assert sum(count for _, count in shared.batches()) == 0, "what lists share, the longest of them keeps"
     with database.read() as connection:
         assert connection.exec_driver_sql("SELECT sum(length(candidate)) FROM edition_papers").scalar() == before
+
+
+def test_who_never_confirmed_is_forgotten_and_nobody_else(database: Database) -> None:
+    """Once she was asked for the last time so long ago as letters are kept; all that is left is her number."""
+    long_ago, lately = NOW - AGE - timedelta(seconds=1), NOW - timedelta(days=4)
+    lab, other = Members(database, LAB), Members(database, ListId("b"))
+    names = ("silent", "Asked.Again", "confirmed", "left", "suppressed", "configured", "added", "new")
+    asked = {name: lab.add(Address(f"{name}@example.org"), Preferences(name), long_ago) for name in names[:-1]}
+    lab.add(Address("new@example.org"), Preferences("new"), lately)
+    other.add(Address("silent@example.org"), Preferences("silent"), long_ago)
+    lab.add(Address("asked.again@example.org"), Preferences("again"), lately)
+    lab.confirm(asked["confirmed"].id, long_ago)
+    lab.unsubscribe(asked["left"].id)
+    Subscribers(database).suppress(Address("suppressed@example.org"), "by hand", long_ago)
+    Subscribers(database).synchronise(LAB, [Subscriber(NOBODY, Address("configured@example.org"))])
+    Subscribers(database).synchronise(LAB, [])
+    lab.enrol([Entry(Address("added@example.org"), Preferences("added"))], lambda _: False, long_ago)
+    before = {member.address: member for member in lab.all()}
+    dry = Pruning(database, {LAB: KEPT}, 3, NOW, dry_run=True)
+    assert [count for kind, count in dry.batches() if kind is Kind.UNCONFIRMED] == [1]
+    assert sum(count for _, count in Pruning(database, {LAB: Retention(AGE, AGE, None)}, 3, NOW).batches()) == 0
+    assert {member.address: member for member in lab.all()} == before
+    assert prune(database, NOW) == {Kind.UNCONFIRMED: 1}
+    del before[Address("silent@example.org")]
+    assert {member.address: member for member in lab.all()} == before
+    assert [member.preferences.name for member in other.all()] == ["silent"]
+    assert prune(database, NOW) == {}
+    with database.read() as connection:
+        people = connection.execute(sa.text("SELECT * FROM subscribers WHERE list_id = 'lab'")).all()
+    assert len(people) == len(names)
+    assert "silent" not in str(people)
+
+
+def test_who_was_forgotten_may_ask_again_and_has_another_number(database: Database) -> None:
+    """A number is given once: by it a link that somebody has knows whose it is."""
+    lab, address = Members(database, LAB), Address("ada@example.org")
+    first = lab.add(address, Preferences("Ada"), NOW - 2 * AGE)
+    prune(database, NOW)
+    assert (lab.get(first.id), lab.find(address), lab.confirm(first.id, NOW)) == (None, None, None)
+    again = lab.add(address, Preferences("Ada Q."), NOW)
+    assert again.id > first.id
+    assert (
+        lab.confirm(again.id, NOW)
+        == lab.find(address)
+        == replace(again, subscription=Subscription.CONFIRMED, signed_up=True, has_chosen=True, confirmed_at=NOW)
+    )
 
 
 # --- the command ----------------------------------------------------------------------------------------------------

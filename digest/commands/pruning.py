@@ -30,6 +30,7 @@ WORDS = {
     Kind.FIGURES: "figures of papers",
     Kind.DELIVERIES: "deliveries (who had which papers is kept)",
     Kind.LETTERS: "letters to single people",
+    Kind.UNCONFIRMED: "addresses that never confirmed",
     Kind.RELAY_DAYS: "relays' daily counts",
     Kind.ANSWERS: "answers of sources",
     Kind.VECTORS: "sentence vectors",

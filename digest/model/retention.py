@@ -20,4 +20,4 @@ class Retention:
     Who had which paper stays.
     """
     letters: timedelta | None = 3 * MONTH
-    """Letters to single people."""
+    """Letters to single people, and addresses that were last asked so long ago and have not confirmed."""

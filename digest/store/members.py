@@ -101,12 +101,15 @@ class Members:
             **_columns(preferences),
         }
         is_member = sa.and_(table.c.subscription == Subscription.CONFIRMED, sa.or_(table.c.listed, table.c.signed_up))
-        again = (
-            insert(table)
-            .values(row)
-            .on_conflict_do_update(
-                index_elements=[table.c.list_id, table.c.address_key], set_=_columns(preferences), where=~is_member
-            )
+        statement = insert(table).values(row)
+        # Whoever has not confirmed is forgotten some time after this, and not while she is being asked again.
+        asked_at = sa.case(
+            (table.c.subscription == Subscription.UNCONFIRMED, statement.excluded.created_at), else_=table.c.created_at
+        )
+        again = statement.on_conflict_do_update(
+            index_elements=[table.c.list_id, table.c.address_key],
+            set_={**_columns(preferences), "created_at": asked_at},
+            where=~is_member,
         )
         with self._database.write() as connection:
             connection.execute(again)
@@ -275,21 +278,7 @@ class Members:
                 .values(address=nobody, picks="[]", beside="{}", reply="")
             )
             forget(connection, member.id)
-            connection.execute(
-                sa.update(table)
-                .where(table.c.id == member.id)
-                .values(
-                    **_columns(Preferences()),
-                    address=nobody,
-                    address_key=nobody,
-                    subscription=Subscription.UNSUBSCRIBED,
-                    listed=False,
-                    signed_up=False,
-                    has_chosen=True,
-                    created_at=None,
-                    confirmed_at=None,
-                )
-            )
+            connection.execute(sa.update(table).where(table.c.id == member.id).values(nobody_left()))
             connection.execute(
                 insert(schema.erasures)
                 .values(address_hash=hash_of(member.address, key), erased_at=now)
@@ -314,6 +303,22 @@ class Members:
         with self._database.read() as connection:
             row = connection.execute(everything.where(self._here(), condition)).one_or_none()
         return _member(row) if row else None
+
+
+def nobody_left() -> dict[str, Any]:
+    """What a row of `subscribers` holds whose person is forgotten: her number, which nobody is given again."""
+    nobody = sa.literal(_ERASED) + sa.cast(table.c.id, sa.String)
+    return {
+        **_columns(Preferences()),
+        "address": nobody,
+        "address_key": nobody,
+        "subscription": Subscription.UNSUBSCRIBED,
+        "listed": False,
+        "signed_up": False,
+        "has_chosen": True,
+        "created_at": None,
+        "confirmed_at": None,
+    }
 
 
 def erased_address(number: int) -> str:

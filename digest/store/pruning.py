@@ -6,7 +6,7 @@ What stays for ever, as something hangs on it:
 - which papers each reader had, in a few bytes (`received.py`): none is sent or announced twice, however old it is
 - votes, and all of the papers that votes and profiles name: the ranking learns from their texts
 - titles, authors, categories and links of the archive; the newest papers whole, with which the ranking compares
-- who unsubscribed, was suppressed or erased
+- who unsubscribed, was suppressed or erased; of whoever never confirmed, that there was somebody
 
 An edition is left alone as long as it is not finished or holds a delivery in doubt: what may still be sent must be the
 message that was frozen. `digest/commands/pruning.py` calls this.
@@ -22,15 +22,18 @@ from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
+from digest.members import Subscription
 from digest.model import EditionId, ListId, PaperId, Retention
 from digest.store import condensing, fetches, schema, vectors
 from digest.store.codec import named_in, without_abstract
 from digest.store.condensing import is_over
 from digest.store.damaged import readable
 from digest.store.database import Database
+from digest.store.members import nobody_left
 from digest.store.papers import NO_NEWS, in_groups
 from digest.store.received import let_go
 from digest.store.statements import overwrite
+from digest.store.subscribers import not_suppressed
 
 ENOUGH = 31
 """So many editions in a row, from the newest, that are pruned already: those before them are, too."""
@@ -51,6 +54,8 @@ class Kind(StrEnum):
     DELIVERIES = "deliveries"
     """Whole, with what came back of them; counted when they do not count any more, removed in the batches after it."""
     LETTERS = "letters"
+    UNCONFIRMED = "unconfirmed"
+    """Addresses that were asked, and never confirmed: as long as a letter that may have asked."""
     RELAY_DAYS = "relay days"
     ANSWERS = "answers"
     """Of sources, to ask again conditionally: these are let go of after a month without use whenever one is added."""
@@ -92,6 +97,7 @@ class Pruning:
                 yield from self._deliveries(list_id, self._now - retention.deliveries)
             if retention.letters is not None:
                 yield from self._letters(list_id, self._now - retention.letters)
+                yield from self._unconfirmed(list_id, self._now - retention.letters)
         # What lists share is kept as long as the one of them wants it that wants it longest.
         if (age := _longest([retention.papers for retention in self._retentions.values()])) is not None:
             yield from self._papers(self._now - age)
@@ -164,6 +170,12 @@ class Pruning:
         settled = (table.c.list_id == list_id, table.c.next_attempt_at.is_(None), table.c.written_at < before)
         yield from self._by_id(Kind.LETTERS, table, table.c.id, sa.and_(*settled))
 
+    def _unconfirmed(self, list_id: ListId, before: datetime) -> Iterator[Batch]:
+        table = schema.subscribers
+        asked = (table.c.subscription == Subscription.UNCONFIRMED, table.c.created_at < before)
+        gone = sa.and_(table.c.list_id == list_id, *asked, not_suppressed())
+        yield from self._by_id(Kind.UNCONFIRMED, table, table.c.id, gone, left=nobody_left())
+
     def _papers(self, before: datetime) -> Iterator[Batch]:
         newest = sa.select(papers.c.first_seen_at).order_by(papers.c.first_seen_at.desc())
         votes = schema.votes
@@ -189,21 +201,25 @@ class Pruning:
         key: sa.Column[str] | sa.Column[int],
         gone: sa.ColumnElement[bool],
         kept: frozenset[PaperId] = frozenset(),
+        left: Mapping[str, Any] | None = None,
     ) -> Iterator[Batch]:
-        """Deletes the rows that are gone, those of so many keys at a time."""
+        """Deletes the rows that are gone, those of so many keys at a time, or has only this `left` in them."""
         with self._database.read() as connection:
             found = connection.execute(sa.select(key).where(gone).distinct()).scalars()
             keys = [each for each in found if each not in kept]
         for some in in_groups(keys):
-            yield from self._rows(kind, table, sa.and_(key.in_(some), gone))
+            yield from self._rows(kind, table, sa.and_(key.in_(some), gone), left)
 
-    def _rows(self, kind: Kind, table: sa.Table, gone: sa.ColumnElement[bool]) -> Iterator[Batch]:
-        """Deletes rows in one transaction; what is looked for is looked at once more in it."""
+    def _rows(
+        self, kind: Kind, table: sa.Table, gone: sa.ColumnElement[bool], left: Mapping[str, Any] | None = None
+    ) -> Iterator[Batch]:
+        """Does so in one transaction; what is looked for is looked at once more in it."""
         with self._opened() as connection:
             if self._dry_run:
                 count = connection.execute(sa.select(sa.func.count()).select_from(table).where(gone)).scalar_one()
             else:
-                count = connection.execute(sa.delete(table).where(gone)).rowcount
+                statement = sa.update(table).values(left) if left else sa.delete(table)
+                count = connection.execute(statement.where(gone)).rowcount
         if count:
             yield kind, count
 
