@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 from unittest import mock
 
@@ -17,18 +17,22 @@ from digest.model import (
     BounceKind,
     DeliveryId,
     DeliveryStatus,
+    Edition,
+    Frequency,
     ListId,
     Position,
+    Retention,
     SubscriberId,
 )
 from digest.pull.dedupe import merge
 from digest.send.bounces import is_worn_out, read
-from digest.store import Bounces, Database, Editions, Mailboxes, Recorded, Subscribers, schema
+from digest.store import Bounces, Database, Editions, Kind, Mailboxes, Pruning, Recorded, Subscribers, schema
 from digest.store import bounces as bounces_module
+from digest.store.rounds import OWN
 from tests.factories import NOW, TODAY, report, selection, subscriber
 
 LAB, OTHER = ListId("lab"), ListId("other")
-READER = Address("reader1@example.org")
+READER, ANOTHER = Address("reader1@example.org"), Address("reader2@example.org")
 HARD, SOFT, POLICY, COMPLAINT = BounceKind.HARD, BounceKind.SOFT, BounceKind.POLICY, BounceKind.COMPLAINT
 
 
@@ -45,16 +49,39 @@ class World:
 
     def sent(self, day: int, list_id: ListId = LAB, status: DeliveryStatus = DeliveryStatus.SENT) -> DeliveryId:
         """An edition sent on a day; the first reader's delivery."""
+        edition = self.edition(day, list_id, status)
+        return next(d.id for d in self.editions.deliveries(edition) if d.address == READER)
+
+    def edition(
+        self,
+        day: int,
+        list_id: ListId = LAB,
+        status: DeliveryStatus = DeliveryStatus.SENT,
+        readers: Collection[Address] = (READER, ANOTHER),
+        frequency: str = OWN,
+    ) -> Edition:
         at = NOW + timedelta(days=day)
         edition = self.editions.freeze(list_id, TODAY + timedelta(days=day), at, [report(day + 1)], merge, ())
-        people = [reader for shard in self.editions.recipients(edition) for reader in shard]
+        everybody = [reader for shard in self.editions.recipients(edition) for reader in shard]
+        people = [person for person in everybody if person.address in readers]
         self.editions.enqueue(edition, [(p, selection(1), f"<{edition.id}.{p.id}@x>") for p in people], at, None)
         table = schema.deliveries
         with self.database.write() as connection:
             connection.execute(
                 sa.update(table).where(table.c.edition_id == edition.id).values(status=status, settled_at=at)
             )
-        return next(d.id for d in self.editions.deliveries(edition) if d.address == READER)
+            rows = sa.update(schema.editions).where(schema.editions.c.id == edition.id)
+            connection.execute(rows.values(frequency=frequency))
+        return edition
+
+    def prune(self, day: int, kept: timedelta) -> int:
+        """How many deliveries are let go of on a day, by when every edition is over."""
+        now = NOW + timedelta(days=day)
+        for edition in self.editions.unfinished(LAB):
+            self.editions.close_recipients(edition, now)
+            assert self.editions.finish(edition, now)
+        counts = Pruning(self.database, {LAB: Retention(None, kept, None)}, 5000, now).batches()
+        return sum(count for kind, count in counts if kind is Kind.DELIVERIES)
 
     def record(self, delivery_id: DeliveryId, kind: BounceKind, day: int = 0) -> Recorded | None:
         bounce = Bounce(delivery_id, kind, "5.1.1", f"550 {kind}")
@@ -125,6 +152,34 @@ def test_five_soft_bounces_over_a_week_suppress(world: World) -> None:
     recorded = [world.record(delivery, SOFT, day=30) for delivery in deliveries]
     assert [each.suppressed for each in recorded if each] == [False, False, False, False, True]
     assert world.suppressed == {READER: "soft bounces in a row, the last: 550 soft"}
+
+
+KEPT = timedelta(days=60)
+MONTHS = (0, 31, 62, 92, 123)
+
+
+@pytest.mark.parametrize("frequency", [OWN, Frequency.MONTHLY])
+def test_five_soft_bounces_of_a_monthly_edition_suppress(world: World, frequency: str) -> None:
+    """Whatever [retention] says, while it comes out: of a monthly list, and of the round-ups of a daily one."""
+    for n, day in enumerate(MONTHS):
+        monthly = world.edition(day, readers=[READER], frequency=frequency)
+        (delivery,) = world.editions.deliveries(monthly)
+        world.record(delivery.id, SOFT, day + 1)
+        assert (READER in world.suppressed) is (n == 4)
+        if frequency != OWN:
+            for later in range(1, 7):
+                world.edition(day + later, readers=[ANOTHER])
+        world.prune(day + 7, KEPT)
+    assert world.prune(MONTHS[-1] + 30, KEPT) == 0
+    daily = 0 if frequency == OWN else 2 * 6
+    assert world.prune(MONTHS[-1] + 67, KEPT) == 5 + daily, "it comes out no more: all five, and two months' daily ones"
+
+
+def test_the_sixth_newest_edition_is_not_kept_for_its_bounces(world: World) -> None:
+    """Only those that may still count are."""
+    for day in (*MONTHS, 153):
+        world.edition(day)
+    assert world.prune(160, KEPT) == 2, "the two deliveries of the first"
 
 
 def test_a_delivery_that_arrived_begins_anew(world: World) -> None:

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from digest.model import Attempt, BounceKind
-from digest.send.bounces import SOFT_BOUNCES, SOFT_PERIOD, Sort, is_worn_out, read
+from digest.model import SOFT_BOUNCES, Attempt, BounceKind
+from digest.send.bounces import SOFT_PERIOD, Sort, is_worn_out, read
 from digest.send.diagnosis import codes_in, judge, telling_code
 from tests.bounce_samples import NAMES, TAG, TOKEN, sample
 from tests.factories import NOW

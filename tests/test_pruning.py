@@ -29,6 +29,7 @@ from digest.ledger import Intent, Result
 from digest.members import Ballot, CastVote, Entry, Preferences, Subscription
 from digest.model import (
     NOBODY,
+    SOFT_BOUNCES,
     Address,
     Bounce,
     BounceKind,
@@ -241,7 +242,7 @@ def test_each_kind_goes_at_its_time(database: Database) -> None:
     history = History(database, random.Random(7))
     while len(history.all_editions()) < 12:
         history.day()
-    before = history.now - timedelta(days=5)
+    before = history.all_editions()[-SOFT_BOUNCES].cutoff
     with database.write() as connection:
         connection.execute(
             sa.text("UPDATE deliveries SET status = 'sent' WHERE status IN ('unknown', 'deferred', 'queued')")

@@ -19,6 +19,7 @@ from digest.model.editions import (
     TopicWeek,
 )
 from digest.model.mail import (
+    SOFT_BOUNCES,
     Attempt,
     Bounce,
     BounceKind,
@@ -82,6 +83,7 @@ from digest.model.shards import Aside, InHand, Shard, ShardsOverview, ShardState
 
 __all__ = [
     "NOBODY",
+    "SOFT_BOUNCES",
     "Address",
     "AnnounceType",
     "Announcement",

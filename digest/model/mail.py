@@ -98,6 +98,10 @@ class Security(StrEnum):
     NONE = "none"
 
 
+SOFT_BOUNCES = 5
+"""So many in a row, over some time, suppress an address: `digest/send/bounces.py` has the rule."""
+
+
 class BounceKind(StrEnum):
     """What a bounce says of the address. `digest/send/bounces.py` says which is which, and why."""
 

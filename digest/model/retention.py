@@ -17,7 +17,7 @@ class Retention:
     deliveries: timedelta | None = YEAR
     """Deliveries: why each paper was picked, what just was not, what servers said and what came back.
 
-    Who had which paper stays.
+    Who had which paper stays; so do the newest few editions', by which soft bounces are counted.
     """
     letters: timedelta | None = 3 * MONTH
     """Letters to single people, and addresses that were last asked so long ago and have not confirmed."""

@@ -40,14 +40,13 @@ from itertools import islice
 
 from digest.errors import MailboxError
 from digest.mime import BOUNDED, parsed
-from digest.model import Attempt, BounceKind
+from digest.model import SOFT_BOUNCES, Attempt, BounceKind
 from digest.send.diagnosis import codes_in, judge, telling_code
 from digest.send.outcome import plain
 
 log = logging.getLogger("digest.bounces")
 
 INSTALL = "pip install 'papers-digest[mailbox]'"
-SOFT_BOUNCES = 5
 SOFT_PERIOD = timedelta(days=7)
 BOUNCES_WITHIN = timedelta(days=6)
 """How long a server may try, five days (RFC 5321 section 4.5.4.1), and a day for its report to be read."""

@@ -8,8 +8,9 @@ What stays for ever, as something hangs on it:
 - titles, authors, categories and links of the archive; the newest papers whole, with which the ranking compares
 - who unsubscribed, was suppressed or erased; of whoever never confirmed, that there was somebody
 
-An edition is left alone as long as it is not finished or holds a delivery in doubt: what may still be sent must be the
-message that was frozen. `digest/commands/pruning.py` calls this.
+The deliveries of the newest few editions stay as long as soft bounces are counted by them. An edition is left alone as
+long as it is not finished or holds a delivery in doubt: what may still be sent must be the message that was frozen.
+`digest/commands/pruning.py` calls this.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 
 from digest.members import Subscription
-from digest.model import EditionId, ListId, PaperId, Retention
+from digest.model import SOFT_BOUNCES, EditionId, ListId, PaperId, Retention
 from digest.store import condensing, fetches, schema, vectors
 from digest.store.codec import named_in, without_abstract
 from digest.store.condensing import is_over
@@ -136,10 +137,12 @@ class Pruning:
                 left = condensing.left(connection, list_id)
             for edition_id in left:
                 yield from self._remove(edition_id)
-        query = sa.select(editions.c.id).where(editions.c.list_id == list_id, editions.c.cutoff < before, ~let_go())
+        query = sa.select(editions.c.id, editions.c.frequency, editions.c.cutoff).where(
+            editions.c.list_id == list_id, ~let_go()
+        )
         with self._database.read() as connection:
-            old = connection.execute(query.order_by(editions.c.number)).scalars().all()
-            due = [EditionId(edition_id) for edition_id in old if is_over(connection, EditionId(edition_id))]
+            old = _old(connection.execute(query.order_by(editions.c.number.desc())).all(), before)
+            due = [edition_id for edition_id in old if is_over(connection, edition_id)]
         for edition_id in due:
             if self._dry_run:
                 counted = sa.select(sa.func.count()).where(schema.deliveries.c.edition_id == edition_id)
@@ -257,6 +260,23 @@ def _longest(ages: Sequence[timedelta | None]) -> timedelta | None:
     """None where one of them is for ever, or there is none."""
     some = [age for age in ages if age is not None]
     return max(some) if some and len(some) == len(ages) else None
+
+
+def _old(rows: Sequence[sa.Row[*tuple[Any, ...]]], before: datetime) -> list[EditionId]:
+    """The editions, given newest first, that are old enough, oldest first.
+
+    By the newest five soft bounces are counted, of the list's own and of the round-ups of each frequency: while there
+    is a young one, they stay. Of what comes no more, nothing comes back either.
+    """
+    newer: dict[str, list[datetime]] = {}
+    old: list[EditionId] = []
+    for row in rows:
+        alike = newer.setdefault(row.frequency, [])
+        still_counts = len(alike) < SOFT_BOUNCES and bool(alike) and alike[0] >= before
+        if row.cutoff < before and not still_counts:
+            old.append(EditionId(row.id))
+        alike.append(row.cutoff)
+    return old[::-1]
 
 
 def _with_abstract(column: sa.ColumnElement[str]) -> sa.ColumnElement[bool]:
