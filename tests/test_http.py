@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import digest
-from digest.errors import SourceError
+from digest.errors import SourceError, StoreError
 from digest.model import Remembered
 from digest.pull.addresses import shown
 from digest.pull.http import Fetcher, Response, StatusError
@@ -295,12 +295,12 @@ class Shelf:
 
     def recall(self, url: str) -> Remembered | None:
         if self.broken:
-            raise OSError("disk I/O error")
+            raise StoreError("digest.db: disk full; free some space")
         return self.kept.get(url)
 
     def remember(self, url: str, remembered: Remembered) -> None:
         if self.broken:
-            raise OSError("disk I/O error")
+            raise StoreError("digest.db: disk full; free some space")
         self.kept[url] = remembered
 
 
@@ -349,10 +349,12 @@ def test_what_is_not_remembered(answer: Misbehaviour, options: dict[str, Any]) -
     assert shelf.kept == {}
 
 
-def test_a_broken_memory_costs_only_bytes() -> None:
-    """A memory that fails is as good as none."""
-    first, second, _ = fetch_twice(says("200 OK", b"<rss/>", 'ETag: "1"'), Shelf(broken=True))
+def test_a_broken_memory_costs_only_bytes(caplog: pytest.LogCaptureFixture) -> None:
+    """A memory that fails is as good as none, and what is wrong with it is said, once."""
+    first, second, server = fetch_twice(says("200 OK", b"<rss/>", 'ETag: "1"'), Shelf(broken=True))
     assert first.body == second.body == b"<rss/>"
+    told = f"{server.url}a is pulled without the memory of what it last answered: digest.db: disk full; free some space"
+    assert caplog.messages == [told]
 
 
 def test_a_304_that_nobody_asked_for_is_an_error() -> None:

@@ -408,6 +408,18 @@ def test_the_last_answer_of_an_address_is_remembered(database: Database) -> None
     assert fetches.recall("https://b.example/") == first
 
 
+def test_a_damaged_answer_is_named_until_the_next(database: Database) -> None:
+    """Whoever asks for it is told; a new one is kept in its place."""
+    fetches, answer = Fetches(database, lambda: NOW), Remembered('"1"', "", b"feed", "text/xml", NOW)
+    fetches.remember("https://a.example/x", answer)
+    with database.write() as connection:
+        connection.execute(sa.update(schema.fetches).values(body=b"\0"))
+    with pytest.raises(StoreError, match=r".: it is damaged \(.+\); the next takes its place"):
+        fetches.recall("https://a.example/x")
+    fetches.remember("https://a.example/x", answer)
+    assert fetches.recall("https://a.example/x") == answer
+
+
 def test_how_each_source_was_is_known_without_an_edition(database: Database) -> None:
     """The last pull counts; a failure remembers when the source was last good; a source that is gone is forgotten."""
     sources, later = Sources(database), NOW + timedelta(hours=1)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import logging
 import os
 import random
 import socket
@@ -21,11 +22,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from urllib.parse import urljoin, urlsplit
 
 import digest
-from digest.errors import SourceError
+from digest.errors import DigestError, SourceError
 from digest.model import Remembered
 from digest.pull.addresses import host_of, scheme_of, shown
 from digest.pull.manners import PATIENCE, Manners
@@ -33,6 +34,10 @@ from digest.pull.unpack import ENCODINGS, TooLongError, UnpackError, gunzip, unp
 
 if TYPE_CHECKING:
     import httpx2
+
+log = logging.getLogger("digest.pull")
+
+T = TypeVar("T")
 
 MAX_SECONDS = 30.0
 MAX_BYTES = 10_000_000
@@ -145,6 +150,7 @@ class Fetcher:
         """
         self._agent = f"papers-digest/{digest.__version__} (+{contact})"
         self._memory = memory
+        self._told: set[str] = set()
         self._allow_private = allow_private
         self._manners = manners
         self._seconds = seconds
@@ -237,19 +243,25 @@ class Fetcher:
             return found
 
     async def _recall(self, url: str) -> Remembered | None:
-        """Ask the memory; one that fails costs a whole answer, not the source."""
-        if self._memory:
-            with contextlib.suppress(Exception):
-                return await asyncio.to_thread(self._memory.recall, url)
-        return None
+        return await self._remembering(url, self._memory.recall, url) if self._memory else None
 
     async def _remember(self, found: Response, answer: httpx2.Response) -> None:
         etag, last_modified = answer.headers.get("etag", ""), answer.headers.get("last-modified", "")
         private = "no-store" in answer.headers.get("cache-control", "").lower()
         if self._memory and (etag or last_modified) and not private:
             remembered = Remembered(etag, last_modified, found.body, found.content_type, datetime.now(UTC))
-            with contextlib.suppress(Exception):
-                await asyncio.to_thread(self._memory.remember, found.url, remembered)
+            await self._remembering(found.url, self._memory.remember, found.url, remembered)
+
+    async def _remembering(self, url: str, act: Callable[..., T], *arguments: object) -> T | None:
+        """Use the memory; one that fails costs a whole answer, not the source, and each of its faults is told once."""
+        try:
+            return await asyncio.to_thread(act, *arguments)
+        except Exception as error:
+            fault = str(error) if isinstance(error, DigestError) else repr(error)
+            if fault not in self._told:
+                self._told.add(fault)
+                log.warning("%s is pulled without the memory of what it last answered: %s", shown(url), fault)
+            return None
 
     def _open(self) -> httpx2.AsyncClient:
         if self._client is None:

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
+from digest.errors import StoreError
 from digest.model import Remembered
 from digest.store import schema
 from digest.store.database import Database
@@ -29,13 +30,17 @@ class Fetches:
         self._keep = keep
 
     def recall(self, url: str) -> Remembered | None:
-        """The last answer of this address, if there was one that can be asked for conditionally."""
+        """The last answer of this address, if there was one that can be asked for conditionally. Raises StoreError."""
         table = schema.fetches
         with self._database.read() as connection:
             row = connection.execute(sa.select(table).where(table.c.url == url)).one_or_none()
         if row is None:
             return None
-        return Remembered(row.etag, row.last_modified, zlib.decompress(row.body), row.content_type, row.fetched_at)
+        try:
+            body = zlib.decompress(row.body)
+        except zlib.error as error:
+            raise StoreError(f"{self._database.name}: it is damaged ({error}); the next takes its place") from error
+        return Remembered(row.etag, row.last_modified, body, row.content_type, row.fetched_at)
 
     def remember(self, url: str, remembered: Remembered) -> None:
         """Keeps an answer in the place of the one before."""
