@@ -1,8 +1,8 @@
-"""A message from outside, parsed in time that grows with its length: `email`, with an end to how long a field may be.
+"""A message from outside, read in time that grows with its length: `email`, with an end to how long a field may be.
 
-Called by whoever reads what strangers send, `send/bounces.py` and `subscribe/commands.py`; pure. The library takes
-quadratic time for the parameters of a field: 2 MB of semicolons would be minutes. So would 2 MB of short lines deep
-within each other's parts: it compares each line with the boundary of every part around it.
+Called by whoever reads what strangers send, `send/bounces.py`, `subscribe/commands.py` and `incoming.py`; pure. The
+library takes quadratic time for the parameters of a field: 2 MB of semicolons would be minutes. So would 2 MB of short
+lines deep within each other's parts: it compares each line with the boundary of every part around it.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from itertools import islice
 
 LONGEST = 16 * 1024
 """Characters of a field, of the message or of any part of it; the rest of a longer one is cut off."""
+TEXT_LENGTH = 64 * 1024
+"""Octets of what a part says; what matters stands at the beginning of it."""
 MULTIPARTS = 20
 """In one message; what begins with the next one is cut off. What people and mail systems write has some five."""
 _MULTIPART = re.compile(rb"multipart/", re.IGNORECASE)
@@ -34,3 +36,18 @@ def parsed(raw: bytes, kind: type[Message] = Message) -> Message:
     """The message; raises whatever the library does, a dozen kinds of error."""
     one_more = next(islice(_MULTIPART.finditer(raw), MULTIPARTS, None), None)
     return message_from_bytes(raw[: one_more.start()] if one_more else raw, _class=kind, policy=BOUNDED)
+
+
+def text_of(part: Message) -> str:
+    """What a part says at its beginning; empty for one of parts. What is in no charset that Python knows is UTF-8.
+
+    Cut before it is text: a megabyte of punycode would be minutes, and two octets of uuencode can stand for sixty.
+    """
+    data = part.get_payload(decode=True)
+    if not isinstance(data, bytes):
+        return ""
+    data = data[:TEXT_LENGTH]
+    try:
+        return data.decode(part.get_content_charset("utf-8"), "replace")
+    except (LookupError, ValueError):
+        return data.decode("utf-8", "replace")

@@ -39,7 +39,7 @@ from enum import StrEnum
 from itertools import islice
 
 from digest.errors import MailboxError
-from digest.mime import BOUNDED, parsed
+from digest.mime import BOUNDED, TEXT_LENGTH, parsed, text_of
 from digest.model import SOFT_BOUNCES, Attempt, BounceKind
 from digest.send.diagnosis import codes_in, judge, telling_code
 from digest.send.outcome import plain
@@ -50,8 +50,6 @@ INSTALL = "pip install 'papers-digest[mailbox]'"
 SOFT_PERIOD = timedelta(days=7)
 BOUNCES_WITHIN = timedelta(days=6)
 """How long a server may try, five days (RFC 5321 section 4.5.4.1), and a day for its report to be read."""
-_EVIDENCE_LENGTH = 64 * 1024
-"""Characters of each part that are searched for proofs: a returned message's header comes first."""
 _MOST_PROOFS = 20
 _MOST_RECIPIENTS = 100
 _MOST_PARTS = 100
@@ -143,7 +141,7 @@ _COMPLAINTS = frozenset({"abuse", "fraud", "opt-out", "opt-out-list"})
 def _read(raw: bytes) -> Reading:
     message = parsed(raw, _Part)
     leaves = list(islice((part for part in message.walk() if not part.is_multipart()), _MOST_PARTS))
-    texts = {id(part): _text(part) for part in leaves if part.get_content_maintype() == "text"}
+    texts = {id(part): text_of(part) for part in leaves if part.get_content_maintype() == "text"}
     evidence = _evidence(message, texts.values())
     for part in leaves:
         if part.get_content_type() in _STATUS_REPORTS and (found := _of_status(texts[id(part)])):
@@ -163,11 +161,6 @@ def _read(raw: bytes) -> Reading:
     return Reading(Sort.OTHER, evidence=evidence)
 
 
-def _text(part: Message) -> str:
-    data = part.get_payload(decode=True)
-    return data.decode("utf-8", "replace") if isinstance(data, bytes) else ""
-
-
 # --- proofs ---------------------------------------------------------------------------------------------------------
 
 _TAG = re.compile(r"\+([0-9a-f]{33,48})@", re.I)
@@ -181,8 +174,7 @@ _TOKEN = re.compile(
 
 def _evidence(message: Message, texts: Iterable[str]) -> Evidence:
     """To whom it was sent comes first: what a report returns was written by the one who reports."""
-    parts = [text[:_EVIDENCE_LENGTH] for text in texts]
-    head = "\n".join(str(value) for value in message.values())[:_EVIDENCE_LENGTH]
+    head, parts = "\n".join(str(value) for value in message.values())[:TEXT_LENGTH], list(texts)
     return Evidence(_all(_TAG, [head, *parts]), _all(_MESSAGE_ID, parts), _all(_TOKEN, parts))
 
 

@@ -15,12 +15,12 @@ from email.utils import getaddresses
 
 from lxml import etree
 
+from digest.mime import text_of
 from digest.model import Address
 from digest.subscribe.values import WrongValue, email_address
 
 _FIELD_LENGTH = 1000
 """Characters of a field that are read: the library takes quadratic time for many encoded words."""
-_TEXT_LENGTH = 64 * 1024
 _RECIPIENTS = ("Delivered-To", "X-Original-To", "Envelope-To", "To", "Cc")
 _PROGRAMS_FIELDS = (
     "List-Id", "List-Post", "List-Unsubscribe", "Feedback-ID", "X-Loop", "X-Autoreply", "X-Autorespond",
@@ -112,19 +112,8 @@ def _text(message: Message) -> str:
     for kind in ("text/plain", "text/html"):
         for part in parts:
             if part.get_content_type() == kind:
-                text = _decoded(part)[:_TEXT_LENGTH]
-                return text if kind == "text/plain" else _Words.of(text)
+                return text_of(part) if kind == "text/plain" else _Words.of(text_of(part))
     return ""
-
-
-def _decoded(part: Message) -> str:
-    data = part.get_payload(decode=True)
-    if not isinstance(data, bytes):
-        return ""
-    try:
-        return data.decode(part.get_content_charset("utf-8"), "replace")
-    except LookupError:
-        return data.decode("utf-8", "replace")
 
 
 class _Words:
