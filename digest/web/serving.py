@@ -33,6 +33,7 @@ from digest.settings import ListConfig
 from digest.stopping import stop_on_signals
 from digest.tending import read_again
 from digest.web import public
+from digest.web.connections import IDLE, Connection
 from digest.web.gate import (
     FOR_EVER,
     SIGNED,
@@ -359,8 +360,9 @@ async def serve(hall: Hall, listening: socket.socket, stop: asyncio.Event) -> No
         proxy_headers=False,  # `limits.client_of` knows whom to believe
         server_header=False,
         lifespan="off",
-        limit_concurrency=1000,
-        timeout_keep_alive=20,
+        http=Connection,
+        ws="none",
+        timeout_keep_alive=IDLE,
         timeout_graceful_shutdown=10,
     )
     server = _Server(config)
