@@ -58,7 +58,7 @@ THREADS = 8
 LOOK_EVERY = 15.0
 """Seconds after which it is looked for a new edition, another config, and letters that others left."""
 
-PAGES = "{}: the pages"
+PAGES = "the pages"
 """What is in trouble where a list's pages cannot be made."""
 
 
@@ -164,33 +164,34 @@ class Hall:
         """
         wishes, self._left = [*self._left, *self.desk.all()], []
         for wish in wishes:
-            what = f"{wish.site.list.id}: a letter could not be written"
-            try:
-                await self._gate.in_thread(wish.site.people.ask, wish.address, wish.preferences)
-                self._troubles.pop(what, None)
-            except Exception as error:
-                self._tell(what, error)
-                if isinstance(error, StoreError):
+            with self._told(wish.site, "a letter could not be written"):
+                try:
+                    await self._gate.in_thread(wish.site.people.ask, wish.address, wish.preferences)
+                except StoreError:
                     self._left.append(wish)
+                    raise
         for site in self.sites.values():
-            what = f"{site.list.id}: letters could not be posted"
-            try:
+            with self._told(site, "letters could not be posted"):
                 if await self._gate.in_thread(site.people.letters.is_due, site.app.now()):
                     await self._gate.in_thread(asyncio.run, site.app.post())
-                self._troubles.pop(what, None)
-            except Exception as error:
-                self._tell(what, error)
 
     def _tend(self, site: Site) -> None:
-        try:
+        with self._told(site, PAGES):
             self._renew(site)
             self.sites[site.list.id].warm()
-            self._troubles.pop(PAGES.format(site.list.id), None)
-        except Exception as error:
-            self._tell(PAGES.format(site.list.id), error)
 
-    def _tell(self, what: str, error: Exception) -> None:
+    @contextlib.contextmanager
+    def _told(self, site: Site, what: str) -> Iterator[None]:
+        """What goes wrong within is told, and ends nothing; once it went well, the next time is told again."""
+        try:
+            yield
+            self._troubles.pop(f"{site.list.id}: {what}", None)
+        except Exception as error:
+            self._tell(site, what, error)
+
+    def _tell(self, site: Site, what: str, error: Exception) -> None:
         """What a person can mend is a line, once as long as it stays the same; a mistake of ours has its traceback."""
+        what = f"{site.list.id}: {what}"
         if not isinstance(error, DigestError):
             log.error("%s", what, exc_info=error)
         elif self._troubles.get(what) != str(error):
@@ -255,7 +256,7 @@ class Hall:
 
     async def _not_now(self, request: Request, error: Exception) -> Response:
         """The store does not answer, say: the operator is told, and whoever asked is to come again."""
-        self._tell(PAGES.format(self._asked(request).list.id), error)
+        self._tell(self._asked(request), PAGES, error)
         answer = self._trouble(request, "later", 503)
         answer.headers["Retry-After"] = "60"
         return answer
