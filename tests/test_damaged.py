@@ -47,6 +47,8 @@ def damage(config: Path, statement: str) -> None:
         ("UPDATE source_health SET good_at = 'once' WHERE source = 'arxiv'", "a time"),
         ("UPDATE subscribers SET created_at = 'yesterday' WHERE id = 1", "a time"),
         ("UPDATE subscribers SET frequency = 'often', has_chosen = 1 WHERE id = 1", "how often subscriber 1 wants it"),
+        ("UPDATE subscribers SET hour = 77, has_chosen = 1 WHERE id = 1", "the hour of subscriber 1"),
+        ("UPDATE announcements SET announced_on = 'one day', edition_id = NULL WHERE id = 1", "a day"),
         ("INSERT INTO votes SELECT 1, id, 'more', 'yesterday' FROM papers LIMIT 1", "a time"),
     ],
 )
@@ -56,9 +58,39 @@ def test_the_next_edition_goes_out_all_the_same(tmp_path: Path, statement: str, 
     damage(config, statement)
     with CollectingServer() as server:
         config.write_text(re.sub(r"(?m)^port = \d+", f"port = {server.port}", config.read_text()))
-        answer = digest(config, "send", now=DAY_TWO)
+        answer = digest(config, "send", "--at-their-hour", now=DAY_TWO)
         assert (answer.returncode, len(server.message_ids)) == (0, 2)
     assert len(re.findall(rf"{told}\S* cannot be read in the database", answer.stderr)) == 1
+
+
+def test_a_zone_that_is_no_more_is_the_lists(tmp_path: Path) -> None:
+    """Zones come and go with the system's tzdata: she gets it by the list's clock, and the others as ever."""
+    config, _ = sent(tmp_path)
+    damage(config, "UPDATE subscribers SET timezone = 'Mars/Base', has_chosen = 1 WHERE id = 1")
+    with CollectingServer() as server:
+        config.write_text(re.sub(r"(?m)^port = \d+", f"port = {server.port}", config.read_text()))
+        answer = digest(config, "send", "--at-their-hour", now=DAY_TWO)
+        assert (answer.returncode, len(server.message_ids)) == (0, 2)
+    assert answer.stderr.count("subscriber 1 is in a time zone that this machine does not know, Mars/Base: ") == 1
+
+
+@pytest.mark.parametrize(
+    ("statement", "told"),
+    [
+        ("UPDATE subscribers SET paused_until = 'soon' WHERE id = 1", "a day"),
+        ("UPDATE subscribers SET subscription = 'maybe' WHERE id = 1", "whether subscriber 1 is subscribed"),
+    ],
+)
+def test_who_may_not_want_it_is_sent_nothing(tmp_path: Path, statement: str, told: str) -> None:
+    """The other gets his; and all people can be listed, where what is damaged is named."""
+    config, _ = sent(tmp_path)
+    damage(config, statement)
+    listed = digest(config, "subscribers", "list", now=DAY_TWO)
+    assert (listed.returncode, listed.stderr.count(f"{told} cannot be read in the database")) == (0, 1)
+    with CollectingServer() as server:
+        config.write_text(re.sub(r"(?m)^port = \d+", f"port = {server.port}", config.read_text()))
+        answer = digest(config, "send", now=DAY_TWO)
+        assert (answer.returncode, len(server.message_ids)) == (0, 1)
 
 
 @pytest.mark.parametrize(
@@ -81,13 +113,14 @@ def test_all_else_is_shown(tmp_path: Path, statement: str, told: str) -> None:
     assert told in line
 
 
-def test_what_much_hangs_on_is_not_guessed(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("column", "what"), [("cutoff", "time"), ("due_on", "day")])
+def test_what_much_hangs_on_is_not_guessed(tmp_path: Path, column: str, what: str) -> None:
     """An edition's own time decides what the next one is made of: without it none is made, and it is said why."""
     config, _ = sent(tmp_path)
-    damage(config, "UPDATE editions SET cutoff = 'once' WHERE id = 1")
+    damage(config, f"UPDATE editions SET {column} = 'once' WHERE id = 1")
     answer = digest(config, "send", now=DAY_TWO)
     assert answer.returncode == 1
-    assert "a time in the database cannot be read: Invalid isoformat string: 'once'; a backup" in answer.stderr
+    assert f"a {what} in the database cannot be read: Invalid isoformat string: 'once'; a backup" in answer.stderr
 
 
 def test_a_damaged_candidate_is_missed_by_whom_it_was_picked_for(tmp_path: Path) -> None:

@@ -43,7 +43,11 @@ def sources_of(edition_id: int, text: str) -> tuple[SourceSummary, ...]:
 
 def tell(what: str, instead: str, error: ValueError) -> None:
     """Says once what is damaged, and what is made of it."""
-    line = f"{what} cannot be read in the database: {error}; {instead}, a backup may have it whole"
+    tell_once(f"{what} cannot be read in the database: {error}; {instead}, a backup may have it whole")
+
+
+def tell_once(line: str) -> None:
+    """Says it, but not again."""
     if line not in told:
         told.add(line)
         log.warning("%s", line)

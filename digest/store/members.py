@@ -36,7 +36,7 @@ from digest.store.codec import encode
 from digest.store.database import Database
 from digest.store.received import all_had, forget, let_go
 from digest.store.statements import insert, overwrite
-from digest.store.subscribers import address_key, frequency_of, profile_of
+from digest.store.subscribers import address_key, frequency_of, profile_of, subscription_of
 
 AT_ONCE = 500
 """Members read or written in one statement."""
@@ -169,12 +169,12 @@ class Members:
     def _known(self, connection: sa.Connection, keys: list[str]) -> dict[str, Known]:
         gone = schema.suppressions.c.address_key
         suppressed = set(connection.execute(sa.select(gone).where(gone.in_(keys))).scalars())
-        query = sa.select(table.c.address_key, table.c.subscription, table.c.listed, table.c.signed_up)
+        query = sa.select(table.c.id, table.c.address_key, table.c.subscription, table.c.listed, table.c.signed_up)
         rows = connection.execute(query.where(self._here(), table.c.address_key.in_(keys)))
         found = {key: Known(suppressed=True) for key in suppressed}
         for row in rows:
             active = row.subscription == Subscription.CONFIRMED and (row.listed or row.signed_up)
-            found[row.address_key] = Known(Subscription(row.subscription), active, row.address_key in suppressed)
+            found[row.address_key] = Known(subscription_of(row), active, row.address_key in suppressed)
         return found
 
     def confirm(self, member_id: SubscriberId, now: datetime) -> Member | None:
@@ -382,7 +382,7 @@ def _member(row: sa.Row[Any]) -> Member:
         ListId(row.list_id),
         Address(row.address),
         preferences,
-        Subscription(row.subscription),
+        subscription_of(row),
         row.listed,
         row.signed_up,
         row.has_chosen,

@@ -68,7 +68,7 @@ class Papers:
         """What pulls since then had from each source, by its name: papers with their latest day of announcement."""
         table = schema.announcements
         query = (
-            sa.select(table.c.source, table.c.paper_id, sa.func.max(table.c.announced_on, type_=sa.Date))
+            sa.select(table.c.source, table.c.paper_id, sa.func.max(table.c.announced_on))
             .where(table.c.list_id == list_id, table.c.first_seen_at >= since)
             .group_by(table.c.source, table.c.paper_id)
         )

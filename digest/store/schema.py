@@ -8,7 +8,6 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
-    Date,
     Float,
     ForeignKey,
     Index,
@@ -23,7 +22,7 @@ from sqlalchemy import (
     text,
 )
 
-from digest.store.times import LONG_AGO, MinorTime, UtcTime
+from digest.store.times import LONG_AGO, Day, MinorDay, MinorTime, UtcTime
 
 APPLICATION_ID = 0x44475354
 """SQLite's `PRAGMA application_id` of our files: "DGST"."""
@@ -59,7 +58,7 @@ announcements = Table(
     Column("paper_id", String, nullable=False),
     Column("announce_type", String, nullable=False),
     Column("version", Integer, nullable=False, server_default=text("0")),
-    Column("announced_on", Date),
+    Column("announced_on", MinorDay),
     Column("paper", Text, nullable=False),
     Column("first_seen_at", UtcTime, nullable=False),
     # NULL until an edition has taken it among its candidates: each announcement is used once per list.
@@ -105,7 +104,7 @@ vectors = Table(
     Column("model", String, primary_key=True),
     Column("text_key", LargeBinary(16), primary_key=True),
     Column("vector", LargeBinary, nullable=False),
-    Column("used_on", Date, nullable=False, index=True),
+    Column("used_on", Day, nullable=False, index=True),
 )
 
 # How each source of a list was when it was last pulled, whether or not an edition was made of it.
@@ -127,7 +126,7 @@ editions = Table(
     Column("id", Integer, primary_key=True),
     Column("list_id", String, nullable=False),
     Column("number", Integer, nullable=False),
-    Column("due_on", Date, nullable=False),
+    Column("due_on", Day, nullable=False),
     Column("since", UtcTime),
     Column("cutoff", UtcTime, nullable=False),
     Column("sources", Text, nullable=False),
@@ -173,7 +172,7 @@ subscribers = Table(
     Column("has_chosen", Boolean, nullable=False, server_default=false()),
     Column("frequency", String),
     Column("hour", Integer),
-    Column("paused_until", Date),
+    Column("paused_until", MinorDay),
     # NULL: before this was kept.
     Column("created_at", MinorTime()),
     Column("confirmed_at", MinorTime()),
@@ -324,7 +323,7 @@ relay_days = Table(
     "relay_days",
     metadata,
     Column("relay", String, primary_key=True),
-    Column("day", Date, primary_key=True),
+    Column("day", Day, primary_key=True),
     Column("messages", Integer, nullable=False),
 )
 

@@ -12,6 +12,7 @@ from datetime import datetime
 from functools import lru_cache
 from itertools import islice
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 
@@ -19,7 +20,7 @@ from digest.members import Ballot, Subscription
 from digest.model import Address, Frequency, ListId, PaperId, Profile, Subscriber, SubscriberId, Suppression, Vote
 from digest.store import schema
 from digest.store.codec import decode, encode
-from digest.store.damaged import tell
+from digest.store.damaged import tell, tell_once
 from digest.store.database import Database
 from digest.store.papers import in_groups
 from digest.store.statements import insert
@@ -28,6 +29,8 @@ AT_ONCE = 1000
 """Subscribers in one statement."""
 PROFILES = 1000
 """Distinct ones that are kept as values, those that were used last."""
+ZONES = 1000
+"""More than there are."""
 _CHOSEN = ("name", "timezone", "language", "profile", "frequency", "hour")
 """What a subscriber may choose herself, and the config may say of her."""
 PERSON = [schema.subscribers.c[name] for name in ("id", "address", *_CHOSEN)]
@@ -212,12 +215,41 @@ def subscriber_of(row: sa.Row[Any]) -> Subscriber:
         SubscriberId(row.id),
         Address(row.address),
         row.name,
-        row.timezone,
+        _zone_of(row),
         profile_of(row),
         row.language,
         frequency_of(row),
-        row.hour,
+        _hour_of(row),
     )
+
+
+def _zone_of(row: sa.Row[*tuple[Any, ...]]) -> str | None:
+    """Where a row of `subscribers` says that she is; None, where the list is, if this machine knows no such zone."""
+    if not row.timezone or _is_zone(row.timezone):
+        return row.timezone or None
+    tell_once(
+        f"subscriber {row.id} is in a time zone that this machine does not know, {row.timezone}: the list's counts, "
+        "until tzdata is brought up to date here or she chooses another"
+    )
+    return None
+
+
+@lru_cache(ZONES)
+def _is_zone(name: str) -> bool:
+    try:
+        ZoneInfo(name)
+    except (ValueError, OSError, KeyError):  # a path out of the database of zones, a folder of it, no such name
+        return False
+    return True
+
+
+def _hour_of(row: sa.Row[*tuple[Any, ...]]) -> int | None:
+    """At which hour a row of `subscribers` says that she wants it; None, at the list's, where that is no hour."""
+    hour: int | None = row.hour
+    if hour is None or hour in range(24):
+        return hour
+    tell(f"the hour of subscriber {row.id}", "the list's counts", ValueError(f"{hour!r} is no hour of a day"))
+    return None
 
 
 def frequency_of(row: sa.Row[*tuple[Any, ...]]) -> Frequency | None:
@@ -236,6 +268,15 @@ def profile_of(row: sa.Row[*tuple[Any, ...]]) -> Profile:
     except ValueError as error:
         tell(f"what subscriber {row.id} wants", "she counts as one who has not said", error)
         return Profile()
+
+
+def subscription_of(row: sa.Row[*tuple[Any, ...]]) -> Subscription:
+    """How it stands with a row of `subscribers`; where that cannot be read she is sent nothing, as if she had left."""
+    try:
+        return Subscription(row.subscription)
+    except ValueError as error:
+        tell(f"whether subscriber {row.id} is subscribed", "she counts as one who is not", error)
+        return Subscription.UNSUBSCRIBED
 
 
 @lru_cache(PROFILES)

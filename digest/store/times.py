@@ -1,11 +1,15 @@
-"""How moments are kept: as text in UTC, and so in the order of time on both databases."""
+"""How moments and days are kept: as text in UTC, and so in the order of time on both databases; days as each has them.
+
+SQLite takes any text for either. Where one cannot be read, much or little hangs on it: that is an error, or is told.
+"""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from collections.abc import Callable
+from datetime import UTC, date, datetime
 from typing import Any
 
-from sqlalchemy import Dialect, String, TypeDecorator
+from sqlalchemy import Date, Dialect, String, TypeDecorator
 
 from digest.errors import StoreError
 from digest.store.damaged import tell
@@ -35,7 +39,7 @@ class UtcTime(TypeDecorator[datetime]):
         try:
             return None if value is None else _aware(value)
         except ValueError as error:
-            raise StoreError(f"a time in the database cannot be read: {error}; a backup may have it whole") from error
+            raise _unreadable("a time", error) from error
 
 
 class MinorTime(UtcTime):
@@ -54,6 +58,45 @@ class MinorTime(UtcTime):
         except ValueError as error:
             tell("a time", "it counts as long ago" if self.instead else "it counts as not known", error)
             return self.instead
+
+
+class Day(TypeDecorator[date]):
+    """A day. Raises StoreError where it is none: what hangs on it must not be guessed."""
+
+    impl = Date
+    cache_ok = True
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], date | None] | None:
+        """Around the driver's own, which raises what it finds; PostgreSQL has none, as it takes no other text."""
+        read = super().result_processor(dialect, coltype)
+
+        if read is None:
+            return None
+
+        def checked(value: Any) -> date | None:
+            try:
+                return read(value)
+            except ValueError as error:
+                return self._instead(error)
+
+        return checked
+
+    def _instead(self, error: ValueError) -> date | None:
+        raise _unreadable("a day", error) from error
+
+
+class MinorDay(Day):
+    """One on which little hangs: where it cannot be read that is told, and it counts as not known."""
+
+    cache_ok = True
+
+    def _instead(self, error: ValueError) -> date | None:
+        tell("a day", "it counts as not known", error)
+        return None
+
+
+def _unreadable(what: str, error: ValueError) -> StoreError:
+    return StoreError(f"{what} in the database cannot be read: {error}; a backup may have it whole")
 
 
 def _aware(text: str) -> datetime:
