@@ -20,7 +20,7 @@ SIGNALS: tuple[signal.Signals, ...] = tuple(
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name)
 )
 _HANGUP: signal.Signals | None = getattr(signal, "SIGHUP", None)
-_is_breakable = False
+_is_breakable = _was_asked = False
 
 
 class BrokenOff(BaseException):
@@ -79,6 +79,11 @@ def breakable(stopped: Callable[[], bool]) -> Iterator[None]:
         _is_breakable = False
 
 
+def was_asked() -> bool:
+    """Whether somebody asked to stop in the last block of `stop_on_signals`: then nothing more is to be begun."""
+    return _was_asked
+
+
 @contextmanager
 def stop_on_signals(stop: asyncio.Event, say: Callable[[str], None]) -> Iterator[None]:
     """Within the block the first signal sets `stop` and says so; after it, the signals mean what they meant before.
@@ -86,12 +91,16 @@ def stop_on_signals(stop: asyncio.Event, say: Callable[[str], None]) -> Iterator
     But a closed terminal is told of by the system and by the shell, so SIGHUP never counts as a second one; under nohup
     it counts as none. Must be entered in the main thread, inside the running loop.
     """
+    global _was_asked  # noqa: PLW0603 - signals are the whole process's
+    _was_asked = False
     loop = asyncio.get_running_loop()
     previous = {number: signal.getsignal(number) for number in SIGNALS}
     if _HANGUP is not None and previous[_HANGUP] is signal.SIG_IGN:
         del previous[_HANGUP]
 
     def handle(number: int, _frame: FrameType | None) -> None:
+        global _was_asked  # noqa: PLW0603 - signals are the whole process's
+        _was_asked = True
         for each, handler in previous.items():
             signal.signal(each, handler if each is not _HANGUP else signal.SIG_IGN)
         say(f"stopping on {signal.Signals(number).name}: open conversations are finished first; once more to break off")

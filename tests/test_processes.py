@@ -73,6 +73,23 @@ def test_a_stopped_send_ends_tidily_and_goes_on_later(tmp_path: Path, number: si
     assert copies == {(f"reader{n}@example.org",): 1 for n in range(8)}
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+def test_a_send_of_several_lists_is_stopped_once_for_all(tmp_path: Path) -> None:
+    """After a signal no list is begun that was not yet: who asks to stop does not ask once for each."""
+    with CollectingServer() as server:
+        first = write_list(tmp_path, readers=8, port=server.port, extra='rate = "2/second"\n')
+        text = first.read_text().replace('id = "lab"', 'id = "other"').replace("@example.org", "@example.net")
+        first.with_name("other.toml").write_text(text)
+        process = start(tmp_path)
+        until(lambda: server.messages, "no message has come")
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=PATIENCE)
+        assert process.returncode == 1, err
+        assert err.count("stopping on SIGINT") == 1
+        assert [sent["list"] for sent in jsons(out)] == ["lab"]
+        assert {message.recipients[0].partition("@")[2] for message in server.messages} == {"example.org"}
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX pipes")
 def test_a_reader_of_the_output_who_leaves_breaks_off_nothing(tmp_path: Path) -> None:
     """`digest send | head -1`: the pipe closes, every message goes out all the same, exactly once."""

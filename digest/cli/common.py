@@ -191,9 +191,17 @@ def one_list(installation: Installation, only: str | None) -> ListConfig:
 
 
 def do_all(works: Iterable[Callable[[], int]]) -> None:
-    """Does every work; one's failure never keeps the others from theirs. Exits with the worst of their codes."""
-    codes = []
+    """Does every work; one's failure never keeps the others from theirs. Exits with the worst of their codes.
+
+    But who has asked to stop has asked it of all: no other work is begun.
+    """
+    from digest import stopping
+
+    codes: list[int] = []
     for work in works:
+        if codes and stopping.was_asked():
+            codes.append(PARTLY)
+            break
         try:
             codes.append(work())
         except (typer.Exit, typer.Abort):
