@@ -224,7 +224,7 @@ def test_a_quiet_day_is_said_in_words() -> None:
     assert rendered.subject == "Nothing for you today (10 June)"
     for text in (words(Page(rendered.html).text), words(rendered.text)):
         assert "3 announced · none for you" in text
-        assert "A quiet day" in text
+        assert "All quiet" in text
         assert "None of the 3 papers announced is close enough to what you follow." in text
         assert "1 source could not be read" in text
         assert "Links" not in text
@@ -234,7 +234,7 @@ def test_a_quiet_day_is_said_in_words() -> None:
     ("papers", "sources", "said"),
     [
         (0, SOURCES[:1], "No new paper was announced since the last edition. The next"),
-        (0, SOURCES[2:], "None of the sources could be read today."),
+        (0, SOURCES[2:], "None of the sources could be read."),
         (1, SOURCES[:1], "The one paper announced is not close to what you follow. The next"),
     ],
 )

@@ -113,7 +113,7 @@ def summary(language: Language, announced: str, selection: Selection) -> str:
 def heading(language: Language, name: str, picks: Sequence[Pick]) -> str:
     """Over the papers."""
     if not picks:
-        return language.gettext("A quiet day")
+        return language.gettext("All quiet")
     if plain(name):
         return language.gettext("For %(name)s", name=clip(plain(name), 80))
     return language.gettext("For you")
@@ -164,7 +164,7 @@ def quiet(language: Language, announced: int, sources: Sequence[SourceSummary]) 
     failed = sum(1 for source in sources if source.error)
     if failed and failed == len(sources):
         return language.gettext(
-            "None of the sources could be read today. What they announced will be in the next edition."
+            "None of the sources could be read. What they announced will be in the next edition."
         )
     said = [
         language.ngettext(
