@@ -15,11 +15,14 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from digest import edition as life
-from digest.dispatch import Queue
-from digest.dispatching import AmongWorkers, Dispatch, Inline
+from digest.dispatch import Dispatch, Queue
+from digest.dispatch.among_workers import AmongWorkers
+from digest.dispatch.inline import Inline
+from digest.dispatch.journalling import Journals
+from digest.dispatch.outbox import Outbox
+from digest.dispatch.working import ListEdition
 from digest.errors import SendError
 from digest.holding import Hold
-from digest.journalling import Journals
 from digest.logs import Event, tell
 from digest.making import Making
 from digest.membership import Membership
@@ -29,7 +32,6 @@ from digest.model import (
     Edition,
     WhenEmpty,
 )
-from digest.outbox import Outbox
 from digest.pulling import gather
 from digest.results import (
     QUIET,
@@ -63,7 +65,6 @@ from digest.store import (
     open_database,
 )
 from digest.timing import Due, local_day, look_again
-from digest.working import ListEdition
 
 if TYPE_CHECKING:
     import sqlalchemy as sa

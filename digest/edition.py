@@ -293,7 +293,7 @@ class ShardRunner:
     """Makes the picks of an edition's recipients, a shard at a time, from what is frozen alone.
 
     What all shards share is found out once, which takes seconds: when a runner is made. It keeps nothing and knows
-    neither a queue nor a process: `enqueue_all` runs the shards in turn, `processes.py` several at once.
+    neither a queue nor a process: `enqueue_all` runs the shards in turn, `dispatch/processes.py` several at once.
     """
 
     def __init__(

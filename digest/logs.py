@@ -3,7 +3,7 @@
 `tell` is called where something has happened; `set_up` once, by the command line. All goes through the standard
 library's `logging`, so that a library's lines come out like ours, and is put into its form by structlog: key=value, or
 a JSON object a line. No line can be forged by what a stranger wrote, and at level info and above there is no address
-and no token in one, whoever wrote it. Nothing may depend on what is logged, save that `digest/watchman.py` listens.
+and no token in one, whoever wrote it. Nothing may depend on what is logged, save that `status/watchman.py` listens.
 
 A person at a terminal has the lines of `console/` instead: there events show only with `--verbose`.
 """

@@ -15,9 +15,9 @@ from digest.app import App
 from digest.commands.receiving import summary
 from digest.console import Terminal, complain, explained
 from digest.errors import DigestError
-from digest.handled import Handled
 from digest.logs import Event, tell
-from digest.mailroom import Mailroom, shared
+from digest.mailroom.handled import Handled
+from digest.mailroom.reading import Mailroom, shared
 from digest.model import Inbox
 from digest.settings import ListConfig
 from digest.subscribe.watch import Watch

@@ -22,9 +22,9 @@ from digest.model import MailingList
 from digest.postbox import READ_EVERY, MailboxRunner
 from digest.schedule import read_schedule
 from digest.settings import ListConfig
+from digest.status.watchman import Watchman
 from digest.stopping import stop_on_signals
 from digest.tending import ListRunner, read_again
-from digest.watchman import Watchman
 
 if TYPE_CHECKING:
     from apscheduler.triggers.base import BaseTrigger

@@ -17,12 +17,12 @@ from datetime import datetime, timedelta
 
 from digest.app import App
 from digest.console import Terminal, complain, complain_of_sources, counts_line, edition_name, explained, hours_line
+from digest.dispatch.among_workers import open_queue
 from digest.errors import ConfigError, DigestError
 from digest.logs import Event, tell
 from digest.send.outbox import DrainReport, next_attempt
 from digest.settings import ListConfig, load
 from digest.timing import Due, due, is_overdue, overdue_line
-from digest.working import open_queue
 
 log = logging.getLogger("digest.scheduler")
 

@@ -21,13 +21,13 @@ from typing import Self
 
 from digest.app import App
 from digest.console import Terminal, complain
+from digest.dispatch.among_workers import open_queue
 from digest.dispatch.shard import EditionWork, run_shard
 from digest.errors import ConfigError
 from digest.model import EditionId, ListId, Shard
 from digest.settings import ListConfig
 from digest.stopping import stop_on_signals
 from digest.tending import read_again
-from digest.working import open_queue
 
 log = logging.getLogger(__name__)
 

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from digest.answering import MOST_AN_HOUR, Answering, CommandDesk
-from digest.handled import Fate, Handled
+from digest.mailroom.answering import MOST_AN_HOUR, Answering, CommandDesk
+from digest.mailroom.handled import Fate, Handled
 from digest.members import Member, Preferences, Subscription
 from digest.membership import Membership
 from digest.model import Address, Frequency, PaperId, Position, SubscriberId
@@ -256,7 +256,7 @@ def test_an_address_is_written_to_once_an_hour_without_a_proof(world: World) -> 
 def test_thousands_of_names_are_not_written_to(world: World) -> None:
     """Who writes in the names of strangers makes us write to so many of them, and no more; members are answered."""
     world.joins()
-    with mock.patch("digest.answering.MOST_STRANGERS_AN_HOUR", 20):
+    with mock.patch("digest.mailroom.answering.MOST_STRANGERS_AN_HOUR", 20):
         for number in range(200):
             world.comes("subscribe" if number % 2 else "help", sender=f"victim{number}@example.com")
         assert len(world.letters()) == 19, "Ada was one of them"

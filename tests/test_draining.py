@@ -28,8 +28,9 @@ import psutil
 import pytest
 import sqlalchemy as sa
 
-from digest import draining, forwarding, outbox, ways_out
+from digest import ways_out
 from digest.app import App
+from digest.dispatch import draining, forwarding, outbox
 from digest.errors import StoreError
 from digest.model import Envelope, Outcome, Rate
 from digest.results import Progress, Sent, Settled

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from digest.journalling import Journals
+from digest.dispatch.journalling import Journals
 from digest.ledger import Intent, Result
 from digest.model import Claim, DeliveryStatus, ListId, OnUnknown
 from digest.send import journal

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from digest.journalling import Journals
+from digest.dispatch.journalling import Journals
 from digest.ledger import Accepted, Entry
 from digest.model import (
     Bounce,

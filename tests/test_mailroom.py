@@ -25,8 +25,8 @@ import sqlalchemy as sa
 from digest import postbox, scheduler
 from digest.commands.receiving import summary
 from digest.console import Terminal
-from digest.handled import Fate
-from digest.mailroom import Mailroom
+from digest.mailroom.handled import Fate
+from digest.mailroom.reading import Mailroom
 from digest.members import Preferences
 from digest.membership import Membership
 from digest.model import Address, DeliveryId, ListId, Relay, Security, SubscriberId

@@ -15,10 +15,10 @@ from lxml import html
 from prometheus_client.openmetrics import parser as openmetrics
 from prometheus_client.parser import text_string_to_metric_families
 
-from digest.crew import Crew, RelayUse
 from digest.model import DeliveryStatus, ListId, Pause, ShardState
 from digest.settings import load
-from digest.status import ListStatus, status_of
+from digest.status.crew import Crew, RelayUse
+from digest.status.lists import ListStatus, status_of
 from digest.store import open_database
 from digest.web.charts import heights
 from digest.web.metrics import exposition

@@ -7,7 +7,7 @@ from functools import lru_cache
 
 import pytest
 
-from digest.packing import packed, unpacked
+from digest.dispatch.packing import packed, unpacked
 
 
 class Store:

@@ -18,7 +18,7 @@ import psutil
 import pytest
 
 from digest import edition as life
-from digest import processes
+from digest.dispatch import processes
 from digest.errors import SendError, StoreError
 from digest.meaning import CachedEmbed
 from digest.model import Delivery, Edition, Frequency, Paper, PaperId, Profile, Subscriber, SubscriberId, Topic
@@ -237,7 +237,7 @@ def test_each_process_has_enough_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
 WAITS = """
 import multiprocessing, time
 from concurrent.futures import ProcessPoolExecutor
-from digest import processes
+from digest.dispatch import processes
 if __name__ == "__main__":
     pool = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), initializer=processes._begin, initargs=(None,))
     pool.submit(int).result()

@@ -23,6 +23,7 @@ import sqlalchemy as sa
 from psycopg.conninfo import conninfo_to_dict
 
 from digest.app import App
+from digest.dispatch.among_workers import open_queue, wake
 from digest.dispatch.procrastinate import Connection, ProcrastinateQueue, _conninfo
 from digest.model import Edition, ListId, OnUnknown, ShardState
 from digest.pull.dedupe import merge
@@ -30,7 +31,6 @@ from digest.settings import load
 from digest.store import Database, Editions, Shards, Subscribers, open_database, schema
 from digest.store.shards import TRIES, cut
 from digest.worker import Worker
-from digest.working import open_queue, wake
 from tests.databases import Databases
 from tests.factories import NOW, TODAY, report, subscriber
 from tests.lists import DAY_ONE, write_list
@@ -171,7 +171,7 @@ def sent_by(workers: int, store_url: str, folder: Path, nursery: Nursery) -> dic
         (config,) = load([path]).lists
         clock = datetime.fromisoformat(DAY_ONE)
         with (
-            mock.patch("digest.working.cut", partial(cut, size=8)),
+            mock.patch("digest.dispatch.among_workers.cut", partial(cut, size=8)),
             App(config, lambda: clock, queue=open_queue(config.store_url)) as app,
         ):
             sent = asyncio.run(app.send())
@@ -200,7 +200,7 @@ def test_a_worker_takes_up_a_changed_config(url: str, tmp_path: Path) -> None:
         path = write_list(tmp_path, 6, port=server.port, extra=f'[store]\nurl = "{url}"\n')
         (config,) = load([path]).lists
         with (
-            mock.patch("digest.working.cut", partial(cut, size=2)),
+            mock.patch("digest.dispatch.among_workers.cut", partial(cut, size=2)),
             App(config, lambda: clock, queue=open_queue(config.store_url)) as app,
         ):
             asyncio.run(app.send())

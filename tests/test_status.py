@@ -24,7 +24,7 @@ from digest.model import (
     SourceSummary,
 )
 from digest.settings import ListConfig
-from digest.status import ago, overdue, source_state, status_of
+from digest.status.lists import ago, overdue, source_state, status_of
 from digest.store import Pauses, open_database
 from digest.store.figures import EditionFigures, ListFigures, Pull, Snapshot
 from digest.store.pulse import Pulse, Unsent

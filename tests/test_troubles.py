@@ -28,9 +28,9 @@ from digest.model import (
 )
 from digest.settings import ListConfig
 from digest.settings.installation import Pulling
+from digest.status.troubles import Facts, Failing, State, Told, Trouble, due, found, over_line
 from digest.store import EditionOverview
 from digest.store.pulse import Pulse, Unsent
-from digest.troubles import Facts, Failing, State, Told, Trouble, due, found, over_line
 from tests.factories import mailing_list
 
 MONDAY = datetime(2026, 6, 8, 7, 0, tzinfo=UTC)

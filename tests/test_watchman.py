@@ -17,8 +17,8 @@ from digest import logs
 from digest.console import Terminal
 from digest.postbox import MailboxRunner
 from digest.settings import load
+from digest.status.watchman import Watchman
 from digest.tending import ListRunner
-from digest.watchman import Watchman
 from tests.lists import DAY_ONE, DAY_TWO, write_list
 from tests.servers.smtp import CollectingServer, Misbehaviour
 from tests.test_cli import run

@@ -15,7 +15,7 @@ from zoneinfo import TZPATH, ZoneInfo
 from digest.check.findings import Finding, failed, ok, warning
 from digest.check.server import server
 from digest.check.speaking import Told
-from digest.draining import at_most
+from digest.dispatch.draining import at_most
 from digest.model import (
     NOBODY,
     Address,

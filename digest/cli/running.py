@@ -124,7 +124,7 @@ def mailbox(
     of people who complain. Nothing is deleted; what was dealt with is marked as seen.
     """
     from digest.commands import receiving
-    from digest.mailroom import shared
+    from digest.mailroom.reading import shared
 
     installation = loaded(config, verbose, quiet=quiet, log_json=log_json)
     groups = shared(installation.lists)

@@ -10,10 +10,10 @@ from datetime import date, datetime
 
 from digest.app import App
 from digest.console import Terminal, came_back_line, complain, counts_line, pick_json, pick_lines
+from digest.dispatch.among_workers import sender_of
 from digest.errors import DONE, NOTHING, PARTLY, ConfigError
 from digest.model import Address, Bounce, BounceKind, Candidate, Delivery, DeliveryId, DeliveryStatus, Edition, PaperId
 from digest.store import EditionOverview
-from digest.working import sender_of
 
 NAMED = 20
 """How many of those whom a decision is about are told by their addresses; as JSON all are."""

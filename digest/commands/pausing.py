@@ -12,11 +12,11 @@ from datetime import datetime
 from digest.app import App
 from digest.commands.restoring import Since, answer, asks
 from digest.console import Terminal, pause_json
+from digest.dispatch.among_workers import sender_of
 from digest.errors import DONE, NOTHING, ConfigError
 from digest.holding import paused_line
 from digest.logs import Event, tell
 from digest.model import Pause
-from digest.working import sender_of
 
 
 def pause(terminal: Terminal, app: App, reason: str, now: datetime) -> int:

@@ -16,8 +16,8 @@ from digest.app import App
 from digest.console import Terminal, complain
 from digest.console.words import plural
 from digest.errors import DONE, NOTHING, PARTLY, DigestError
-from digest.handled import Fate, Handled
-from digest.mailroom import Mailroom
+from digest.mailroom.handled import Fate, Handled
+from digest.mailroom.reading import Mailroom
 from digest.model import Address, BounceKind, ListId
 from digest.send.outcome import plain
 from digest.settings import Installation, ListConfig

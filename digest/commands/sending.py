@@ -26,7 +26,7 @@ from digest.console import (
 from digest.errors import DONE, NOTHING, PARTLY, ConfigError
 from digest.model import Address, DeliveryStatus, Edition, SourceReport
 from digest.results import Progress, Proof, Sent
-from digest.watchman import Watchman
+from digest.status.watchman import Watchman
 
 TROUBLE = (DeliveryStatus.DEFERRED, DeliveryStatus.BOUNCED, DeliveryStatus.EXPIRED, DeliveryStatus.UNKNOWN)
 """With one of these, an edition that was worked on is not all that it should be."""

@@ -8,9 +8,9 @@ from typing import Any
 from digest.app import App
 from digest.console.terminal import Terminal
 from digest.console.words import plural
-from digest.crew import Crew
 from digest.model import ShardsOverview, ShardState, Worker
-from digest.status import ListStatus, ago
+from digest.status.crew import Crew
+from digest.status.lists import ListStatus, ago
 from digest.store import EditionOverview
 from digest.store.workers import LATELY
 

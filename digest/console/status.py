@@ -1,6 +1,6 @@
 """What `digest status` says: tables and charts on a terminal, one plain line a fact elsewhere, or JSON.
 
-The values are `digest/status.py`'s; editions are counted anew, so that "adds up" is a fact. Called by `cli/`.
+The values are `digest/status/lists.py`'s; editions are counted anew, so that "adds up" is a fact. Called by `cli/`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from digest.console.words import plural
 from digest.errors import DONE, PARTLY
 from digest.holding import paused_line
 from digest.model import DeliveryStatus, SourceHealth
-from digest.status import FAILED, Day, ListStatus, Overdue, Wrong, ago, first_day, status_of, wrong
+from digest.status.lists import FAILED, Day, ListStatus, Overdue, Wrong, ago, first_day, status_of, wrong
 from digest.store import EditionOverview
 from digest.store.editions import UNDECIDED
 

@@ -163,9 +163,7 @@ def quiet(language: Language, announced: int, sources: Sequence[SourceSummary]) 
     """Why there is no paper."""
     failed = sum(1 for source in sources if source.error)
     if failed and failed == len(sources):
-        return language.gettext(
-            "None of the sources could be read. What they announced will be in the next edition."
-        )
+        return language.gettext("None of the sources could be read. What they announced will be in the next edition.")
     said = [
         language.ngettext(
             "The one paper announced is not close to what you follow.",

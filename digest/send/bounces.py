@@ -21,7 +21,7 @@ Reads delivery status notifications (RFC 3464, in a multipart/report of RFC 6522
 
 Anybody can write such a message, so none is believed for what it says of an address. The proof is what we signed into
 the original and nobody else could know: the tag of its envelope sender (VERP), or the reader's token in its
-List-Unsubscribe beside its Message-ID. `evidence` holds what looks like them, for `digest.mailroom` to verify.
+List-Unsubscribe beside its Message-ID. `evidence` holds what looks like them, for `mailroom/reading.py` to verify.
 """
 
 from __future__ import annotations

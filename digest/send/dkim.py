@@ -92,7 +92,7 @@ class DkimKey:
         return self.domain, self.selector, published(self.key)
 
     def __reduce__(self) -> tuple[object, ...]:
-        """For another process of ours (`draining.py`): the library's keys cannot be pickled."""
+        """For another process of ours (`dispatch/draining.py`): the library's keys cannot be pickled."""
         pem = self.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
         return _brought, (self.domain, self.selector, pem)
 

@@ -1,8 +1,8 @@
 """Drains the outbox: claims what is due, hands each message to a transport, and has it recorded what became of it.
 
 The states, the order of steps and the retry schedule are `outbox.py`'s; what is written of each delivery is
-`recording.py`'s. Called by `digest/outbox.py`, for a manual send and a scheduler's alike, and by `digest/working.py`,
-for a worker's shard.
+`recording.py`'s. Called by `dispatch/outbox.py`, for a manual send and a scheduler's alike, and by
+`dispatch/working.py`, for a worker's shard.
 """
 
 from __future__ import annotations

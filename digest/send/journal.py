@@ -5,8 +5,9 @@ microseconds where a commit costs milliseconds, so the doubt shrinks to what the
 handed to the system, not to the disk: it outlives the process, however that ends, and not a power cut.
 
 Each drain has a file of its own, named after its list and its process, so nobody waits for a lock; it is removed when
-the ledger has all of it. A file whose process is gone is read by whoever finds it first (`digest/journalling.py`). Here
-are the files; what is made of their lines is the ledger's: `sent` is a fact, and always accepted.
+the ledger has all of it. A file whose process is gone is read by whoever finds it first
+(`dispatch/journalling.py`). Here are the files; what is made of their lines is the ledger's: `sent` is a fact, and
+always accepted.
 """
 
 from __future__ import annotations

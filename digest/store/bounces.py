@@ -1,7 +1,7 @@
 """What came back of deliveries: each bounce once, with its effect in the same transaction.
 
 A delivery counts once for each kind of bounce. So neither a crash before the mailbox was told, nor a report that was
-sent twice, nor a second process counts anything again. `digest.mailroom` calls this with bounces that are proved.
+sent twice, nor a second process counts anything again. `mailroom/reading.py` calls this with bounces that are proved.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ is known how many recipients it had, and only deliveries that were not sent are 
 What is left of an edition is `sent`, as every delivery has one status. While one edition alone is under way, that
 index says all of it; of several at once, each delivery that waits is looked up. Of one whose deliveries are let go of
 the counts are kept. `pulse.py` and `workers.py` are beside.
-`digest/status.py` decides what it means.
+`status/lists.py` decides what it means.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The little that tells whether a list does what it should: no more is looked at than that takes. Reads only.
 
-`figures.py` gives it; `digest/status.py` decides what it means.
+`figures.py` gives it; `status/lists.py` decides what it means.
 """
 
 from __future__ import annotations

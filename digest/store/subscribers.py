@@ -228,8 +228,8 @@ def _zone_of(row: sa.Row[*tuple[Any, ...]]) -> str | None:
     if not row.timezone or _is_zone(row.timezone):
         return row.timezone or None
     tell_once(
-        f"this machine does not know the time zone {row.timezone}: the list's counts for subscribers who are there, until "
-        "tzdata is brought up to date here or they choose another"
+        f"this machine does not know the time zone {row.timezone}: the list's counts for whoever is there, until "
+        "tzdata is brought up to date here or another is chosen"
     )
     return None
 

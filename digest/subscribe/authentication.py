@@ -11,7 +11,7 @@ before it is sent, so three things are asked of it:
 
 It vouches for the domain, and leaves who may write as whom within it to the domain's own servers.
 
-Pure. `digest/answering.py` calls this.
+Pure. `mailroom/answering.py` calls this.
 """
 
 from __future__ import annotations

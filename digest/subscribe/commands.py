@@ -1,4 +1,4 @@
-"""What a message asks for: bytes in, `Asked` out. Decides nothing: `digest/answering.py` asks for proof, and does it.
+"""What a message asks for: bytes in, `Asked` out. Decides nothing: `mailroom/answering.py` asks for proof, and does it.
 
     subscribe [LIST:] [topic, topic]      topics              pause until 2026-07-01    daily     more PAPER
     unsubscribe [LIST]                    topics: this, that  pause 2 weeks             weekly    less PAPER

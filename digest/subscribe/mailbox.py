@@ -3,8 +3,8 @@
 `imaplib` does the talking. imap-tools 1.16 (October 2026) was looked at: it cannot fetch a part of a message, and its
 `flag` expunges the mailbox, which would delete for good what its owner has only marked.
 
-What a message means is not known here; `digest.mailroom` asks for the messages behind a position and says when they are
-done with. Every command may be given twice, so a lost connection is opened again once and the command repeated.
+What a message means is not known here; `mailroom/reading.py` asks for the messages behind a position and says when they
+are done with. Every command may be given twice, so a lost connection is opened again once and the command repeated.
 Sources: RFC 3501 (IMAP4rev1), RFC 2177 (IDLE), RFC 4616 (PLAIN), RFC 8314 (TLS).
 """
 

@@ -1,6 +1,6 @@
 """What is answered to commands by mail, in the reader's language; the commands themselves are English everywhere. Pure.
 
-`letters.py` has what the pages write as well, and the wire form. `digest/answering.py` decides who gets which.
+`letters.py` has what the pages write as well, and the wire form. `mailroom/answering.py` decides who gets which.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What there was over time as pictures (SVG) and tables beside them, of the values of `digest/status.py`. Pure.
+"""What there was over time as pictures (SVG) and tables beside them, of the values of `status/lists.py`. Pure.
 
 A chart is a row of bars, one a day, in a box that stretches to whatever width there is; letters would stretch with it,
 so all words and figures stand around it, in HTML. `templates/web/chart.html` draws it.
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from digest.model import BounceKind, DeliveryStatus
-from digest.status import FAILED, Day
+from digest.status.lists import FAILED, Day
 from digest.store.editions import UNDECIDED
 
 STEP, BAR, HEIGHT = 10, 8, 100

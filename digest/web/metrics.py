@@ -16,10 +16,10 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
 from digest import __version__
-from digest.crew import Crew
 from digest.members import Ballot, Standing
 from digest.model import BounceKind, DeliveryStatus, ShardState
-from digest.status import ListStatus
+from digest.status.crew import Crew
+from digest.status.lists import ListStatus
 from digest.store.figures import SuppressionKind
 
 Sample = tuple[tuple[str, ...], float]

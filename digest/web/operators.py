@@ -23,7 +23,7 @@ from starlette.responses import Response
 
 from digest.errors import DigestError
 from digest.model import DeliveryStatus, Pages
-from digest.status import ListStatus, Wrong, ago, first_day, status_of, wrong
+from digest.status.lists import ListStatus, Wrong, ago, first_day, status_of, wrong
 from digest.web.charts import charts
 from digest.web.gate import Gate, NoSuchPageError, TooOftenError, html
 from digest.web.limits import SlidingWindow

@@ -22,7 +22,7 @@ import sqlalchemy as sa
 
 from digest.model import DeliveryStatus, ListId
 from digest.settings import load
-from digest.status import first_day, status_of
+from digest.status.lists import first_day, status_of
 from digest.store import Figures, open_database, schema
 from digest.web.metrics import exposition
 from tests.ledgers import LAB, fill

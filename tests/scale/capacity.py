@@ -28,12 +28,12 @@ from pathlib import Path
 import psutil
 import sqlalchemy as sa
 
+from digest.dispatch.among_workers import wake
 from digest.dispatch.procrastinate import ProcrastinateQueue
 from digest.model import DeliveryStatus, Edition, ListId, SourceReport
 from digest.pull.dedupe import merge
 from digest.store import Database, Editions, schema
 from digest.store.shards import SIZE, cut
-from digest.working import wake
 from tests.bench.ledger import processor_time
 from tests.bench.send_sinks import distant_sink, postfix_sink
 from tests.factories import announcement, paper

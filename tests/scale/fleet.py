@@ -34,7 +34,7 @@ procrastinate.RESCUE = "* * * * * */1"
 procrastinate.RECONNECT_AFTER = 0.2
 from digest.store import outbox
 from datetime import timedelta
-from digest import working
+from digest.dispatch import working
 working.RENEWED_LEASE = timedelta(seconds={lease})
 sys.argv = ["digest", "worker", "--config", {config!r}]
 from digest.cli import main
@@ -57,7 +57,7 @@ class Fleet:
             "digest.dispatch.procrastinate.STALLED_AFTER": beats[1],
             "digest.dispatch.procrastinate.RESCUE": "* * * * * */1",
             "digest.dispatch.procrastinate.RECONNECT_AFTER": 0.2,
-            "digest.working.RENEWED_LEASE": timedelta(seconds=lease),
+            "digest.dispatch.working.RENEWED_LEASE": timedelta(seconds=lease),
         }
         self._nursery = Nursery(*IMPORTED)
         self._running: set[int] = set()

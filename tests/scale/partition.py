@@ -26,10 +26,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from digest.dispatch.among_workers import wake
 from digest.dispatch.procrastinate import ProcrastinateQueue
 from digest.model import DeliveryStatus, Edition
 from digest.store import Database, Editions, schema
-from digest.working import wake
 from tests.lists import write_list
 from tests.scale.fleet import FarFleet
 from tests.scale.storm import LAB, LONG, Plan, Storm, judge, make_edition, prepared

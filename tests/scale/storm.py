@@ -29,12 +29,12 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from digest.dispatch.among_workers import wake
 from digest.dispatch.procrastinate import ProcrastinateQueue
 from digest.model import Address, DeliveryStatus, Edition, ListId, OnUnknown, Profile, ShardState, Topic
 from digest.pull.dedupe import merge
 from digest.store import Database, Decisions, Editions, Shards, Subscribers, migrate_database, open_database, schema
 from digest.store.shards import cut
-from digest.working import wake
 from tests.factories import report, subscriber
 from tests.lists import write_list
 from tests.scale.fleet import Fleet

@@ -10,9 +10,9 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from digest.dispatch.journalling import Journals
 from digest.garbage import spared
 from digest.holding import Hold
-from digest.journalling import Journals
 from digest.making import Making
 from digest.model import Address, Claim, EditionId, Envelope, OnUnknown, Outcome, Shard
 from digest.render import EditionRenderer

@@ -1,15 +1,15 @@
 """Which troubles a list has, and what its operator is told of them. Pure: values and a clock in, values out.
 
-`digest/watchman.py` looks, and writes the letters. A trouble is told when it begins, once a day while it lasts, and
+`watchman.py` looks, and writes the letters. A trouble is told when it begins, once a day while it lasts, and
 when it is over; one that comes and goes is told to begin once an hour at most. What cannot be judged at the moment
 neither begins nor ends.
 
 | trouble            | begins                                                                          |
 |--------------------|---------------------------------------------------------------------------------|
 | `sending`          | an edition could not be made or sent for QUARTER_HOUR, also as relays refuse us |
-| `overdue`          | what `status.py` calls overdue, for every way to ask alike                      |
-| `unattended`       | what `status.py` calls so: no worker of the list lives while shards wait        |
-| `set aside`        | what `status.py` calls so: shards that failed too often                         |
+| `overdue`          | what `lists.py` calls overdue, for every way to ask alike                       |
+| `unattended`       | what `lists.py` calls so: no worker of the list lives while shards wait         |
+| `set aside`        | what `lists.py` calls so: shards that failed too often                          |
 | `sources`          | every source failed when they were last pulled                                  |
 | `source NAME`      | that source alone has not worked for SOURCE_DOWN                                |
 | `mailbox`          | it could not be read for an hour                                                |
@@ -28,7 +28,7 @@ from enum import StrEnum
 
 from digest.model import BounceKind, DeliveryStatus, SourceHealth
 from digest.settings import ListConfig
-from digest.status import Wrong, wrong
+from digest.status.lists import Wrong, wrong
 from digest.store import EditionOverview
 from digest.store.pulse import Pulse
 

@@ -1,6 +1,6 @@
 """Ranks an edition in several processes: each runs shards of recipients, this one writes what they found, in order.
 
-Called by `dispatching.py` for lists that are large enough (`worth_starting`). Each process is new (spawned), opens the
+Called by `inline.py` for lists that are large enough (`worth_starting`). Each process is new (spawned), opens the
 store for itself and only reads; the transactions are the same as those of `edition.enqueue_all`, one a shard and in the
 order of shards, so that a crash leaves the same behind, and the deliveries are the same however many processes there
 are. At most one shard a process waits to be written. What all shards share, a `ShardRunner`, is made here while the
@@ -28,12 +28,12 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from multiprocessing.synchronize import Lock
 
+from digest.dispatch.packing import packed, unpacked
 from digest.edition import ShardRunner, hours_of, named_by_recipients, nothing_for
 from digest.errors import SendError
 from digest.garbage import left_alone
 from digest.meaning import CachedEmbed
 from digest.model import Edition, MailingList, Paper, PaperId, SubscriberId
-from digest.packing import packed, unpacked
 from digest.rank.embedding import Embed, Embedder
 from digest.roundup import coarser
 from digest.stopping import SIGNALS, BrokenOff, breakable

@@ -1,8 +1,7 @@
-"""What a worker needs of one edition, and what a scheduler asks of workers: shards, on any host.
+"""What a worker needs of one edition.
 
-`ListEdition` is `dispatch/shard.py`'s `EditionWork` over a list's adapters; what all shards of an edition share is made
-with the first one that needs it. `app.py` makes it, `worker.py` runs it; `enqueue_shards` and `wake` are for
-`dispatching.py`.
+`ListEdition` is `shard.py`'s `EditionWork` over a list's adapters; what all shards of an edition share is made with the
+first one that needs it. `app.py` makes it, `worker.py` runs it.
 """
 
 from __future__ import annotations
@@ -13,18 +12,14 @@ import logging
 import threading
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
 
-import sqlalchemy as sa
-
-from digest.dispatch import Queue
+from digest.dispatch.outbox import Outbox
 from digest.edition import ShardRunner, hours_of, named_by_recipients, nothing_for
 from digest.errors import StoreError
 from digest.garbage import left_alone, spare_what_lives
 from digest.holding import LOOK_EVERY
 from digest.logs import Event, tell
-from digest.model import Edition, EditionId, ListId, Shard
-from digest.outbox import Outbox
+from digest.model import Edition, EditionId, Shard
 from digest.render import EditionRenderer
 from digest.results import QUIET
 from digest.roundup import coarser
@@ -32,11 +27,10 @@ from digest.send.drain import drain
 from digest.send.outbox import DrainReport
 from digest.send.patience import PatientLedger
 from digest.send.routes import Route
-from digest.store import Database, DeliveryLedger, Editions, Papers, Shards
+from digest.store import DeliveryLedger, Editions, Papers
 from digest.store.outbox import RENEWED_LEASE
 from digest.store.relay_turns import RelayTurns, places
 from digest.store.rows import rows_of
-from digest.store.shards import cut
 
 log = logging.getLogger(__name__)
 
@@ -44,43 +38,6 @@ LEAVES_WITHIN = 0.8
 """Of a lease: the rest is for clocks that differ between hosts."""
 RENEWED = 0.2
 """Of a lease: how often it is renewed; some renewals may fail."""
-
-
-def open_queue(url: str) -> Queue | None:
-    """The queue in the database at a URL; None for one of a single host."""
-    if not url.startswith("postgresql"):
-        return None
-    from digest.dispatch.procrastinate import ProcrastinateQueue
-
-    return ProcrastinateQueue(url)
-
-
-def sender_of(url: str) -> str:
-    """The command that sends by itself what is due of lists in the database at a URL: `run` or `worker`."""
-    return "worker" if url.startswith("postgresql") else "run"
-
-
-def enqueue_shards(queue: Queue, connection: sa.Connection, edition: Edition) -> None:
-    """Cuts a new edition and queues its shards, in the transaction that makes it."""
-    queue.enqueue(connection, cut(connection, edition))
-
-
-def wake(queue: Queue, database: Database, list_id: ListId, now: datetime) -> int:
-    """Queues every shard of the list that is due and does not wait already; how many are due.
-
-    Editions without shards are cut first. Any number of schedulers may do so: they take turns.
-    """
-    shards = Shards(database)
-    uncut = [Editions(database).get(number) for number in shards.uncut(list_id)]
-    with database.write() as connection:
-        for edition in uncut:
-            cut(connection, edition)
-        due = shards.due(connection, list_id, now)
-        queue.enqueue(connection, due)
-    for edition in Editions(database).unfinished(list_id):
-        if shards.settle(edition, now):  # who did its last shard has been killed before
-            tell(Event.EDITION_FINISHED, list=list_id, edition=edition.number)
-    return len(due)
 
 
 class ListEdition:

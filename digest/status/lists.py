@@ -13,13 +13,13 @@ from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from typing import TypeVar
 
-from digest.crew import Crew, crew_of
 from digest.holding import closed_line
 from digest.members import Ballot, Standing
 from digest.model import BounceKind, DeliveryStatus, MailingList, Pause, Relay, SourceHealth, SourceSummary
 from digest.schedule import read_schedule, window_of
 from digest.send.routes import cap, is_limited
 from digest.settings import ListConfig
+from digest.status.crew import Crew, crew_of
 from digest.store.editions import UNSETTLED
 from digest.store.figures import EditionFigures, ListFigures, Snapshot, SuppressionKind
 from digest.store.pulse import Pulse

@@ -1,4 +1,4 @@
-"""What became of a message in the mailbox: `mailroom.py` and `answering.py` make it, `commands/receiving.py` shows."""
+"""What became of a message in the mailbox: `reading.py` and `answering.py` make it, `commands/receiving.py` shows."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ Without a proof, an address is written to once an hour at most, and a hundred st
 been read before does nothing: neither behind the list's position, nor where the mailbox was numbered anew and a letter
 has answered it.
 
-`mailroom.py` calls this with every message that is no report and no automatic reply. The rules of membership are
+`reading.py` calls this with every message that is no report and no automatic reply. The rules of membership are
 `membership.py`'s, how commands are written `subscribe/commands.py`'s.
 """
 
@@ -28,7 +28,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from email.message import Message
 
-from digest.handled import Fate, Handled
+from digest.mailroom.handled import Fate, Handled
 from digest.members import Ballot, Member, Preferences, Subscription
 from digest.membership import ONE_LETTER_IN, SIGN_UP, WELCOME, Membership, named_topics
 from digest.model import NOBODY, Address, Frequency, ListId, Position, Profile

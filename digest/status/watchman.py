@@ -24,12 +24,12 @@ from digest.errors import DigestError
 from digest.logs import Event, last_lines, masked, tell
 from digest.model import Address, ListId
 from digest.settings import ListConfig
+from digest.status.troubles import Facts, Failing, State, Told, Trouble, due, found, over_line
 from digest.store import Database, Editions, Figures, Letters, Sources, database_exists, open_database
 from digest.subscribe.letters import Headers, Text, wire_form
-from digest.troubles import Facts, Failing, State, Told, Trouble, due, found, over_line
 from digest.ways_out import names, signer
 
-log = logging.getLogger("digest.watchman")
+log = logging.getLogger("digest.status.watchman")
 
 LOOKED_AT = 3
 """The newest editions."""

@@ -1,55 +1,30 @@
-"""Who makes and sends the deliveries of a list's editions: this host (`Inline`), or workers on any (`AmongWorkers`).
+"""An edition's deliveries made and sent by this host: in one process, and for a large list in others beside it.
 
-Deliveries, their picks and their states are the store's either way, so whatever one of them has begun the other can
-finish. `app.py` has one for its list.
+`app.py` has this for a list whose database is this host's own; `among_workers.py` is its counterpart.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime
 from logging import WARNING
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
-from digest import draining, processes
 from digest import edition as life
-from digest.dispatch import Queue
+from digest.dispatch import draining, processes
+from digest.dispatch.outbox import Outbox
 from digest.logs import Event, tell
 from digest.meaning import EmbeddingStopped
-from digest.model import Address, Edition, ListId
-from digest.outbox import Outbox
+from digest.model import Address, Edition
 from digest.rank.embedding import Embed
 from digest.results import Progress
 from digest.send.outbox import DrainReport
-from digest.store import Database, Editions, Papers, Shards, Subscribers, database_exists
-from digest.working import enqueue_shards, wake
+from digest.store import Editions, Papers, Subscribers, database_exists
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
-
-
-class Dispatch(Protocol):
-    """One list's way from a frozen edition to deliveries that are settled."""
-
-    def refuse_in_vain(self) -> None:
-        """Raises StoreError for what would end `run` when all is pulled and made."""
-        ...
-
-    def enqueue(self, connection: sa.Connection, edition: Edition) -> None:
-        """Takes a new edition on, in the transaction that makes it."""
-        ...
-
-    async def run(
-        self, only: Collection[Address], stop: asyncio.Event, progress: Progress, *, at_once: bool
-    ) -> DrainReport:
-        """Does what can be done now of all unfinished editions, until `stop` is set.
-
-        `only`: whose deliveries are sent; everybody's where it is empty. `at_once`: whatever anybody's hour.
-        """
-        ...
 
 
 @dataclass(frozen=True)
@@ -107,33 +82,3 @@ class Inline:
         if report.paused:
             tell(Event.SENDING_PAUSED, level=WARNING, list=list_id, why=report.paused)
         return report
-
-
-@dataclass(frozen=True)
-class AmongWorkers:
-    """By `digest worker` on any host: this process puts shards into their queue, and sees that somebody takes them."""
-
-    queue: Queue
-    database: Database
-    list_id: ListId
-    now: Callable[[], datetime]
-
-    def refuse_in_vain(self) -> None:
-        """Nothing: workers keep journals, where they are."""
-
-    def enqueue(self, connection: sa.Connection, edition: Edition) -> None:
-        """Cuts the edition into shards and queues them."""
-        enqueue_shards(self.queue, connection, edition)
-
-    async def run(
-        self,
-        only: Collection[Address],  # noqa: ARG002 - a worker does all of a shard
-        stop: asyncio.Event,  # noqa: ARG002
-        progress: Progress,  # noqa: ARG002
-        *,
-        at_once: bool,  # noqa: ARG002
-    ) -> DrainReport:
-        """Queues what is due and in nobody's hands. Held where nobody is there to take it."""
-        waiting = wake(self.queue, self.database, self.list_id, self.now())
-        alone = waiting and not Shards(self.database).workers(self.list_id)
-        return DrainReport({}, held="no worker of this list lives: start `digest worker`" if alone else None)

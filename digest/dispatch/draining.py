@@ -1,6 +1,6 @@
 """Drains a list's outbox: in this process, and for a large edition also in others beside it.
 
-Called by `dispatching.py`. What one process drains is an `Outbox`; the steps are `send/drain.py`'s. Two processes on
+Called by `inline.py`. What one process drains is an `Outbox`; the steps are `send/drain.py`'s. Two processes on
 one database are safe already, by leases with fencing tokens (`store/outbox.py`), so each process here claims, composes,
 sends and records for itself.
 
@@ -34,13 +34,13 @@ from datetime import UTC, datetime, timedelta
 from multiprocessing.connection import Connection
 from typing import NamedTuple
 
-from digest.forwarding import Forwarded, Line, sendable
+from digest.dispatch.forwarding import Forwarded, Line, sendable
+from digest.dispatch.journalling import Journals
+from digest.dispatch.outbox import Compose, Outbox
+from digest.dispatch.processes import deaf, usable
 from digest.holding import Hold
-from digest.journalling import Journals
 from digest.making import Making
 from digest.model import Address, DeliveryStatus
-from digest.outbox import Compose, Outbox
-from digest.processes import deaf, usable
 from digest.results import OnResult, Settled
 from digest.send.outbox import DrainReport
 from digest.settings import ListConfig

@@ -21,9 +21,9 @@ from logging import DEBUG, INFO
 from types import TracebackType
 from typing import Self
 
-from digest.answering import Answering, CommandDesk
-from digest.handled import Fate, Handled, Take
 from digest.logs import Event, tell
+from digest.mailroom.answering import Answering, CommandDesk
+from digest.mailroom.handled import Fate, Handled, Take
 from digest.model import Bounce, DeliveryId, Inbox, ListId, Position
 from digest.send.bounces import Evidence, Reading, Sort, detectors, is_worn_out, read
 from digest.settings import ListConfig

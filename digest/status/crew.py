@@ -1,7 +1,7 @@
 """How the workers of a list do, decided purely from what the store counted, the config and the time.
 
 Lists on PostgreSQL have them; on SQLite one process does all, and there is nothing of this. `store/workers.py` counts;
-`status.py` shows this with the rest of a list.
+`lists.py` shows this with the rest of a list.
 """
 
 from __future__ import annotations
