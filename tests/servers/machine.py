@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import sysconfig
@@ -71,8 +72,21 @@ def run(folder: Path, script: str, patience: int = PATIENCE) -> str:
     command += [f"--bind-ro={here}:{there}" for here, there in places.items()]
     command += [f"--bind={folder}:/trial", "--console=pipe", f"--machine=trial{os.getpid()}"]
     command += [f"--bind={system}:/etc/systemd/system"]
-    done = subprocess.run(
-        command, check=False, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=patience
-    )
     log = folder / "log"
-    return log.read_text() if log.exists() else f"{done.returncode}: {done.stdout}{done.stderr}"
+    with subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as process:
+        try:
+            said, _ = process.communicate(timeout=patience)
+        except BaseException as error:
+            _switch_off(process)
+            error.add_note(log.read_text() if log.exists() else "the script did not begin")
+            raise
+    return log.read_text() if log.exists() else f"{process.returncode}: {said}"
+
+
+def _switch_off(process: subprocess.Popen[str]) -> None:
+    """Ends the machine at once, by its first process, with which all others end; they outlive systemd-nspawn."""
+    for first in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split():
+        os.kill(int(first), signal.SIGKILL)
+    process.kill()
