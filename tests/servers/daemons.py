@@ -32,7 +32,8 @@ def await_daemons(
 
 
 def end(children: Sequence[Child]) -> None:
-    """Asks them to end, the last one first, and kills those that do not."""
+    """Asks them to end, the last one first, and kills those that do not, and what any of them leaves behind."""
+    theirs = [process for child in children for process in _below(child)]
     for child in reversed(children):
         child.terminate()
     for child in children:
@@ -41,6 +42,16 @@ def end(children: Sequence[Child]) -> None:
         except subprocess.TimeoutExpired:
             child.kill()
             child.wait()
+    for process in theirs:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+
+
+def _below(child: Child) -> list[psutil.Process]:
+    with contextlib.suppress(psutil.NoSuchProcess):
+        if child.poll() is None:
+            return psutil.Process(child.pid).children(recursive=True)
+    return []
 
 
 def _states(child: Child) -> Iterator[str]:

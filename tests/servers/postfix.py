@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import mailbox
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -180,7 +181,10 @@ class Postfix:
         folder = self.folder
         self.port = free_port()
         values = {"folder": folder, "port": self.port}
-        (folder / "main.cf").write_text(_MAIN_CF.format_map(values) + self.main_cf)
+        # One entry a parameter: each program warns of a second one, and where that makes ten lines before postlogd
+        # reads them, it waits for ever for room for its own (net.unix.max_dgram_qlen).
+        parameters = _parameters(_MAIN_CF.format_map(values)) | _parameters(self.main_cf)
+        (folder / "main.cf").write_text("".join(parameters.values()))
         (folder / "master.cf").write_text(_MASTER_CF.format_map(values))
         (folder / "dovecot.conf").write_text(_DOVECOT_CONF.format_map(values))
         (folder / "users").write_text(f"{self.username}:{{PLAIN}}{self.password}\n")
@@ -225,6 +229,12 @@ class Postfix:
     def _await(self, condition: Callable[[], bool], complaint: str) -> None:
         logs = [self.folder / name for name in ("start.log", "mail.log", "dovecot.log")]
         daemons.await_daemons(condition, complaint, self._children, logs)
+
+
+def _parameters(main_cf: str) -> dict[str, str]:
+    """The entries of a main.cf by their names; a line that begins with a blank continues one."""
+    entries = re.split(r"\n(?! )", main_cf.strip())
+    return {entry.partition(" =")[0]: f"{entry}\n" for entry in entries if entry}
 
 
 def _folder(path: Path, mode: int, user: str, group: str | None = None) -> None:
