@@ -167,7 +167,7 @@ def on_sqlite(database: Database, batch: int, queued: int) -> dict[str, Any]:
 
 def main(arguments: Sequence[str]) -> None:
     """Prints a JSON object for each number of workers, or size of groups."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--deliveries", type=int, default=20_000)
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2, 4])
     parser.add_argument("--batch", type=int, nargs="+", default=[100])

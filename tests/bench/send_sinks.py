@@ -150,7 +150,7 @@ async def listen(port: int, round_trip: float, certificate: Path | None) -> None
 
 def main() -> None:
     """Is the sink that the command line asks for."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("port", type=int)
     parser.add_argument("--round-trip", type=float, default=0)
     parser.add_argument("--certificate", type=Path)

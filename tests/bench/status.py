@@ -45,7 +45,7 @@ def cost(work: Callable[[], object]) -> float:
 
 def main() -> None:
     """Builds the ledger, measures, prints."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=200_000)
     rows = parser.parse_args().rows
     last, now = date(2026, 6, 10), datetime(2026, 6, 10, 6, tzinfo=UTC)

@@ -256,7 +256,7 @@ def judge(result: Storm, database: Database, edition: Edition, copies: Counter[s
 
 def main(arguments: Sequence[str]) -> int:
     """The command line: each field of `Plan`."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     defaults = asdict(Plan())
     for name, value in defaults.items():
         kind = type(value) if not isinstance(value, tuple) else None
