@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import socket
+import struct
+import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
@@ -11,8 +14,10 @@ import pytest
 from starlette.types import Receive, Scope, Send
 
 from digest.web import connections
+from digest.web.connections import Connection
 from digest.web.serving import serve
 from tests.asking import Pages
+from tests.waiting import until_async
 
 ASKING = b"GET / HTTP/1.1\r\nHost: lab.example.org\r\n\r\n"
 FORM = (
@@ -161,5 +166,96 @@ def test_one_that_never_asks_ends(pages: Pages, monkeypatch: pytest.MonkeyPatch)
             for sent in (b"", ASKING):
                 reader, _ = await connect(sent)
                 assert await has_ended(reader)
+
+    asyncio.run(main())
+
+
+def test_requests_of_those_who_have_gone_have_an_end(pages: Pages, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever asks and leaves makes work all the same: of more than there may be, nothing is begun."""
+    monkeypatch.setattr("digest.web.serving.REQUESTS", 3)
+    begun, may_answer = list[Scope](), asyncio.Event()
+    application = pages.hall.application()
+
+    async def slow(scope: Scope, receive: Receive, send: Send) -> None:
+        begun.append(scope)
+        await may_answer.wait()
+        await application(scope, receive, send)
+
+    monkeypatch.setattr(pages.hall, "application", lambda: slow)
+
+    async def main() -> None:
+        async with served(pages) as connect:
+            for number in range(1, 4):
+                _, writer = await connect(ASKING)
+                await until_async(lambda number=number: len(begun) == number, "the request was not begun")  # type: ignore[misc]
+                writer.close()
+            await until_async(lambda: not _connected(), "who has gone is still there")
+            reader, _ = await connect(ASKING)
+            assert await answer(reader) == b"HTTP/1.1 503 Service Unavailable"
+            assert len(begun) == 3
+            may_answer.set()
+            while await answer((await connect(ASKING))[0]) != b"HTTP/1.1 200 OK":
+                pass  # until the three have ended
+
+    asyncio.run(main())
+
+
+def _connected() -> list[Connection]:
+    """The connections that a server of this process has."""
+    return [each for each in gc.get_objects() if type(each) is Connection and each in each.connections]
+
+
+def test_nothing_is_held_of_a_connection_that_broke(pages: Pages) -> None:
+    """Whoever comes, resets and comes again costs no memory until its time would have been over."""
+
+    def let_go(broken: weakref.ref[Connection]) -> bool:
+        gc.collect()
+        return broken() is None
+
+    async def main() -> None:
+        async with served(pages) as connect:
+            _, writer = await connect(b"")
+            broken = weakref.ref((await until_async(_connected, "there is no connection"))[0])
+            at_once = struct.pack("ii", 1, 0)
+            writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, at_once)
+            writer.close()
+            await until_async(lambda: let_go(broken), "it is still held")
+
+    asyncio.run(main())
+
+
+def test_newcomers_are_taken_as_fast_as_others_make_room(pages: Pages, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many come at once, there are never many more than there may be: files are left for the rest."""
+    monkeypatch.setattr(connections, "MOST", 3)
+    monkeypatch.setattr("digest.web.serving.AT_ONCE", 10)
+    made, lost, most = 0, 0, 0
+
+    class Counted(Connection):
+        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+            nonlocal made, most
+            made += 1
+            most = max(most, made - lost)
+            super().connection_made(transport)
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            nonlocal lost
+            lost += 1
+            super().connection_lost(exc)
+
+    monkeypatch.setattr("digest.web.serving.Connection", Counted)
+
+    async def main() -> None:
+        async with served(pages) as connect:
+            reader, _ = await connect(ASKING)
+            await answer(reader)
+            crowd = [socket.socket() for _ in range(80)]
+            address = reader._transport.get_extra_info("peername")  # type: ignore[attr-defined]
+            for each in crowd:
+                each.setblocking(False)
+                each.connect_ex(address)
+            await until_async(lambda: made > 10, "nobody has come")
+            for each in crowd:
+                each.close()
+        assert most <= 3 + 4 * 11
 
     asyncio.run(main())

@@ -2,7 +2,7 @@
 
 Uvicorn ends none but those that are idle after an answer: one that never asks, or asks or reads a byte a minute, would
 stay for ever. Every one is a file, of which a process has a thousand or so, for its database and its relays too. What
-one request may be is limited elsewhere: its head by h11 (64 kB), its form by `gate.py`. `serving.py` serves with this.
+one request may be is limited elsewhere: its head by h11 (16 kB), its form by `gate.py`. `serving.py` serves with this.
 """
 
 from __future__ import annotations
@@ -13,6 +13,12 @@ from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
 MOST = 500
 """Connections at once."""
+AT_ONCE = 100
+"""Newcomers that asyncio takes at once. Those who make room for them are gone some turns of its loop later: meanwhile
+there are some three times as many more."""
+REQUESTS = 2 * MOST
+"""Under way at once; who asks for one more is answered 503. Who has gone before the answer keeps no connection, but the
+work for it may still wait for a thread."""
 IDLE = 20
 """Seconds that one may stay without a word, before its first request as after an answer."""
 SLOWEST = 120.0
@@ -43,8 +49,10 @@ class Connection(H11Protocol):
         super().on_response_complete()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Nothing is left to be ended."""
+        """Nothing is left to be ended, nor held until it would have been."""
         self._end.cancel()
+        if self.timeout_keep_alive_task is not None:  # which uvicorn leaves there when a connection breaks
+            self.timeout_keep_alive_task.cancel()
         super().connection_lost(exc)
 
     def _begin(self) -> None:

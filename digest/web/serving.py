@@ -33,7 +33,7 @@ from digest.settings import ListConfig
 from digest.stopping import stop_on_signals
 from digest.tending import read_again
 from digest.web import public
-from digest.web.connections import IDLE, Connection
+from digest.web.connections import AT_ONCE, IDLE, REQUESTS, Connection
 from digest.web.gate import (
     FOR_EVER,
     SIGNED,
@@ -363,6 +363,8 @@ async def serve(hall: Hall, listening: socket.socket, stop: asyncio.Event) -> No
         lifespan="off",
         http=Connection,
         ws="none",
+        backlog=AT_ONCE,
+        limit_concurrency=REQUESTS,
         timeout_keep_alive=IDLE,
         timeout_graceful_shutdown=10,
     )
