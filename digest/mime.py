@@ -7,6 +7,7 @@ lines deep within each other's parts: it compares each line with the boundary of
 
 from __future__ import annotations
 
+import codecs
 import re
 from email import message_from_bytes
 from email.message import Message
@@ -39,15 +40,17 @@ def parsed(raw: bytes, kind: type[Message] = Message) -> Message:
 
 
 def text_of(part: Message) -> str:
-    """What a part says at its beginning; empty for one of parts. What is in no charset that Python knows is UTF-8.
+    """What a part says at its beginning; empty for one of parts. What is in no charset of mail is UTF-8.
 
-    Cut before it is text: a megabyte of punycode would be minutes, and two octets of uuencode can stand for sixty.
+    Cut before it is text, as two octets of uuencode can stand for sixty. Of punycode, which is for names of hosts, even
+    as much would take a second for each part.
     """
     data = part.get_payload(decode=True)
     if not isinstance(data, bytes):
         return ""
     data = data[:TEXT_LENGTH]
     try:
-        return data.decode(part.get_content_charset("utf-8"), "replace")
+        charset = codecs.lookup(part.get_content_charset("utf-8")).name
+        return data.decode("utf-8" if charset == "punycode" else charset, "replace")
     except (LookupError, ValueError):
         return data.decode("utf-8", "replace")

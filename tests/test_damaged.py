@@ -48,6 +48,7 @@ def damage(config: Path, statement: str) -> None:
         ("UPDATE subscribers SET created_at = 'yesterday' WHERE id = 1", "a time"),
         ("UPDATE subscribers SET frequency = 'often', has_chosen = 1 WHERE id = 1", "how often subscriber 1 wants it"),
         ("UPDATE subscribers SET hour = 77, has_chosen = 1 WHERE id = 1", "the hour of subscriber 1"),
+        ("UPDATE subscribers SET paused_until = 2026-07-01 WHERE id = 1", "a day"),  # a number: 2018
         ("UPDATE announcements SET announced_on = 'one day', edition_id = NULL WHERE id = 1", "a day"),
         ("INSERT INTO votes SELECT 1, id, 'more', 'yesterday' FROM papers LIMIT 1", "a time"),
     ],
@@ -114,14 +115,21 @@ def test_all_else_is_shown(tmp_path: Path, statement: str, told: str) -> None:
     assert told in line
 
 
-@pytest.mark.parametrize(("column", "what"), [("cutoff", "time"), ("due_on", "day")])
-def test_what_much_hangs_on_is_not_guessed(tmp_path: Path, column: str, what: str) -> None:
+@pytest.mark.parametrize(
+    ("statement", "what"),
+    [
+        ("cutoff = 'once'", "time in the database cannot be read: Invalid isoformat string: 'once'"),
+        ("due_on = 'once'", "day in the database cannot be read: Invalid isoformat string: 'once'"),
+        ("due_on = 20260609", "day in the database cannot be read: 20260609 is no day"),
+    ],
+)
+def test_what_much_hangs_on_is_not_guessed(tmp_path: Path, statement: str, what: str) -> None:
     """An edition's own time decides what the next one is made of: without it none is made, and it is said why."""
     config, _ = sent(tmp_path)
-    damage(config, f"UPDATE editions SET {column} = 'once' WHERE id = 1")
+    damage(config, f"UPDATE editions SET {statement} WHERE id = 1")
     answer = digest(config, "send", now=DAY_TWO)
     assert answer.returncode == 1
-    assert f"a {what} in the database cannot be read: Invalid isoformat string: 'once'; a backup" in answer.stderr
+    assert f"a {what}; a backup" in answer.stderr
 
 
 def test_a_damaged_candidate_is_missed_by_whom_it_was_picked_for(tmp_path: Path) -> None:

@@ -74,6 +74,8 @@ class Day(TypeDecorator[date]):
             return None
 
         def checked(value: Any) -> date | None:
+            if not isinstance(value, str | None):  # where somebody leaves quotation marks out, 2026-07-01 is 2018
+                return self._instead(ValueError(f"{value!r} is no day"))
             try:
                 return read(value)
             except ValueError as error:
