@@ -102,6 +102,7 @@ def test_who_may_not_want_it_is_sent_nothing(tmp_path: Path, statement: str, tol
         ("UPDATE source_health SET pulled_at = 'once' WHERE source = 'arxiv'", "a time"),
         ("INSERT INTO votes SELECT 1, id, 'more', 'yesterday' FROM papers LIMIT 1", "the day of a vote"),
         ("INSERT INTO votes SELECT 1, id, 'perhaps', '2026-06-09' FROM papers LIMIT 1", "what a vote says"),
+        ("INSERT INTO relay_days VALUES ('relay', 'once', 1)", "a day"),
     ],
 )
 def test_all_else_is_shown(tmp_path: Path, statement: str, told: str) -> None:
@@ -113,6 +114,19 @@ def test_all_else_is_shown(tmp_path: Path, statement: str, told: str) -> None:
     assert "2 sent = 2 recipients" in answer.stdout
     (line,) = [line for line in answer.stderr.splitlines() if "cannot be read in the database" in line]
     assert told in line
+
+
+def test_a_backup_takes_the_place_of_what_is_damaged(tmp_path: Path) -> None:
+    """That is what it is for; what the damaged one says of who has left since is taken over all the same."""
+    config, _ = sent(tmp_path)
+    backup = str(tmp_path / "backup.db")
+    assert digest(config, "backup", backup).returncode == 0
+    damage(config, "INSERT INTO relay_days VALUES ('relay', 'once', 1)")
+    damage(config, "UPDATE subscribers SET subscription = 'unsubscribed' WHERE id = 1")
+    answer = digest(config, "restore", backup, now=DAY_TWO)
+    assert answer.returncode == 0, answer.stderr
+    left = digest(config, "subscribers", "list", "--status", "unsubscribed", now=DAY_TWO)
+    assert "reader0@example.org" in left.stdout
 
 
 @pytest.mark.parametrize(

@@ -82,7 +82,7 @@ def relay_days(connection: sa.Connection, today: date) -> dict[tuple[str, date],
     """Messages of relays with a limit on the days since yesterday (UTC), which are today's everywhere."""
     table = schema.relay_days
     rows = connection.execute(sa.select(table).where(table.c.day >= today - timedelta(days=1)))
-    return {(row.relay, row.day): row.messages for row in rows}
+    return {(row.relay, row.day): row.messages for row in rows if row.day}
 
 
 def _unsent(connection: sa.Connection, list_id: ListId, now: datetime) -> tuple[Unsent, ...]:

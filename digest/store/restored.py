@@ -165,7 +165,8 @@ def _read(younger: Path) -> _Younger | None:
     finally:
         engine.dispose()
     numbers = (highest[0] or 0, highest[1] or 0, highest[2] or 0)
-    return _Younger(numbers, suppressions, secrets, erasures, relay_days, unsubscribed)
+    days = [row for row in relay_days if row["day"]]  # of one that cannot be read nothing is known
+    return _Younger(numbers, suppressions, secrets, erasures, days, unsubscribed)
 
 
 def _add(connection: sa.Connection, table: sa.Table, rows: Rows) -> int:

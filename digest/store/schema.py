@@ -323,7 +323,7 @@ relay_days = Table(
     "relay_days",
     metadata,
     Column("relay", String, primary_key=True),
-    Column("day", Day, primary_key=True),
+    Column("day", MinorDay, primary_key=True),
     Column("messages", Integer, nullable=False),
 )
 
