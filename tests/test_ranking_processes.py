@@ -178,6 +178,19 @@ def test_a_stop_does_not_wait_for_processes(tmp_path: Path) -> None:
         assert not each.editions.recipients_are_frozen(each.edition)
 
 
+def test_what_is_damaged_is_told_here_and_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Each process finds it out; the line is this one's log's, whose form and level the command was told."""
+    with frozen(tmp_path) as each:
+        with each.database.write() as connection:
+            connection.exec_driver_sql("UPDATE subscribers SET timezone = 'Mars/Base'")
+        asyncio.run(each.enqueue(2))
+        assert len(each.deliveries) == READERS
+    assert [r.levelname for r in caplog.records if "Mars/Base" in r.getMessage()] == ["WARNING"]
+    assert "Mars/Base" not in capfd.readouterr().err
+
+
 def test_what_goes_wrong_in_a_process_is_told(tmp_path: Path) -> None:
     """Its error comes out here, nobody is enqueued and the set stays open."""
     with frozen(tmp_path) as each:

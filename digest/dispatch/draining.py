@@ -34,6 +34,7 @@ from datetime import UTC, datetime, timedelta
 from multiprocessing.connection import Connection
 from typing import NamedTuple
 
+from digest.dispatch import forwarding
 from digest.dispatch.forwarding import Forwarded, Line, sendable
 from digest.dispatch.journalling import Journals
 from digest.dispatch.outbox import Compose, Outbox
@@ -274,7 +275,7 @@ class _Other:
         if isinstance(told, list):
             self._told(told)
         elif isinstance(told, Line):
-            logging.getLogger(told.logger).log(told.level, "%s", told.text)
+            forwarding.log(told)
         elif told == READY:
             self._is_ready = True
             self._begin_when_ready()

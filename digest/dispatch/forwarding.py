@@ -1,6 +1,6 @@
 """What one process says and raises in another: lines of its log, and errors that can be read there.
 
-For processes that work beside the one that the command is (`draining.py`).
+For processes that work beside the one that the command is (`draining.py`, `processes.py`).
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from digest.errors import DigestError
+from digest.store import damaged
 
 
 class Line(NamedTuple):
@@ -32,6 +33,14 @@ class Forwarded(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """For `logging`. A traceback is part of the text: the error that it is of may not be one that can be sent."""
         self._tell(Line(record.name, record.levelno, self.format(record)))
+
+
+def log(line: Line) -> None:
+    """Logs here what another process had to. What is damaged each finds out for itself, and it is told once."""
+    if (line.logger, line.level) == (damaged.log.name, logging.WARNING):
+        damaged.tell_once(line.text)
+    else:
+        logging.getLogger(line.logger).log(line.level, "%s", line.text)
 
 
 def sendable(error: Exception) -> Exception:

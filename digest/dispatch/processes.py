@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import logging
 import multiprocessing
 import os
 import signal
@@ -27,7 +28,10 @@ from itertools import islice
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from multiprocessing.synchronize import Lock
+from typing import NamedTuple
 
+from digest.dispatch import forwarding
+from digest.dispatch.forwarding import Forwarded, Line
 from digest.dispatch.packing import packed, unpacked
 from digest.edition import ShardRunner, hours_of, named_by_recipients, nothing_for
 from digest.errors import SendError
@@ -48,7 +52,12 @@ MOST = 8
 LOOK_EVERY = 0.2
 """Seconds; how often it is looked, while processes rank, whether somebody asked to stop."""
 
-Rows = Sequence[Mapping[str, object]]
+
+class Ranked(NamedTuple):
+    """What a process makes of a shard, and what it had to log meanwhile."""
+
+    rows: Sequence[Mapping[str, object]]
+    lines: Sequence[Line]
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +122,7 @@ async def enqueue_all(
     shards = editions.shards(edition, coarser(mailing_list.frequency))
     size = max(1, min(processes, len(shards)))
     waiting = iter(shards)
-    found: deque[Future[Rows]] = deque()
+    found: deque[Future[Ranked]] = deque()
     context = multiprocessing.get_context("spawn")
     theirs, ours = context.Pipe(duplex=False)
     work = Work(store_url, mailing_list, edition, embed is not None, now, at_once, theirs, context.Lock())
@@ -136,7 +145,10 @@ async def enqueue_all(
         del made  # the thread lets go of it
         submit(size + 1)
         while found:
-            editions.enqueue_rows(edition, await _unless_stopped(found[0], stopped))
+            ranked = await _unless_stopped(found[0], stopped)
+            for line in ranked.lines:
+                forwarding.log(line)
+            editions.enqueue_rows(edition, ranked.rows)
             found.popleft()
             submit(1)
         editions.close_recipients(edition, now)
@@ -156,13 +168,13 @@ async def enqueue_all(
         theirs.close()
 
 
-async def _unless_stopped(ranking: Future[Rows], stopped: Callable[[], bool]) -> Rows:
+async def _unless_stopped(ranking: Future[Ranked], stopped: Callable[[], bool]) -> Ranked:
     """What a process makes of a shard. Raises BrokenOff once somebody asked to stop."""
-    rows = asyncio.wrap_future(ranking)
+    ranked = asyncio.wrap_future(ranking)
     while not stopped():
-        if (await asyncio.wait({rows}, timeout=LOOK_EVERY))[0]:
-            return rows.result()
-    rows.cancel()
+        if (await asyncio.wait({ranked}, timeout=LOOK_EVERY))[0]:
+            return ranked.result()
+    ranked.cancel()
     raise BrokenOff
 
 
@@ -188,6 +200,8 @@ def _hand_out(made: bytes, pipe: Connection, count: int) -> None:
 
 
 _work: Work
+_lines: list[Line] = []
+"""What this process has to log, until the shard at hand is done."""
 
 
 def _begin(work: Work) -> None:
@@ -196,6 +210,7 @@ def _begin(work: Work) -> None:
     _work = work
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
+    logging.getLogger().addHandler(Forwarded(_lines.append))
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
@@ -227,10 +242,12 @@ def _received() -> bytes:
         return _work.runner.recv_bytes()
 
 
-def _run(first: SubscriberId, last: SubscriberId) -> Rows:
+def _run(first: SubscriberId, last: SubscriberId) -> Ranked:
     editions, runner = _made()
     mailing_list, edition, now = _work.mailing_list, _work.edition, _work.now
     shard = editions.shard(edition, coarser(mailing_list.frequency), first, last)
     hours = {} if _work.at_once else hours_of(mailing_list, edition, shard, now)
     with left_alone():
-        return rows_of(edition, runner.run(shard), now, nothing_for(mailing_list), hours)
+        rows = rows_of(edition, runner.run(shard), now, nothing_for(mailing_list), hours)
+    lines, _lines[:] = tuple(_lines), ()
+    return Ranked(rows, lines)
