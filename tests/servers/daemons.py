@@ -50,7 +50,7 @@ def end(children: Sequence[Child]) -> None:
 def _below(child: Child) -> list[psutil.Process]:
     with contextlib.suppress(psutil.NoSuchProcess):
         if child.poll() is None:
-            return psutil.Process(child.pid).children(recursive=True)
+            return list(psutil.Process(child.pid).children(recursive=True))
     return []
 
 
