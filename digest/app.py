@@ -185,7 +185,7 @@ class App:
             reason = self._complete(self.editions.overview(made.edition))
         shown = {e.id: e for e in (*waiting, *([made.edition] if made.edition else []))}
         overviews = tuple(self.editions.overview(e) for e in shown.values())
-        if drained and not (drained.counts or drained.paused or drained.held or stop.is_set()):
+        if drained and not (drained.counts or drained.paused or drained.held or drained.queued or stop.is_set()):
             reason = why_nothing_is_due(overviews, self.now()) or reason
         expected = reason is not None and (latest is None or not anybody or nobody_gets_a_paper(overviews))
         return Sent(

@@ -14,7 +14,7 @@ import threading
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from types import TracebackType
 from typing import Self
@@ -86,9 +86,15 @@ class Worker:
         """Works the shard through: when to look again, None if never."""
         if shard.list_id not in self._lists:
             log.warning("%s: this worker has no config of that list: give it the same --config everywhere", shard)
-            return self._now() + NOT_OURS
+            return datetime.now(UTC) + NOT_OURS
         its = await asyncio.to_thread(self._as_it_is_now, shard.list_id)
-        return await run_shard(its.app.shards, partial(self._load, its.app), shard, self.name, self._now, self._stop)
+        load = partial(self._load, its.app)
+        again = await run_shard(its.app.shards, load, shard, self.name, self._now, self._stop)
+        return self._by_queue(again) if again else None
+
+    def _by_queue(self, moment: datetime) -> datetime:
+        """The moment by the clock of the queue, which is the database's whatever `--now` says."""
+        return moment + (datetime.now(UTC) - self._now())
 
     def _load(self, app: App, shard: Shard) -> EditionWork:
         which = shard.list_id, shard.edition_id  # two databases may each have an edition of that id

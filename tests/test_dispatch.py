@@ -35,8 +35,10 @@ class Board:
     def ranked(self, shard: Shard, rows: Sequence[Mapping[str, object]], edition: Edition, now: datetime) -> None:
         self.told.append(("ranked", len(rows)))
 
-    def end(self, shard: Shard, now: datetime, not_before: datetime | None = None) -> datetime | None:
-        self.told.append(("end", not_before))
+    def end(
+        self, shard: Shard, now: datetime, not_before: datetime | None = None, trouble: str = ""
+    ) -> datetime | None:
+        self.told.append(("end", not_before, trouble) if trouble else ("end", not_before))
         return not_before
 
     def settle(self, edition: Edition, now: datetime) -> bool:
@@ -98,12 +100,14 @@ def test_what_is_done_or_set_aside_is_left_alone(state: ShardState) -> None:
     assert board.told == ["begin"]
 
 
-@pytest.mark.parametrize("report", [DrainReport({}, paused="535 no"), DrainReport({}, held="paused by hand")])
-def test_what_is_held_up_is_looked_at_in_a_while(report: DrainReport) -> None:
-    """A relay in trouble, a pause, the hours: the shard has not failed."""
+@pytest.mark.parametrize(
+    ("report", "said"), [(DrainReport({}, paused="535 no"), ["535 no"]), (DrainReport({}, held="paused by hand"), [])]
+)
+def test_what_is_held_up_is_looked_at_in_a_while(report: DrainReport, said: list[str]) -> None:
+    """A relay in trouble, whose words are kept with the shard, a pause, the hours: the shard has not failed."""
     board = Board()
     assert run(board, report) == NOW + HELD_UP
-    assert board.told[-1] == ("end", NOW + HELD_UP)
+    assert board.told[-1] == ("end", NOW + HELD_UP, *said)
 
 
 def test_who_is_stopped_leaves_the_rest_at_once() -> None:

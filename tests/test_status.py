@@ -228,6 +228,8 @@ def test_what_waits_says_why(
     status = status_of(with_list(limited, **changes), snapshot, DONE, after(1), 7)
     assert status.waiting[0] == f"4 queued: {why}"
     assert [line.partition(":")[0] for line in status.waiting] == ["4 queued", "2 deferred", "1 unknown"]
+    # Whatever for: a server's word, an error of ours, or a decision of `digest resolve`.
+    assert status.waiting[1] == "2 deferred: to be tried again at their time; `digest deliveries` says when and why"
     assert status.waits_since == SEVEN
 
 

@@ -106,6 +106,19 @@ def test_what_nobody_works_on_is_told_once() -> None:
     assert over_line("set aside") == "no shard is set aside any more"
 
 
+def test_what_relays_say_to_workers_is_told_after_a_while() -> None:
+    """A quarter of an hour after the last message left, as what this process meets; and when it is over."""
+    refusing = replace(ALONE, workers=POISONED.workers, trouble="535 5.7.8 Wrong password")
+    (waits,) = HELD.unsent
+    left = replace(waits, last_sent_at=MONDAY + timedelta(minutes=1))
+    late = replace(FINE, now=MONDAY + timedelta(minutes=15), pulse=replace(HELD, work=refusing))
+    assert lines(late) == {"sending": "the edition does not go out: 535 5.7.8 Wrong password"}
+    assert lines(replace(late, pulse=replace(late.pulse, unsent=(left,)))) == {}
+    assert lines(replace(late, pulse=replace(late.pulse, is_paused=True))) == {}
+    assert found(LIST, replace(late, pulse=replace(HELD, work=replace(refusing, trouble=""))))["sending"] is None
+    assert "sending" not in found(LIST, replace(late, running={"sending": Failing("no pull", late.now)}))
+
+
 def test_workers_may_be_away_for_two_minutes() -> None:
     """As while all are upgraded; and a list that is paused needs none."""
     pulse = replace(MADE, work=ALONE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
@@ -19,21 +20,30 @@ import pytest
 from lxml import html
 from prometheus_client.parser import text_string_to_metric_families
 
+from digest.app import App
 from digest.check.findings import Level, worst
 from digest.check.server import of_clock, of_database, of_queue, server
+from digest.dispatch.among_workers import AmongWorkers
+from digest.dispatch.procrastinate import ProcrastinateQueue
+from digest.dispatch.shard import HELD_UP
 from digest.errors import StoreError
 from digest.ledger import Intent, Result
 from digest.model import DeliveryStatus, ListId, Outcome, Pause, Shard
 from digest.pull.dedupe import merge
+from digest.results import QUIET
+from digest.send.outbox import DrainReport
+from digest.settings import load
 from digest.store import DeliveryLedger, Editions, Pauses, Shards, Subscribers, open_database
 from digest.store.relay_turns import RelayTurns, places
 from digest.store.rows import rows_of
 from digest.store.server import ServerFacts
 from digest.store.shards import TRIES, cut
+from digest.worker import Worker
 from tests.databases import Databases
 from tests.factories import NOW, TODAY, report, selection, subscriber
 from tests.lists import write_list
 from tests.servers.postgres import missing
+from tests.servers.smtp import CollectingServer, rejects_mail_from
 from tests.test_cli import Answer, run
 from tests.test_operators import Served
 from tests.waiting import PATIENCE, until
@@ -158,6 +168,72 @@ def test_status_shows_who_works_on_what_and_how_fast(world: World) -> None:
     (relay,) = told["relays"]
     assert relay["connections_in_use"] == 4
     assert 20 < relay["turns_taken_seconds"] <= 30
+
+
+def test_what_a_relay_says_to_workers_is_shown(world: World) -> None:
+    """Until a shard is put down without: others may not have been looked at since. `digest run` says it, too."""
+    first, second, _ = world.cut
+    among = AmongWorkers(ProcrastinateQueue(world.url), world.database, LAB, lambda: NOW)
+    world.hear("host-a/1")
+    world.begin(first, "host-a/1")
+    world.shards.end(first, NOW, NOW + MINUTES, "535 5.7.8 Wrong password")
+    world.begin(second, "host-a/1")
+    assert "workers cannot send: 535 5.7.8 Wrong password" in world.ask().stdout
+    assert world.told()["crew"]["trouble"] == "535 5.7.8 Wrong password"
+    assert queued(among).held == "workers cannot send: 535 5.7.8 Wrong password"
+    world.send(second, 2 * MINUTES)
+    assert "cannot send" not in world.ask(after=2 * MINUTES).stdout
+    assert queued(among).held is None
+
+
+def test_a_worker_says_once_what_a_relay_says(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    """Of each edition, to who reads no events; the shards of it would all say the same."""
+    with CollectingServer(rejects_mail_from) as server:
+        there = f'host = "127.0.0.1"\nport = {server.port}\nsecurity = "none"'
+        world.config.write_text(world.config.read_text().replace('host = "localhost"', there))
+        (config,) = load([world.config]).lists
+
+        async def worked() -> None:
+            with Worker([config], lambda: NOW, asyncio.Event()) as worker:
+                for shard in world.cut:
+                    await worker.run(shard)
+
+        asyncio.run(worked())
+    lines = [record.getMessage() for record in caplog.records if not hasattr(record, "facts")]
+    said = "550 5.7.1 Sender not allowed (in reply to MAIL FROM)"
+    assert lines == [f"lab: edition 1 cannot be sent, it is tried again every minute: {said}"]
+    assert world.told()["crew"]["trouble"] == said
+
+
+def test_what_is_left_to_workers_is_not_called_nothing(world: World) -> None:
+    """Although the process that has queued it sends nothing, and others have some of it in hand."""
+    world.hear("host-a/1")
+    (config,) = load([world.config]).lists
+    world.begin(world.cut[0], "host-a/1")
+    DeliveryLedger(world.database, LAB, lambda: NOW, within=world.cut[0]).claim(2)
+    with App(config, lambda: NOW, queue=ProcrastinateQueue(world.url)) as app:
+        sent = asyncio.run(app.send())
+    assert sent.overviews
+    assert sent.nothing_because is None
+
+
+def test_a_worker_looks_again_by_the_clock_of_the_queue(world: World) -> None:
+    """Which `--now` does not set: a shard of the past would be due again at once, for ever."""
+    Pauses(world.database, LAB).begin(Pause(NOW, "ada@host", ""))
+    (config,) = load([world.config]).lists
+
+    async def looked() -> datetime | None:
+        with Worker([config], lambda: NOW, asyncio.Event()) as worker:
+            return await worker.run(world.cut[0])
+
+    before = datetime.now(UTC)
+    again = asyncio.run(looked())
+    assert again is not None
+    assert before + HELD_UP <= again <= datetime.now(UTC) + HELD_UP
+
+
+def queued(among: AmongWorkers) -> DrainReport:
+    return asyncio.run(among.run((), asyncio.Event(), QUIET, at_once=False))
 
 
 def test_what_a_dead_worker_has_in_hand_waits(world: World) -> None:

@@ -29,6 +29,8 @@ def show_crew(terminal: Terminal, status: ListStatus) -> dict[str, Any] | None:
         )
     for worker in crew.workers:
         terminal.say(f"  worker {worker.name}: {_worker_line(worker, status)}")
+    if crew.trouble:
+        terminal.say(f"  workers cannot send: {crew.trouble}; they try again by themselves", style="bold red")
     lags = (("shard", crew.shard_lag), ("delivery", crew.delivery_lag))
     if late := [f"the oldest due {what} by {ago(lag)}" for what, lag in lags if lag]:
         terminal.say(f"  late: {', '.join(late)}", style="yellow")
@@ -68,6 +70,7 @@ def _crew_json(crew: Crew) -> dict[str, Any]:
             for worker in crew.workers
         ],
         "shards": {str(state): crew.shards.get(state, 0) for state in ShardState},
+        "trouble": crew.trouble,
         "shard_lag_seconds": round(crew.shard_lag.total_seconds(), 1),
         "delivery_lag_seconds": round(crew.delivery_lag.total_seconds(), 1),
         "deliveries_per_second": round(crew.per_second, 2),

@@ -82,7 +82,10 @@ class AmongWorkers:
         *,
         at_once: bool,  # noqa: ARG002
     ) -> DrainReport:
-        """Queues what is due and in nobody's hands. Held where nobody is there to take it."""
+        """Queues what is due and in nobody's hands. Held where nobody is there to take it, or can send it."""
         waiting = wake(self.queue, self.database, self.list_id, self.now())
-        alone = waiting and not Shards(self.database).workers(self.list_id)
-        return DrainReport({}, held="no worker of this list lives: start `digest worker`" if alone else None)
+        shards = Shards(self.database)
+        if waiting and not shards.workers(self.list_id):
+            return DrainReport({}, held="no worker of this list lives: start `digest worker`")
+        trouble = shards.trouble(self.list_id)
+        return DrainReport({}, held=f"workers cannot send: {trouble}" if trouble else None, queued=waiting)

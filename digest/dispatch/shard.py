@@ -37,7 +37,9 @@ class ShardStore(Protocol):
 
     def begin(self, shard: Shard, worker: str, now: datetime) -> ShardState: ...
     def ranked(self, shard: Shard, rows: Sequence[Mapping[str, object]], edition: Edition, now: datetime) -> None: ...
-    def end(self, shard: Shard, now: datetime, not_before: datetime | None = None) -> datetime | None: ...
+    def end(
+        self, shard: Shard, now: datetime, not_before: datetime | None = None, trouble: str = ""
+    ) -> datetime | None: ...
     def settle(self, edition: Edition, now: datetime) -> bool: ...
     def failed(self, shard: Shard, error: str, now: datetime, again: timedelta) -> datetime | None: ...
 
@@ -83,9 +85,9 @@ async def run_shard(
         log.warning("%s failed: %s", shard, error, exc_info=log.isEnabledFor(logging.DEBUG))
         said = f"{type(error).__name__}: {error}"
         return await asyncio.to_thread(shards.failed, shard, said, now(), AFTER_ERROR)
-    held_up = report.paused or report.held
-    not_before = now() + HELD_UP if held_up and not stop.is_set() else None
-    again = await asyncio.to_thread(shards.end, shard, now(), not_before)
+    held_up = bool(report.paused or report.held) and not stop.is_set()
+    not_before, trouble = (now() + HELD_UP, report.paused or "") if held_up else (None, "")
+    again = await asyncio.to_thread(shards.end, shard, now(), not_before, trouble)
     if again is None and await asyncio.to_thread(shards.settle, work.edition, now()):
         tell(Event.EDITION_FINISHED, list=shard.list_id, edition=work.edition.number)
     return again

@@ -50,6 +50,7 @@ class ListEdition:
         self._renderers: dict[EditionId, EditionRenderer] = {}
         self._runner: ShardRunner | None = None
         self._making = threading.Lock()
+        self._paused: str | None = None
 
     def rank(self, shard: Shard) -> Sequence[Mapping[str, object]]:
         """The deliveries of its readers who have none."""
@@ -87,13 +88,21 @@ class ListEdition:
                     )
             if report.counts:
                 tell(Event.DELIVERIES_SETTLED, list=self._list.id, counts=dict(report.counts))
-            if report.paused:
-                tell(Event.SENDING_PAUSED, level=logging.WARNING, list=self._list.id, why=report.paused)
+            self._tell_paused(report.paused)
             return report
         finally:
             renewing.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await renewing
+
+    def _tell_paused(self, why: str | None) -> None:
+        """What the relays say to all shards alike is an event each time, and a line for people once."""
+        if why:
+            tell(Event.SENDING_PAUSED, level=logging.WARNING, list=self._list.id, why=why)
+        if why and why != self._paused:
+            number = self.edition.number
+            log.warning("%s: edition %d cannot be sent, it is tried again every minute: %s", self._list.id, number, why)
+        self._paused = why
 
     def _new_runner(self) -> ShardRunner:
         making = self._outbox.making

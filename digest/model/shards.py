@@ -76,6 +76,8 @@ class SharedWork:
     due_since: datetime | None
     """Since when the shard that waits longest is due; of those that no worker who lives has in hand."""
     aside: tuple[Aside, ...]
+    trouble: str = ""
+    """What kept the shard that was put down last from its end; empty where nothing did."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -101,6 +101,8 @@ class DrainReport:
     """What keeps the rest waiting although nothing is wrong: a pause, the hours, the day's limits. In plain words."""
     lasting: bool = False
     """It was paused for what any other connection would meet as well."""
+    queued: int = 0
+    """Shards that workers have to do: what is due is theirs."""
 
 
 def next_attempt(

@@ -47,6 +47,8 @@ class Crew:
     workers: tuple[Worker, ...]
     shards: Mapping[ShardState, int]
     aside: tuple[Aside, ...]
+    trouble: str
+    """What keeps the workers from sending: what the relays said, or an error; empty where nothing does."""
     shard_lag: timedelta
     """How late the oldest due shard is that no worker has in hand."""
     delivery_lag: timedelta
@@ -69,6 +71,7 @@ def crew_of(config: ListConfig, snapshot: Snapshot, pulse: Pulse, now: datetime,
         workers=pulse.work.workers,
         shards=pulse.work.shards,
         aside=pulse.work.aside,
+        trouble=pulse.work.trouble,
         shard_lag=late(pulse.work.due_since),
         delivery_lag=late(min(unsent, default=None)),
         per_second=snapshot.sent_lately.get(config.mailing_list.id, 0) / LATELY.total_seconds(),

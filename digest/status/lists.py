@@ -22,7 +22,7 @@ from digest.settings import ListConfig
 from digest.status.crew import Crew, crew_of
 from digest.store.editions import UNSETTLED
 from digest.store.figures import EditionFigures, ListFigures, Snapshot, SuppressionKind
-from digest.store.pulse import Pulse
+from digest.store.pulse import Pulse, Unsent
 from digest.timing import due, is_overdue, local_day, overdue_line
 
 Kind = TypeVar("Kind", bound=StrEnum)
@@ -236,12 +236,26 @@ def _stalled(config: ListConfig, pulse: Pulse, now: datetime) -> Overdue | None:
     if relays and len(relays) == len(config.relays) and all(r.is_full for r in relays):
         return None
     for edition in pulse.unsent:
-        moments = [edition.cutoff, *filter(None, (opens, edition.due_at, edition.last_sent_at))]
-        if now - max(moments) > STALLED_AFTER:
+        since = _idle_since(edition, opens)
+        if now - since > STALLED_AFTER:
             what = "messages wait" if edition.is_frozen else "its recipients are not all chosen"
             why = f"edition {edition.number} of {edition.due_on} is not sent: {what}, and nothing happens"
-            return Overdue(max(moments), why)
+            return Overdue(since, why)
     return None
+
+
+def _idle_since(edition: Unsent, opens: datetime | None) -> datetime:
+    """Since when something of the edition could have left, and has not."""
+    return max([edition.cutoff, *filter(None, (opens, edition.due_at, edition.last_sent_at))])
+
+
+def refused(config: ListConfig, pulse: Pulse, now: datetime) -> Overdue | None:
+    """What workers meet that keeps them from sending, since the last message left; None where nothing is to leave."""
+    if pulse.work is None or not pulse.work.trouble or not pulse.unsent or pulse.is_paused:
+        return None
+    window = window_of(config.mailing_list)
+    opens = window.at(now)[0].astimezone(UTC) if window else None
+    return Overdue(min(_idle_since(edition, opens) for edition in pulse.unsent), pulse.work.trouble)
 
 
 def relay_days(
@@ -314,7 +328,7 @@ def _waiting(figures: ListFigures, closed: str | None, relays: Sequence[RelayDay
     if busy:
         lines.append(f"{busy:,} in conversation: being sent now, or left by a run that broke off")
     if deferred := counts.get(DeliveryStatus.DEFERRED, 0):
-        lines.append(f"{deferred:,} deferred: servers asked to come again; `digest deliveries` has their replies")
+        lines.append(f"{deferred:,} deferred: to be tried again at their time; `digest deliveries` says when and why")
     if unknown := counts.get(DeliveryStatus.UNKNOWN, 0):
         lines.append(f"{unknown:,} unknown: they may have arrived; `digest resolve EDITION` decides")
     lines += [

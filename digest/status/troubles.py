@@ -28,7 +28,7 @@ from enum import StrEnum
 
 from digest.model import BounceKind, DeliveryStatus, SourceHealth
 from digest.settings import ListConfig
-from digest.status.lists import Wrong, wrong
+from digest.status.lists import Wrong, refused, wrong
 from digest.store import EditionOverview
 from digest.store.pulse import Pulse
 
@@ -103,6 +103,10 @@ def found(config: ListConfig, facts: Facts) -> dict[str, Trouble | None]:
             state[name] = None
         elif facts.now - failing.since >= PATIENCE[name]:
             state[name] = Trouble(f"{_RUNNING[name][0]}: {failing.why}", _RUNNING[name][1])
+    if facts.pulse.work is not None and not facts.running.get("sending"):  # its relays are met by workers
+        late, (what, advice) = refused(config, facts.pulse, facts.now), _RUNNING["sending"]
+        lasts = late if late and facts.now - late.since >= PATIENCE["sending"] else None
+        state["sending"] = Trouble(f"{what}: {lasts.why}", advice) if lasts else None
     state |= _sources(facts)
     now_wrong = wrong(config, facts.pulse, facts.now).items()
     told = {what: Trouble(f"{what}: {late.why}", _WRONG[what]) for what, late in now_wrong}

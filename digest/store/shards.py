@@ -17,7 +17,7 @@ from digest.store.database import Database
 from digest.store.editions import UNSETTLED, Editions
 from digest.store.statements import insert
 from digest.store.times import UtcTime
-from digest.store.workers import OPEN, alive
+from digest.store.workers import OPEN, alive, trouble
 
 TRIES = 5
 """How often a shard may end in an error without one more delivery settled."""
@@ -113,17 +113,19 @@ class Shards:
             connection.execute(sa.update(table).where(waits).values(state=ShardState.RANKED, ranked_at=now))
         self.settle(edition, now)
 
-    def end(self, shard: Shard, now: datetime, not_before: datetime | None = None) -> datetime | None:
+    def end(
+        self, shard: Shard, now: datetime, not_before: datetime | None = None, trouble: str = ""
+    ) -> datetime | None:
         """The shard has been worked through: when to look at it again, None if it is done.
 
-        `not_before`: what keeps the rest waiting will last until then.
+        `not_before`: what keeps the rest waiting will last until then. `trouble`: what that is, where it is a relay's.
         """
         with self._database.write(alone=False) as connection:
             again = _next(connection, shard, now)
             again = max(again, not_before) if again and not_before else again
-            values = {"state": ShardState.RANKED, "due_at": again, "ended_at": now, "error": "", "tries": 0}
+            values = {"state": ShardState.RANKED, "due_at": again, "ended_at": now, "error": trouble, "tries": 0}
             if again is None:
-                values |= {"state": ShardState.DONE, "unsettled": 0}
+                values |= {"state": ShardState.DONE, "unsettled": 0, "error": ""}
             connection.execute(sa.update(table).where(_is(shard)).values(values))
         return again
 
@@ -163,6 +165,11 @@ class Shards:
         """How many workers live that have the list in their config."""
         with self._database.read() as connection:
             return alive(connection, list_id)
+
+    def trouble(self, list_id: ListId) -> str:
+        """What kept the list's shard that was put down last from its end; empty where nothing did."""
+        with self._database.read() as connection:
+            return trouble(connection, list_id)
 
     def overview(self, edition: Edition) -> ShardsOverview | None:
         """How far the edition's shards are; None if it has none."""

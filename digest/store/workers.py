@@ -71,7 +71,24 @@ def shared_work(connection: sa.Connection, list_id: ListId, now: datetime) -> Sh
         shards={state: counts[state] for state in ShardState if state in counts},
         due_since=connection.execute(oldest).scalar(),
         aside=tuple(Aside(*row) for row in connection.execute(aside)),
+        trouble=trouble(connection, list_id),
     )
+
+
+def trouble(connection: sa.Connection, list_id: ListId) -> str:
+    """What the list's shard that a worker put down last could not be brought to its end for; empty if it could.
+
+    All others may have been looked at before the relay, or whatever it was, got well.
+    """
+    query = (
+        sa.select(shards.c.error)
+        .join_from(shards, editions, shards.c.edition_id == editions.c.id)
+        .where(editions.c.list_id == list_id, _unfinished)
+        .where(shards.c.state != ShardState.ASIDE, shards.c.ended_at.is_not(None))
+        .order_by(shards.c.ended_at.desc())
+        .limit(1)
+    )
+    return connection.execute(query).scalar() or ""
 
 
 def workers_of(connection: sa.Connection, list_id: ListId) -> tuple[Worker, ...]:
