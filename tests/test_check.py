@@ -105,6 +105,23 @@ def test_one_failure_keeps_no_other_check_from_its_line(tmp_path: Path) -> None:
     assert "Errno" not in answer.stdout
 
 
+def test_a_template_that_stands_in_for_none_is_told(tmp_path: Path) -> None:
+    """With the place where it would: nobody asks for it where it is. Parts that others include have their own names."""
+    own = tmp_path / "own"
+    (own / "email" / "daily").mkdir(parents=True)
+    for name in ("card.html", "part.html", "email/daily/line.html"):
+        (own / name).write_text("")
+    config = write_list(tmp_path, sources=["arxiv"])
+    config.write_text(config.read_text().replace("papers = 3", 'papers = 3\ntemplates = "own"'))
+    lines = [line for line in check(config, zone={}).stdout.splitlines() if " templates: " in line]
+    assert len(lines) == 2
+    assert lines[0].startswith("  ok       templates: daily renders")
+    place = own / "email" / "daily" / "card.html"
+    assert lines[1] == (
+        f"  warning  templates: {own / 'card.html'} stands in for none of the shipped ones; move it to {place}"
+    )
+
+
 def source_of(url: str) -> str:
     return f'\n[[sources]]\nkind = "feed"\nname = "far"\nurl = "{url}"\n'
 

@@ -47,6 +47,7 @@ def templates(config: ListConfig, now: datetime) -> list[Finding]:
     """Renders and composes an invented paper's email in every language of the list. Raises TemplateError."""
     from digest.render import EditionRenderer
     from digest.render.language import language_of
+    from digest.render.templates import out_of_place
 
     mailing_list = config.mailing_list
     paper = Paper(
@@ -61,9 +62,14 @@ def templates(config: ListConfig, now: datetime) -> list[Finding]:
         for chosen in (selection, Selection()):
             renderer.render(reader, chosen)
             renderer.compose(reader, unrecorded(edition, reader, chosen, mailing_list))
-    own = f", with your own of {mailing_list.templates}" if mailing_list.templates else ""
+    own = mailing_list.templates
     names = ", ".join(dict.fromkeys(language_of(tag).tag for tag in tags))
-    return [ok("templates", f"{mailing_list.theme} renders in {names}{own}")]
+    renders = ok("templates", f"{mailing_list.theme} renders in {names}{f', with your own of {own}' if own else ''}")
+    strays = [
+        warning("templates", f"{own / path} stands in for none of the shipped ones", f"move it to {own / place}")
+        for path, place in (out_of_place(own) if own else {}).items()
+    ]
+    return [renders, *strays]
 
 
 def database(config: ListConfig) -> list[Finding]:

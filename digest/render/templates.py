@@ -54,6 +54,15 @@ def shipped_templates() -> Path:
     return installed if installed.is_dir() else package.parent / "templates"
 
 
+def out_of_place(own: Path) -> dict[str, str]:
+    """Files of a list's own folder that are called as a shipped one and do not stand in for it: where they would."""
+    root = shipped_templates()
+    shipped = sorted(path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file())
+    meant = {place.rpartition("/")[2]: place for place in sorted(shipped, key=lambda p: p.startswith("email/daily/"))}
+    found = sorted(path.relative_to(own).as_posix() for path in own.rglob("*") if path.is_file())
+    return {path: meant[name] for path in found if path not in shipped and (name := path.rpartition("/")[2]) in meant}
+
+
 WEB = ("web",)
 """The folder of the pages' templates."""
 
