@@ -11,10 +11,11 @@ from datetime import datetime, timedelta
 import pytest
 
 from digest.dispatch.shard import AFTER_ERROR, HELD_UP, run_shard
-from digest.errors import StoreError
+from digest.errors import StoreError, TemplateError
 from digest.logs import Event
 from digest.model import Edition, EditionId, ListId, Shard, ShardState, SubscriberId
 from digest.send.outbox import DrainReport
+from digest.store.shards import TRIES
 from tests.factories import NOW, TODAY
 
 EDITION = Edition(EditionId(1), ListId("lab"), 1, TODAY, None, NOW)
@@ -44,6 +45,13 @@ class Board:
     def settle(self, edition: Edition, now: datetime) -> bool:
         self.told.append("settle")
         return True
+
+    def put_off(self, shard: Shard, trouble: str, now: datetime, again: timedelta) -> datetime:
+        self.told.append(("put off", trouble))
+        return now + again
+
+    def trouble(self, list_id: ListId) -> str:
+        return next((each[1] for each in self.told if isinstance(each, tuple) and each[0] == "put off"), "")
 
     def failed(self, shard: Shard, error: str, now: datetime, again: timedelta) -> datetime | None:
         self.told.append(("failed", error))
@@ -108,6 +116,15 @@ def test_what_is_held_up_is_looked_at_in_a_while(report: DrainReport, said: list
     board = Board()
     assert run(board, report) == NOW + HELD_UP
     assert board.told[-1] == ("end", NOW + HELD_UP, *said)
+
+
+def test_what_is_wrong_for_all_shards_is_no_failure_of_one(caplog: pytest.LogCaptureFixture) -> None:
+    """A template is broken, a file of this host is missing: told once, tried again, never set aside."""
+    board = Board()
+    for _ in range(TRIES + 1):
+        assert run(board, TemplateError("card.html:1: no such name")) == NOW + HELD_UP
+    assert board.told[-1] == ("put off", "card.html:1: no such name")
+    assert [r.getMessage() for r in caplog.records] == ["lab, edition 1, readers 1-9 waits: card.html:1: no such name"]
 
 
 def test_who_is_stopped_leaves_the_rest_at_once() -> None:

@@ -124,6 +124,20 @@ def test_who_is_killed_at_the_end_leaves_no_edition_open(world: World, monkeypat
     assert world.editions.overview(world.edition).finished_at == NOW
 
 
+def test_what_is_put_off_is_never_set_aside(world: World) -> None:
+    """Nor ranked by that; it comes when it is due, with what keeps it."""
+    shard = world.cut[0]
+    for _ in range(ENDS + 1):
+        assert world.shards.begin(shard, "host/1", NOW) is ShardState.WAITING
+        assert world.shards.put_off(shard, "a template is broken", NOW, LATER) == NOW + LATER
+    assert world.shards.trouble(LAB) == "a template is broken"
+    assert world.due() == world.cut[1:]
+    world.rank(shard)
+    world.send(shard)
+    world.shards.end(shard, NOW)
+    assert world.shards.trouble(LAB) == ""
+
+
 def test_what_is_deferred_is_looked_at_when_it_is_due(world: World) -> None:
     """Not before; and at once when somebody wants it retried."""
     shard = world.cut[0]

@@ -65,11 +65,14 @@ def templates(config: ListConfig, now: datetime) -> list[Finding]:
     own = mailing_list.templates
     names = ", ".join(dict.fromkeys(language_of(tag).tag for tag in tags))
     renders = ok("templates", f"{mailing_list.theme} renders in {names}{f', with your own of {own}' if own else ''}")
-    strays = [
+    return [renders, *(_strays(own, out_of_place(own)) if own else ())]
+
+
+def _strays(own: Path, found: Mapping[str, str]) -> list[Finding]:
+    return [
         warning("templates", f"{own / path} stands in for none of the shipped ones", f"move it to {own / place}")
-        for path, place in (out_of_place(own) if own else {}).items()
+        for path, place in found.items()
     ]
-    return [renders, *strays]
 
 
 def database(config: ListConfig) -> list[Finding]:

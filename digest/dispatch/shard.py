@@ -19,9 +19,9 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from digest.errors import StoreError
+from digest.errors import DigestError, StoreError
 from digest.logs import Event, tell
-from digest.model import Edition, Shard, ShardState
+from digest.model import Edition, ListId, Shard, ShardState
 from digest.send.outbox import DrainReport
 
 log = logging.getLogger(__name__)
@@ -41,6 +41,8 @@ class ShardStore(Protocol):
         self, shard: Shard, now: datetime, not_before: datetime | None = None, trouble: str = ""
     ) -> datetime | None: ...
     def settle(self, edition: Edition, now: datetime) -> bool: ...
+    def put_off(self, shard: Shard, trouble: str, now: datetime, again: timedelta) -> datetime: ...
+    def trouble(self, list_id: ListId) -> str: ...
     def failed(self, shard: Shard, error: str, now: datetime, again: timedelta) -> datetime | None: ...
 
 
@@ -81,6 +83,10 @@ async def run_shard(
         report = await work.drain(shard, stop)
     except StoreError:
         raise
+    except DigestError as error:  # a template, a file of this host: for every shard alike, until somebody mends it
+        told = await asyncio.to_thread(shards.trouble, shard.list_id)
+        log.log(logging.DEBUG if told == str(error) else logging.WARNING, "%s waits: %s", shard, error)
+        return await asyncio.to_thread(shards.put_off, shard, str(error), now(), HELD_UP)
     except Exception as error:  # a shard that cannot be done must not keep the others waiting
         log.warning("%s failed: %s", shard, error, exc_info=log.isEnabledFor(logging.DEBUG))
         said = f"{type(error).__name__}: {error}"

@@ -161,6 +161,14 @@ class Shards:
             connection.execute(sa.update(table).where(_is(shard)).values(values))
         return due_at
 
+    def put_off(self, shard: Shard, trouble: str, now: datetime, again: timedelta) -> datetime:
+        """It could not be begun, or gone on with, for what is no trouble of its own: when to try again."""
+        due_at = now + again
+        with self._database.write(alone=False) as connection:
+            values = {"error": trouble, "ended_at": now, "due_at": due_at, "tries": 0}
+            connection.execute(sa.update(table).where(_is(shard)).values(values))
+        return due_at
+
     def workers(self, list_id: ListId) -> int:
         """How many workers live that have the list in their config."""
         with self._database.read() as connection:
