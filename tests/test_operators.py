@@ -266,7 +266,7 @@ def test_the_metrics_can_be_read(shared: Served) -> None:
 def with_a_crew(served: Served) -> list[ListStatus]:
     """The lists as if they were on PostgreSQL."""
     relays = (RelayUse("main", 3, 8, 0.5),)
-    crew = Crew((), {ShardState.DONE: 2}, (), timedelta(0), timedelta(seconds=41), 12.5, relays)
+    crew = Crew((), {ShardState.DONE: 2}, (), "", timedelta(0), timedelta(seconds=41), 12.5, relays)
     snapshot, now = next(iter(served.hall.sites.values())).app.figures.read(date(2026, 6, 9), NOW), NOW
     sites = served.hall.sites.values()
     states = [status_of(s.app.config, snapshot, s.app.figures.pulse(s.list.id, now), now, 2) for s in sites]

@@ -29,7 +29,10 @@ def show_crew(terminal: Terminal, status: ListStatus) -> dict[str, Any] | None:
         )
     for worker in crew.workers:
         terminal.say(f"  worker {worker.name}: {_worker_line(worker, status)}")
-    if crew.trouble:
+    if crew.trouble and crew.per_second:
+        over = "messages leave: others can, or it is over"
+        terminal.say(f"  a worker could not send: {crew.trouble}; {over}", style="yellow")
+    elif crew.trouble:
         terminal.say(f"  workers cannot send: {crew.trouble}; they try again by themselves", style="bold red")
     lags = (("shard", crew.shard_lag), ("delivery", crew.delivery_lag))
     if late := [f"the oldest due {what} by {ago(lag)}" for what, lag in lags if lag]:

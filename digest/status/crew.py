@@ -48,7 +48,7 @@ class Crew:
     shards: Mapping[ShardState, int]
     aside: tuple[Aside, ...]
     trouble: str
-    """What keeps the workers from sending: what the relays said, or an error; empty where nothing does."""
+    """What kept a worker from sending the shard put down last: what relays said, or an error; empty: nothing did."""
     shard_lag: timedelta
     """How late the oldest due shard is that no worker has in hand."""
     delivery_lag: timedelta
