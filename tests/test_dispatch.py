@@ -7,6 +7,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from unittest import mock
 
 import pytest
 
@@ -17,6 +18,7 @@ from digest.model import Edition, EditionId, ListId, Shard, ShardState, Subscrib
 from digest.send.outbox import DrainReport
 from digest.store.shards import TRIES
 from tests.factories import NOW, TODAY
+from tests.waiting import until_async
 
 EDITION = Edition(EditionId(1), ListId("lab"), 1, TODAY, None, NOW)
 SHARD = Shard(ListId("lab"), EDITION.id, SubscriberId(1), SubscriberId(9))
@@ -81,7 +83,8 @@ def run(board: Board, report: DrainReport | Exception, *, stopped: bool = False)
             stop.set()
         return await run_shard(board, lambda _: Work(report), SHARD, "worker", lambda: NOW, stop)
 
-    return asyncio.run(ran())
+    with mock.patch("digest.dispatch.shard.REST", timedelta(0)):
+        return asyncio.run(ran())
 
 
 def test_a_shard_is_ranked_and_sent(caplog: pytest.LogCaptureFixture) -> None:
@@ -125,6 +128,22 @@ def test_what_is_wrong_for_all_shards_is_no_failure_of_one(caplog: pytest.LogCap
         assert run(board, TemplateError("card.html:1: no such name")) == NOW + HELD_UP
     assert board.told[-1] == ("put off", "card.html:1: no such name")
     assert [r.getMessage() for r in caplog.records] == ["lab, edition 1, readers 1-9 waits: card.html:1: no such name"]
+
+
+@pytest.mark.parametrize("report", [DrainReport({}, paused="535 no"), TemplateError("card.html:1: no such name")])
+def test_who_cannot_send_leaves_other_shards_to_others(report: DrainReport | Exception) -> None:
+    """For a while, but for a stop: it would put off in no time what another worker could send."""
+    board = Board()
+
+    async def ran() -> None:
+        stop = asyncio.Event()
+        work = asyncio.create_task(run_shard(board, lambda _: Work(report), SHARD, "worker", lambda: NOW, stop))
+        await until_async(lambda: board.told and board.told[-1][0] in ("end", "put off"), "it was not put down")  # type: ignore[index]
+        assert not (await asyncio.wait({work}, timeout=0.1))[0]
+        stop.set()
+        assert await work == NOW + HELD_UP
+
+    asyncio.run(ran())
 
 
 def test_who_is_stopped_leaves_the_rest_at_once() -> None:

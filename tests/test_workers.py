@@ -15,6 +15,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 from lxml import html
@@ -194,7 +195,7 @@ def test_what_a_relay_says_to_workers_is_shown(world: World) -> None:
 
 def test_a_worker_says_once_what_a_relay_says(world: World, caplog: pytest.LogCaptureFixture) -> None:
     """Of each edition, to who reads no events; the shards of it would all say the same."""
-    with CollectingServer(rejects_mail_from) as server:
+    with CollectingServer(rejects_mail_from) as server, mock.patch("digest.dispatch.shard.REST", timedelta(0)):
         there = f'host = "127.0.0.1"\nport = {server.port}\nsecurity = "none"'
         world.config.write_text(world.config.read_text().replace('host = "localhost"', there))
         (config,) = load([world.config]).lists

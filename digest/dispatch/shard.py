@@ -14,6 +14,7 @@ delivery has one holder.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -28,6 +29,8 @@ log = logging.getLogger(__name__)
 
 HELD_UP = timedelta(minutes=1)
 """When to look again, where a pause, the hours, a limit or the relay keeps the rest waiting."""
+REST = timedelta(seconds=10)
+"""How long a worker that could not send takes no other shard: it would put off what others may be able to send."""
 AFTER_ERROR = timedelta(seconds=15)
 """When to try again after an error; longer with each."""
 
@@ -86,7 +89,9 @@ async def run_shard(
     except DigestError as error:  # a template, a file of this host: for every shard alike, until somebody mends it
         told = await asyncio.to_thread(shards.trouble, shard.list_id)
         log.log(logging.DEBUG if told == str(error) else logging.WARNING, "%s waits: %s", shard, error)
-        return await asyncio.to_thread(shards.put_off, shard, str(error), now(), HELD_UP)
+        in_a_while = await asyncio.to_thread(shards.put_off, shard, str(error), now(), HELD_UP)
+        await _rest(stop)
+        return in_a_while
     except Exception as error:  # a shard that cannot be done must not keep the others waiting
         log.warning("%s failed: %s", shard, error, exc_info=log.isEnabledFor(logging.DEBUG))
         said = f"{type(error).__name__}: {error}"
@@ -96,4 +101,11 @@ async def run_shard(
     again = await asyncio.to_thread(shards.end, shard, now(), not_before, trouble)
     if again is None and await asyncio.to_thread(shards.settle, work.edition, now()):
         tell(Event.EDITION_FINISHED, list=shard.list_id, edition=work.edition.number)
+    if trouble:
+        await _rest(stop)
     return again
+
+
+async def _rest(stop: asyncio.Event) -> None:
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(stop.wait(), REST.total_seconds())
