@@ -31,10 +31,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
+import sqlalchemy as sa
 import typer.main
 
 from digest.model import Edition, MailingList
 from digest.render import EditionRenderer
+from digest.store import Database
 from tests.test_cli import Answer
 from tests.waiting import PATIENCE, until
 
@@ -66,9 +68,12 @@ class Child:
     _nursery: Nursery
 
     def until_it_says(self, words: str) -> None:
-        """Returns when the words are on its standard error."""
-        err = self._streams / "err"
-        until(lambda: words in err.read_text(encoding="utf-8"), lambda: f"no {words!r} in: {err.read_text('utf-8')}")
+        """Returns when the words are on its standard output or error."""
+
+        def said() -> str:
+            return "".join((self._streams / name).read_text(encoding="utf-8") for name in ("out", "err"))
+
+        until(lambda: words in said(), lambda: f"no {words!r} in: {said()}")
 
     def wait(self) -> Answer:
         """What it said and its exit code, minus the signal that killed it."""
@@ -149,6 +154,28 @@ def patch(values: Mapping[str, object]) -> None:
         module, _, attribute = name.rpartition(".")
         assert hasattr(importlib.import_module(module), attribute), name
         setattr(sys.modules[module], attribute, value)
+
+
+def die_at(at: int) -> None:
+    """Has this process killed at the `at`th moment, the moments being before and after each commit; 0: never."""
+    moments = 0
+
+    def moment() -> None:
+        nonlocal moments
+        moments += 1
+        if moments == at:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    original = Database.write
+
+    @contextlib.contextmanager
+    def write(self: Database, *, alone: bool = True) -> Iterator[sa.Connection]:
+        with original(self, alone=alone) as connection:
+            yield connection
+            moment()
+        moment()
+
+    Database.write = write  # type: ignore[method-assign]
 
 
 def keep_renderers() -> None:

@@ -8,10 +8,10 @@ import signal
 import sqlite3
 import stat
 import sys
-import time
+import threading
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,7 @@ from tests.nursery import Nursery, folder_in_memory
 from tests.servers.smtp import CollectingServer
 from tests.test_cli import jsons, run
 from tests.test_processes import start
+from tests.waiting import PATIENCE, until
 
 LATER = "2026-06-10T12:00:00+00:00"
 AUTUMN = "2026-10-01T06:00:00+00:00"
@@ -128,28 +129,34 @@ def test_without_a_database_there_is_nothing_to_copy(tmp_path: Path) -> None:
 
 def test_a_backup_during_a_send_is_one_moment_of_it(tmp_path: Path) -> None:
     """While another process sends: each copy adds up, and knows of no message that the server has not had."""
-    with CollectingServer() as server:
-        config = write_list(tmp_path, readers=40, port=server.port, extra='rate = "20/second"\n')
+    copied: list[int] = []
+    """How many messages are sent in each copy."""
+    enough = threading.Event()
+
+    def watch(stage: str) -> None:
+        if stage == "accepted" and len(server.messages) == 39:
+            enough.wait(PATIENCE)
+
+    with CollectingServer(watch=watch) as server:
+        config = write_list(tmp_path, readers=40, port=server.port, extra='rate = "40/second"\n')
         sending = start(config)
-        copied: list[tuple[Path, set[str]]] = []
         while sending.poll() is None:
-            if server.messages:
-                copy = backed_up(config, str(tmp_path / f"copy-{len(copied)}.db"))
-                copied.append((copy, set(server.message_ids)))
-            time.sleep(0.05)
+            until(lambda: server.messages or sending.poll() is not None, "nothing is sent")
+            copy = backed_up(config, str(tmp_path / f"copy-{len(copied)}.db"))
+            accepted = set(server.message_ids)
+            found = ask(copy, "SELECT recipients, (SELECT count(*) FROM deliveries) FROM editions")
+            assert found == [(40, 40)]
+            sent = {found for (found,) in ask(copy, "SELECT message_id FROM deliveries WHERE status = 'sent'")}
+            assert sent <= accepted
+            copied.append(len(sent))
+            if len(copied) > 3 and copied[-1]:
+                enough.set()
         out, err = sending.communicate()
     assert sending.returncode == 0, (out, err)
     assert len(server.messages) == 40
     assert len(set(server.message_ids)) == 40, "the copying has cost nobody a message, and doubled none"
-    counts = []
-    for copy, accepted in copied:
-        ((recipients, deliveries),) = ask(copy, "SELECT recipients, (SELECT count(*) FROM deliveries) FROM editions")
-        assert recipients == deliveries == 40
-        sent = {found for (found,) in ask(copy, "SELECT message_id FROM deliveries WHERE status = 'sent'")}
-        assert sent <= accepted
-        counts.append(len(sent))
-    assert counts == sorted(counts)
-    assert any(0 < count < 40 for count in counts), "one was made in the middle"
+    assert copied == sorted(copied)
+    assert any(0 < count < 40 for count in copied), "one was made in the middle"
 
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="kills by SIGKILL")
@@ -276,27 +283,39 @@ def test_where_nothing_was_sent_the_missed_day_is_made_up(tmp_path: Path) -> Non
         assert len(server.messages) == 4
 
 
-def halfway(server: CollectingServer, folder: Path, policy: str) -> tuple[Path, Path]:
-    """A list of which a backup was made in the middle of an edition that then went out to its end."""
-    config = write_list(folder, readers=20, port=server.port, extra=f'rate = "20/second"\non_unknown = "{policy}"\n')
-    sending = start(config)
-    while len(server.messages) < 5:
-        assert sending.poll() is None
-        time.sleep(0.02)
-    copy = backed_up(config)
-    out, err = sending.communicate(timeout=60)
-    assert sending.returncode == 0, (out, err)
-    assert len(server.messages) == 20
-    return config, copy
+@contextmanager
+def halfway(folder: Path, policy: str) -> Iterator[tuple[CollectingServer, Path, Path]]:
+    """A list of which a backup was made in the middle of an edition that then went out to its end.
+
+    The server, which has taken a fifth message and not said so yet when the backup is made; the config; the backup.
+    """
+    reached, copied = threading.Event(), threading.Event()
+
+    def watch(stage: str) -> None:
+        if stage == "accepted" and len(server.messages) == 5:
+            reached.set()
+            copied.wait(PATIENCE)
+
+    with CollectingServer(watch=watch) as server:
+        config = write_list(folder, readers=20, port=server.port, extra=f'on_unknown = "{policy}"\n')
+        sending = start(config)
+        try:
+            until(lambda: reached.is_set() or sending.poll() is not None, "nothing is sent")
+            copy = backed_up(config)
+        finally:
+            copied.set()
+            out, err = sending.communicate(timeout=PATIENCE)
+        assert sending.returncode == 0, (out, err)
+        assert len(server.messages) == 20
+        yield server, config, copy
 
 
 @pytest.mark.parametrize("policy", ["hold", "resend"])
 def test_what_was_not_settled_is_held_whatever_the_policy(tmp_path: Path, policy: str) -> None:
     """A backup out of the middle of a send: what it had queued is held, also under `on_unknown = "resend"`."""
-    with CollectingServer() as server:
-        config, copy = halfway(server, tmp_path, policy)
+    with halfway(tmp_path, policy) as (server, config, copy):
         common = ("--config", str(config), "--now", LATER)
-        # The server may have had some already whose delivery was not yet recorded: these are in doubt as well.
+        # The server had one already whose delivery was not yet recorded: it is in doubt as well.
         ((unsettled,),) = ask(copy, "SELECT count(*) FROM deliveries WHERE status != 'sent'")
         (held,) = restored(config, copy)["held"]
         assert (held["list"], held["edition"]) == ("lab", 1)
@@ -316,8 +335,7 @@ def test_what_was_not_settled_is_held_whatever_the_policy(tmp_path: Path, policy
 
 def test_what_a_person_resends_after_a_restore_keeps_its_message_id(tmp_path: Path) -> None:
     """`digest resolve --resend` sends the held ones once more, as the same messages, and then they are done."""
-    with CollectingServer() as server:
-        config, copy = halfway(server, tmp_path, "hold")
+    with halfway(tmp_path, "hold") as (server, config, copy):
         common = ("--config", str(config), "--now", LATER)
         (held,) = restored(config, copy)["held"]
         run("resume", "--sent", *common)
@@ -548,8 +566,7 @@ def test_a_backup_of_an_older_schema_is_migrated_on_its_way(tmp_path: Path) -> N
 
 def test_decisions_let_go_of_what_a_restore_held(tmp_path: Path) -> None:
     """Decided upon, a delivery has no owner any more: later doubts of it follow the list's policy again."""
-    with CollectingServer() as server:
-        config, copy = halfway(server, tmp_path, "hold")
+    with halfway(tmp_path, "hold") as (_, config, copy):
         restored(config, copy)
         path = tmp_path / "digest.db"
         assert ask(path, "SELECT DISTINCT owner FROM deliveries WHERE status = 'unknown'") == [("digest restore",)]

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import mailbox
-import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import pytest
-import sqlalchemy as sa
 
 from digest.model import Delivery, DeliveryStatus, ListId
-from digest.store import Database, EditionOverview, Editions, open_database
+from digest.store import EditionOverview, Editions, open_database
 from tests.lists import DAY_ONE, write_list
-from tests.nursery import Nursery, folder_in_memory
+from tests.nursery import Nursery, die_at, folder_in_memory
 from tests.servers.smtp import CollectingServer
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="kills by SIGKILL")
@@ -28,28 +26,6 @@ FIRST_OF_THE_DRAIN = 11
 """Moments before it: two each for migration, subscribers, freeze, enqueue and close."""
 A_MESSAGE = 8
 """Moments of one message, and two of the next: claim, intent and result, each before and after its commit."""
-
-
-def die_at(at: int) -> None:
-    """Has this process killed at the `at`th moment, the moments being before and after each commit; 0: never."""
-    moments = 0
-
-    def moment() -> None:
-        nonlocal moments
-        moments += 1
-        if moments == at:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    original = Database.write
-
-    @contextmanager
-    def write(self: Database, *, alone: bool = True) -> Iterator[sa.Connection]:
-        with original(self, alone=alone) as connection:
-            yield connection
-            moment()
-        moment()
-
-    Database.write = write  # type: ignore[method-assign]
 
 
 @dataclass(frozen=True)

@@ -8,13 +8,12 @@ import os
 import random
 import re
 import signal
-import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -38,6 +37,7 @@ from digest.subscribe.mailbox import BATCH, Mailbox
 from digest.subscribe.tokens import Purpose, Tokens
 from tests.bounce_samples import sample
 from tests.lists import DAY_ONE, DAY_TWO, write_list
+from tests.nursery import Nursery, die_at
 from tests.servers.imap import PASSWORD, Behaviour, ImapServer, well_behaved
 from tests.test_cli import Answer, jsons, run
 from tests.waiting import until_async
@@ -339,24 +339,19 @@ def test_after_a_crash_each_bounce_has_counted_once(make: Callable[..., World], 
         assert list(room.read()) == []
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="kills by SIGKILL")
 def test_killed_at_any_point_and_run_again_it_counts_once(make: Callable[..., World]) -> None:
     """`kill -9` of the program itself, again and again, until it gets through."""
     readers = 3 * BATCH
     world = make(readers)
     world.server.add(*(world.message("qmail-qsbmf", n) for n in range(readers)))
-    environ = os.environ | {"DIGEST_MAILBOX__PASSWORD": PASSWORD}
-    command = [sys.executable, "-m", "digest", "mailbox", "--config", str(world.config), "--now", DAY_ONE]
     chance = random.Random(5)
-    killed = 0
-    for _ in range(4):
-        counted_before = len(world.counted)
-        with subprocess.Popen(command, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as running:
-            goal = counted_before + chance.randrange(1, BATCH)
-            while running.poll() is None and len(world.counted) < goal:
-                time.sleep(0.005)
-            running.send_signal(signal.SIGKILL)
-        killed += running.returncode == -signal.SIGKILL
-    assert killed >= 3
+    with mock.patch.dict(os.environ, DIGEST_MAILBOX__PASSWORD=PASSWORD), Nursery() as nursery:
+        command = ("mailbox", "--config", str(world.config), "--now", DAY_ONE)
+        for _ in range(8):
+            moment = chance.randrange(1, 2 * BATCH + 8)  # in the first batch that is left, or soon after it
+            assert nursery.run(*command, first=partial(die_at, moment)).returncode == -signal.SIGKILL
+    assert 0 < len(world.counted) < readers
     last = world.digest("mailbox")
     assert last.returncode == 0, last.stderr
     assert world.counted == sorted((f"reader{n}@example.org", "hard") for n in range(readers))

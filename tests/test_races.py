@@ -112,6 +112,7 @@ def test_two_schedulers_make_one_edition_and_one_copy_each(nursery: Nursery) -> 
                 both = start_two(nursery, "run", "--config", str(config), "--now", A_DAY_LATER)
                 await_finished(folder, 2)
                 for child in both:
+                    child.until_it_says("next run")  # who is only starting knows nothing of signals
                     os.kill(child.pid, signal.SIGTERM)
                 answers = [child.wait() for child in both]
                 assert [answer.returncode for answer in answers] == [0, 0], answers

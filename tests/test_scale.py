@@ -185,6 +185,8 @@ def sent_by(workers: int, store_url: str, folder: Path, nursery: Nursery) -> dic
                     "the workers do not finish the edition",
                     patience=120,
                 )
+                for each in running:
+                    each.until_it_says("waiting for work")  # who is only starting knows nothing of signals
             finally:
                 for each in running:
                     os.kill(each.pid, signal.SIGTERM)

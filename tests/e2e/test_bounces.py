@@ -7,17 +7,17 @@ import re
 import shutil
 import signal
 import sqlite3
-import subprocess
-import sys
 import tempfile
-import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from digest.send.bounces import Sort, read
+from digest.subscribe.mailbox import BATCH
 from tests.lists import DAY_ONE, DAY_TWO, READER, write_list
+from tests.nursery import Nursery, die_at
 from tests.servers import dovecot, postfix
 from tests.servers.dovecot import Dovecot
 from tests.servers.policy import Greylist
@@ -166,16 +166,13 @@ def test_killed_while_it_reads_it_counts_each_once(tmp_path: Path, box: Dovecot)
         config = config_of(tmp_path, server, box, readers=readers)
         assert run("send", "--config", str(config), "--now", DAY_ONE).returncode == 0
         files_of(box, gone)
-        command = [sys.executable, "-m", "digest", "mailbox", "--config", str(config)]
-        chance, killed = random.Random(3), 0
-        for _ in range(5):
-            goal = counted(config) + chance.randrange(1, 12)
-            with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as running:
-                while running.poll() is None and counted(config) < goal:
-                    time.sleep(0.002)
-                running.kill()
-            killed += running.returncode == -signal.SIGKILL
-        assert killed >= 3
+        chance = random.Random(3)
+        with Nursery() as nursery:
+            for _ in range(5):
+                moment = chance.randrange(1, 2 * BATCH + 8)
+                killed = nursery.run("mailbox", "--config", str(config), first=partial(die_at, moment))
+                assert killed.returncode == -signal.SIGKILL, killed
+        assert 0 < counted(config) < gone
         last = run("mailbox", "--config", str(config))
         assert last.returncode == 0, last.stderr
         assert counted(config) == gone

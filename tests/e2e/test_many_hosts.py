@@ -45,7 +45,8 @@ def test_a_scheduled_edition_arrives_once_however_many_hosts_there_are(databases
         editions = Editions(database)
         latest = until(lambda: editions.latest(LAB), "no edition was made", patience=120)
         until(lambda: not editions.unfinished(LAB), "the edition is not finished", patience=120)
-        for each in running:
+        for each, is_up in zip(running, ["waiting for work"] * 2 + ["next run"] * 2, strict=True):
+            each.until_it_says(is_up)  # who is only starting knows nothing of signals
             os.kill(each.pid, signal.SIGTERM)
         answers = [each.wait() for each in running]
         assert [answer.returncode for answer in answers] == [0] * 4, [answer.stderr for answer in answers]
