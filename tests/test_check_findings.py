@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-import time
+import threading
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -23,6 +23,7 @@ from digest.store import open_database
 from digest.store.inspection import inspect
 from digest.store.schema import SCHEMA_VERSION
 from tests.factories import report
+from tests.waiting import PATIENCE
 
 NOW = datetime(2026, 6, 11, 8, tzinfo=UTC)
 
@@ -201,13 +202,20 @@ def test_a_source_is_described(source: SourceReport, level: Level, says: str) ->
 def test_a_check_that_hangs_fails_or_has_a_bug_is_a_line() -> None:
     """After its time, by its error, or by the bug's own words; the others are not kept waiting for it."""
     done: list[str] = []
+    over = threading.Event()
 
-    def sleep() -> list[Finding]:
-        time.sleep(3)
+    class StandsStill(asyncio.SelectorEventLoop):
+        """Its time goes on when the others are done."""
+
+        def time(self) -> float:
+            return super().time() if len(done) >= 3 else 0.0
+
+    def hang() -> list[Finding]:
+        over.wait(PATIENCE)
         return []
 
     async def hangs() -> list[Finding]:
-        return await in_thread(sleep)
+        return await in_thread(hang)
 
     async def fails() -> list[Finding]:
         raise StoreError("the file is gone")
@@ -223,7 +231,10 @@ def test_a_check_that_hangs_fails_or_has_a_bug_is_a_line() -> None:
         found = await asyncio.gather(*(_done(check, done.append) for check in checks))
         return [finding.says for findings in found for finding in findings]
 
-    assert asyncio.run(all_of_them()) == [
+    with asyncio.Runner(loop_factory=StandsStill) as runner:
+        said = runner.run(all_of_them())
+    over.set()
+    assert said == [
         "not done within 0 s",
         "the file is gone",
         "the check itself failed (KeyError: 'key')",

@@ -15,6 +15,7 @@ import argparse
 import json
 import sys
 import tempfile
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -134,7 +135,8 @@ def run(scenario: Scenario, plan: Plan, log: Path | None = None) -> Outcome:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="digest-partition-")))
         host = stack.enter_context(Host())
-        sink = stack.enter_context(Sink(host=host.here, watch=_slowly))
+        gate = _Gate(plan)
+        sink = stack.enter_context(Sink(host=host.here, watch=gate.watch))
         server, near_url, database = stack.enter_context(prepared(plan, host.here))
         url = near_url.replace("127.0.0.1", host.here)
         config = write_list(folder, 0, port=sink.port, connections=plan.connections, extra=f'[store]\nurl = "{url}"\n')
@@ -155,7 +157,9 @@ def run(scenario: Scenario, plan: Plan, log: Path | None = None) -> Outcome:
             edition = make_edition(database, near_url, plan.size, datetime.now(UTC))
             watch = _Watch(database, edition, near_url, plan, host)
             if scenario.cut_for:
-                _cut(scenario, watch, found)
+                _cut(scenario, watch, found, gate)
+            else:
+                gate.open()
             mended = time.monotonic()
             watch.until(watch.finished)
             found.finished_after = round(time.monotonic() - mended, 1)
@@ -163,6 +167,7 @@ def run(scenario: Scenario, plan: Plan, log: Path | None = None) -> Outcome:
                 late = time.monotonic() + LATE
                 watch.until(lambda: watch.settled(DeliveryStatus.SENT) == watch.total or time.monotonic() > late)
         finally:
+            gate.open()
             for fleet in (far, near):
                 found.ended += [round(seconds, 1) for seconds in fleet.end()]
         found.storm.seconds = round(time.monotonic() - begun, 1)
@@ -174,10 +179,24 @@ def run(scenario: Scenario, plan: Plan, log: Path | None = None) -> Outcome:
     return found
 
 
-def _slowly(stage: str) -> None:
-    """So that something is under way when the wire is cut."""
-    if stage == "accepted":
-        time.sleep(0.01)
+class _Gate:
+    """Holds up a relay in the middle of the edition until the wire is cut: something is under way then."""
+
+    def __init__(self, plan: Plan):
+        self._left = plan.shards * plan.size // 2
+        self._open = threading.Event()
+
+    def watch(self, stage: str) -> None:
+        """A stage of a conversation begins, in the server's thread."""
+        if stage == "accepted":
+            time.sleep(0.01)
+            self._left -= 1
+            if self._left < 0:
+                self._open.wait(MOST)
+
+    def open(self) -> None:
+        """All go on."""
+        self._open.set()
 
 
 class _Watch:
@@ -224,9 +243,10 @@ class _Watch:
             return bool(connection.execute(query, {"there": self.host.there, "since": since}).scalar_one())
 
 
-def _cut(scenario: Scenario, watch: _Watch, found: Outcome) -> None:
+def _cut(scenario: Scenario, watch: _Watch, found: Outcome, gate: _Gate) -> None:
     watch.until(lambda: watch.settled(*OVER) >= watch.total / 4)
     watch.host.cut = True
+    gate.open()
     found.settled_at_cut = watch.settled(*OVER)
     mending = time.monotonic() + scenario.cut_for
     watch.until(lambda: time.monotonic() > mending or (not scenario.mended and watch.finished()))
