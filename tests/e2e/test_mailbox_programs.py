@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import pty
-import select
 import shutil
 import struct
 import subprocess
 import termios
-import time
 from pathlib import Path
+from typing import Self
 
 import pytest
 
 from tests.lists import DAY_ONE, write_list
 from tests.test_cli import run
+from tests.waiting import until
 
 pytestmark = pytest.mark.system
 
@@ -29,31 +30,36 @@ def mutt() -> str:
     return found
 
 
-def screen_of(command: list[str], keys: list[bytes], environment: dict[str, str]) -> str:
-    """All that a program draws on a terminal of 200 × 40 while the keys are typed, one each time it falls silent."""
-    main, side = pty.openpty()
-    fcntl.ioctl(side, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 200, 0, 0))
-    process = subprocess.Popen(command, stdin=side, stdout=side, stderr=side, env=environment, start_new_session=True)
-    os.close(side)
-    drawn = b""
-    deadline = time.monotonic() + 60
-    try:
-        while time.monotonic() < deadline:
-            ready, _, _ = select.select([main], [], [], 1.0)
-            if ready:
-                try:
-                    drawn += os.read(main, 65536)
-                except OSError:  # the terminal's other side is closed: the program has ended
-                    break
-            elif keys:
-                os.write(main, keys.pop(0))
-            else:
-                break
-    finally:
-        process.kill()
-        process.wait()
-        os.close(main)
-    return drawn.decode("utf-8", "replace")
+class Screen:
+    """A program on a terminal of 200 × 400, a page for any message, from `with` to the end of it."""
+
+    def __init__(self, command: list[str], environment: dict[str, str]):
+        self._main, side = pty.openpty()
+        fcntl.ioctl(side, termios.TIOCSWINSZ, struct.pack("HHHH", 400, 200, 0, 0))
+        self._process = subprocess.Popen(
+            command, stdin=side, stdout=side, stderr=side, env=environment, start_new_session=True
+        )
+        os.close(side)
+        os.set_blocking(self._main, False)
+        self._drawn = b""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.kill()
+        self._process.wait()
+        os.close(self._main)
+
+    def press(self, key: bytes) -> None:
+        os.write(self._main, key)
+
+    def drawn(self) -> str:
+        """All that it has, so far."""
+        with contextlib.suppress(OSError):  # there is no more now, or the program has ended
+            while True:
+                self._drawn += os.read(self._main, 65536)
+        return self._drawn.decode("utf-8", "replace")
 
 
 def test_mutt_lists_and_opens_the_messages(tmp_path: Path, mutt: str) -> None:
@@ -66,10 +72,12 @@ def test_mutt_lists_and_opens_the_messages(tmp_path: Path, mutt: str) -> None:
         "LANG": "C.UTF-8",
         "LC_ALL": "C.UTF-8",
         "COLUMNS": "200",
-        "LINES": "40",
+        "LINES": "400",
     }
+    (tmp_path / "Mail").mkdir()  # else it asks whether to
     (tmp_path / ".muttrc").write_text("set read_only=yes\nalternative_order text/plain\nset charset=utf-8\n")
-    drawn = screen_of([mutt, "-n", "-f", str(tmp_path / "outbox")], [b"\n", b" ", b" ", b" ", b"q", b"x"], environment)
-    assert "Msgs:2" in drawn
-    assert drawn.count("(9 June)") >= 2, "the index shows the subject of both"
-    assert "https://arxiv.org/abs/2606." in drawn, "the opened message shows its links"
+    with Screen([mutt, "-n", "-f", str(tmp_path / "outbox")], environment) as screen:
+        until(lambda: "Msgs:2" in screen.drawn(), screen.drawn)
+        until(lambda: screen.drawn().count("(9 June)") >= 2, screen.drawn)  # the subjects of both
+        screen.press(b"\n")
+        until(lambda: "https://arxiv.org/abs/2606." in screen.drawn(), screen.drawn)  # the links of the opened one

@@ -162,14 +162,14 @@ def subscribe(browser: Any, served: Served, address: str) -> None:
     page.keyboard.press("Enter")
     page.get_by_label("video").check()
     page.get_by_role("button", name="Subscribe").click()
-    assert page.get_by_role("heading", name="Look into your inbox").is_visible()
+    page.get_by_role("heading", name="Look into your inbox").wait_for()
     until(lambda: served.mail(address, "Confirm"), "no letter came")
     (letter,) = served.mail(address, "Confirm")
     link = re.search(r"http://\S+/confirm/\S+", body_of(letter, "plain"))
     assert link
     page.goto(link[0])
     page.get_by_role("button", name="Yes, subscribe me").click()
-    assert page.get_by_role("heading", name="You are subscribed").is_visible()
+    page.get_by_role("heading", name="You are subscribed").wait_for()
     page.close()
 
 
@@ -192,7 +192,7 @@ def test_the_whole_way_of_a_reader(browser: Any, tmp_path: Path) -> None:
         ]:
             page.goto(link)
             page.get_by_role("button").click()
-            assert page.get_by_role("heading", name="Noted").is_visible()
+            page.get_by_role("heading", name="Noted").wait_for()
     served.send(DAY_TWO)
     ada, bob = served.mail(ADA)[-1], served.mail(BOB)[-1]
     assert len(titles(bob)) == 3
@@ -202,7 +202,7 @@ def test_the_whole_way_of_a_reader(browser: Any, tmp_path: Path) -> None:
         assert link
         page.goto(link[1])
         page.get_by_role("button", name="Unsubscribe").click()
-        assert page.get_by_role("heading", name="You are unsubscribed").is_visible()
+        page.get_by_role("heading", name="You are unsubscribed").wait_for()
     database = open_database(served.database)
     reachable = [
         each.address for each in Subscribers(database).reachable(load([served.config]).lists[0].mailing_list.id)
@@ -347,7 +347,7 @@ def test_without_the_script_everything_works(browser: Any, served: Served) -> No
     page.locator("summary").click()
     page.get_by_label("In your own words").fill("protein folding")
     page.get_by_role("button", name="Show preview").click()
-    assert page.get_by_role("heading", name="You would have got").is_visible()
+    page.get_by_role("heading", name="You would have got").wait_for()
     assert page.get_by_label("Your email address").input_value() == "typed@example.org"
     context.close()
     assert served.dump() == before
