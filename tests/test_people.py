@@ -6,18 +6,19 @@ import csv
 import io
 import json
 import mailbox
+import os
 import signal
-import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
 import pytest
+import sqlalchemy as sa
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
@@ -33,6 +34,7 @@ from digest.subscribe.cells import escaped, joined, split, unescaped
 from digest.subscribe.exporting import write_members
 from tests.factories import NOW, TODAY, paper
 from tests.lists import DAY_ONE, write_list
+from tests.nursery import Nursery, die_at
 from tests.servers.http import in_turn, says, serving
 from tests.test_cli import Answer, jsons, run
 
@@ -297,16 +299,34 @@ def test_what_breaks_in_the_middle_leaves_nothing(world: World, database: Databa
     assert len(list(people.members.all())) == 1200
 
 
+def die_at_insert(at: int) -> None:
+    """Has this process killed when it has written so many times to the people."""
+    left = iter(range(at - 1, -1, -1))
+
+    def executed(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        if statement.startswith("INSERT INTO subscribers") and not next(left):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    sa.event.listen(sa.Engine, "after_cursor_execute", executed)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="kills by SIGKILL")
 def test_a_killed_import_leaves_nobody_or_everybody(world: World) -> None:
-    """SIGKILL at any moment."""
-    path = world.file("email\n" + "".join(f"p{number}@example.org\n" for number in range(3000)))
-    command = [sys.executable, "-m", "digest", "subscribers", "import", path, "--config", str(world.config)]
-    for wait in (1.0, 1.6, 2.2, 2.8):
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-        time.sleep(wait)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        assert len(world.states()) in (1, 3001)
+    """SIGKILL while people are written, and before and after each commit."""
+    path = world.file("email\n" + "".join(f"p{number}@example.org\n" for number in range(1200)))
+    command = ("subscribers", "import", path, "--config", str(world.config))
+    assert len(world.states()) == 1
+    left = []
+    with Nursery("digest.commands.people") as nursery:
+        for first in (partial(die_at_insert, 1), partial(die_at_insert, 3), *(partial(die_at, n) for n in range(1, 9))):
+            killed = nursery.run(*command, first=first).returncode
+            left.append(len(world.states()))
+            if killed != -signal.SIGKILL:
+                break
+    assert killed == 0
+    assert left[:3] == [1] * 3
+    assert left[-2:] == [1201] * 2
+    assert set(left) == {1, 1201}
 
 
 def test_a_file_that_cannot_be_read_is_told(world: World) -> None:
