@@ -165,7 +165,7 @@ def _plan(chance: random.Random) -> Kill:
     if chance.random() < 0.5:
         return Kill(chance.choice(STAGES), chance.randint(1, MESSAGES))
     if chance.random() < 0.2:
-        return Kill(delay=chance.uniform(0, TO_START))
+        return Kill(delay=chance.choice((0.0, chance.uniform(0, TO_START))))
     return Kill("accepted", chance.randint(1, MESSAGES), chance.uniform(0, LONGEST_DELAY))
 
 

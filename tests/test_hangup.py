@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -33,15 +34,22 @@ os.execv(sys.executable, [sys.executable, "-m", "digest", *sys.argv[1:]])
 
 def test_what_is_open_ends_when_the_terminal_is_closed(tmp_path: Path) -> None:
     """Nothing is in doubt, nothing is lost, and the next send goes on."""
-    with CollectingServer(pipelining=True) as server:
+    closed = threading.Event()
+
+    def watch(stage: str) -> None:
+        if stage == "accepted" and len(server.messages) == 2:
+            closed.wait(PATIENCE)
+
+    with CollectingServer(pipelining=True, watch=watch) as server:
         extra = 'rate = "30/second"\n'  # so that it lasts
         config = write_list(tmp_path, READERS, port=server.port, extra=extra, sources=SOURCES)
         arguments = ["send", "--config", str(config), "--now", DAY_ONE]
         ours, its = os.openpty()
         process = subprocess.Popen([sys.executable, "-c", IN_A_TERMINAL, *arguments], stdin=its, stdout=its, stderr=its)
         os.close(its)
-        until(lambda: server.message_ids, "no message has come")
+        until(lambda: server.messages[1:], "no second message has come")
         os.close(ours)
+        closed.set()
         assert process.wait(PATIENCE) != -signal.SIGHUP
         found = dict(query(tmp_path, "SELECT status, count(*) FROM deliveries GROUP BY status"))
         assert found.keys() == {"sent", "queued"}, found
