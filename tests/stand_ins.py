@@ -52,7 +52,8 @@ class World:
     """What lies in it."""
     now: str | None = DAY
     """The time, for commands that take `--now`; None: the real one."""
-    environment: Mapping[str, str] = field(default_factory=dict)
+    serves_pages: bool = False
+    """Whether `digest web` runs there: it is given a port that is free then, not when the tests were collected."""
     files: Mapping[str, str] = field(default_factory=dict)
     """Files that a reader has and a page does not show, such as those of passwords."""
     dns: Mapping[str, list[tuple[str, str]]] = field(default_factory=dict)
@@ -69,6 +70,7 @@ class World:
             (folder / name).chmod(0o600)
         from tests import shims
         from tests.servers.dns import DnsServer
+        from tests.servers.ports import free_port
 
         (behind / "bin").mkdir()
         shims.write(behind / "bin" / "digest")
@@ -91,7 +93,7 @@ class World:
                 "BROWSER": "true",  # takes `--open` for done
                 "SSL_CERT_FILE": str(behind / "ca.pem"),
                 VARIABLE: json.dumps(child),
-                **self.environment,
+                **({"DIGEST_WEB__PORT": str(free_port())} if self.serves_pages else {}),
             }
 
 

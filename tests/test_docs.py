@@ -25,7 +25,6 @@ from tests.documents import Block, Command, anchors, blocks, commands, matches, 
 from tests.servers import postfix
 from tests.servers.dns import txt
 from tests.servers.imap import PASSWORD
-from tests.servers.ports import free_port
 from tests.stand_ins import World
 from tests.worlds import HOW_TO
 
@@ -72,7 +71,7 @@ WORLDS: dict[str, World] = {
     ),
     "docs/guide/bounces.md": World(mailbox="imap.example.org", files={"imap-password.txt": f"{PASSWORD}\n"}),
     "docs/guide/mail.md": World(mailbox="imap.example.org", mail=(ASKS,), files={"imap-password.txt": f"{PASSWORD}\n"}),
-    "docs/guide/pages.md": World(environment={"DIGEST_WEB__PORT": str(free_port())}),
+    "docs/guide/pages.md": World(serves_pages=True),
     "docs/guide/relays.md": TWO_RELAYS,
     "docs/guide/trouble.md": TWO_RELAYS,
     "docs/monitoring.md": World(files={"status-password.txt": "an invented password\n"}),

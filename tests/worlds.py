@@ -9,7 +9,6 @@ from digest.send.dkim import DkimKey
 from tests.dkim_keys import DOMAIN, pem, records, rsa
 from tests.servers import certificates, imap
 from tests.servers.dns import txt
-from tests.servers.ports import free_port
 from tests.servers.smtp import Misbehaviour
 from tests.stand_ins import World
 
@@ -72,7 +71,7 @@ HOW_TO = {
         relays=("smtp.example.org", "smtp.example.net"),
         login=("offprint", "secret"),
         mailbox="imap.example.org",
-        environment={"DIGEST_WEB__PORT": str(free_port())},
+        serves_pages=True,
         files={"smtp-password.txt": "secret", "imap-password.txt": imap.PASSWORD, "dkim.pem": pem(_KEY.key).decode()},
         dns={
             **_MAIL,
