@@ -253,6 +253,7 @@ def expected() -> dict[tuple[str, str], str]:
     return found
 
 
+@pytest.mark.no_cover
 def test_thirty_days_send_exactly_the_right_editions_at_exactly_the_right_times(simulation: Simulation) -> None:
     """The whole table, to the minute: no paper at another time, to anybody else, or twice; nothing left to be sent.
 

@@ -440,6 +440,7 @@ def test_a_paused_list_asks_for_no_approval(
 # --- two schedulers -------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("turn", range(6))
 def test_two_schedulers_make_one_edition_of_each_kind(folder: Path, turn: int) -> None:
     """At the same moment, with weekly and monthly readers and hours: one of each, and each reader one copy."""
