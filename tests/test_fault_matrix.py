@@ -97,7 +97,7 @@ replies before it are waited for as long, and must not come too late."""
 def converse(
     server: CollectingServer, timeouts: Timeouts, count: int, *, pipelining: bool, ca_file: Path | None = None
 ) -> list[Outcome]:
-    """What becomes of so many messages, one after the other over one transport.
+    """What becomes of so many messages, one after the other over one transport; `timeouts` are those of the first.
 
     The intent of each is committed at most once, and always before DATA; without pipelining, only then.
     """
@@ -122,6 +122,7 @@ def converse(
             envelope = Envelope("digest@example.org", Address(f"reader{number}@example.org"))
             message = f"Message-ID: <{number}@example.org>\r\nSubject: Papers\r\n\r\n.dot\r\n".encode()
             outcomes.append(await transport.submit(envelope, message, intent))
+            transport._timeouts = PATIENT  # with the fault alone it is impatient
             assert len(intents) <= 1
             assert intents or not outcomes[-1].data_begun
             assert outcomes[-1].data_begun or pipelining or not intents

@@ -24,6 +24,7 @@ from tests.servers.imap import (
     has_no_plain,
     refuses_logins,
 )
+from tests.waiting import PATIENCE
 
 SINCE = date(2026, 6, 1)
 
@@ -43,7 +44,7 @@ def inbox(server: ImapServer, **changes: Any) -> Inbox:
     return Inbox(**(fields | changes))
 
 
-def read(server: ImapServer, position: Position | None = None, timeout: float = 5, **changes: Any) -> list[Mail]:
+def read(server: ImapServer, position: Position | None = None, timeout: float = PATIENCE, **changes: Any) -> list[Mail]:
     with Mailbox(inbox(server, **changes), timeout) as opened:
         return [mail for _, batch in opened.read(position, SINCE) for mail in batch]
 
@@ -212,8 +213,9 @@ def test_starttls_that_is_not_offered_ends_it() -> None:
 )
 def test_what_cannot_be_opened_says_why(changes: dict[str, Any], behaviour: Behaviour, told: str) -> None:
     """One line, without the password."""
+    patience = 0.3 if behaviour.never_answers else PATIENCE
     with ImapServer([message(1)], behaviour) as server, pytest.raises(MailboxError, match=re.escape(told)) as caught:
-        read(server, timeout=0.3, **changes)
+        read(server, timeout=patience, **changes)
     assert PASSWORD not in str(caught.value)
     assert "\n" not in str(caught.value)
 
