@@ -33,7 +33,7 @@ def words(html: str) -> str:
 def test_every_section_is_in_both_forms_of_every_theme(theme: Theme) -> None:
     """Picks, what trends, news, the week and near misses: with their headings, titles and words."""
     email = rendered(theme=theme)
-    trending = "The week's top" if theme is Theme.WEEKLY else "Also trending"
+    trending = "Trending" if theme is Theme.WEEKLY else "Also trending"
     for form in (words(email.html.replace("&#39;", "'")), " ".join(email.text.split())):
         for said in (
             *(p.title for p in PAPERS),
@@ -46,11 +46,9 @@ def test_every_section_is_in_both_forms_of_every_theme(theme: Theme) -> None:
 
 
 def test_the_weekly_theme_goes_topic_by_topic() -> None:
-    """The week's top first, then each topic under its name, and the rest last."""
+    """Trending first, then each topic under its name, and the rest last."""
     text = rendered(theme=Theme.WEEKLY).text
-    places = [
-        text.index(said) for said in ("The week's top", "\nvideo-generation\n", "\nMore for you\n", "Just missed")
-    ]
+    places = [text.index(said) for said in ("Trending", "\nvideo-generation\n", "\nMore for you\n", "Just missed")]
     assert places == sorted(places)
     assert text.index("Invented paper b") > text.index("\nMore for you\n")
     assert [int(n) for n in re.findall(r"^ ?(\d+)\. ", text, re.M)] == [1, 2, 3, 4]

@@ -212,7 +212,7 @@ class HtmlBody:
         cards = self._stock.html[Size.LINE]([paper_id for paper_id, _, _ in told.trending])
         reasons = html_wires.kept([why for _, why, _ in told.trending])
         items = [card.pieces({"number": _TREND, "why": why}) for card, why in zip(cards, reasons, strict=True)]
-        return self._headed(self._headings.week_top if self._by_topic else self._headings.trending, items)
+        return self._headed(self._headings.top if self._by_topic else self._headings.trending, items)
 
     def _missed(self, told: Told) -> list[bytes]:
         cards = self._stock.miss([paper_id for paper_id, _ in told.missed])
@@ -280,7 +280,7 @@ class TextBody:
 
     def _trending(self, trending: Sequence[Telling], addresses: list[bytes]) -> list[bytes]:
         items = _papers(self._stock.text_line, trending, [_TEXT_TREND] * len(trending), addresses)
-        return self._headed(self._headings.week_top if self._by_topic else self._headings.trending, items)
+        return self._headed(self._headings.top if self._by_topic else self._headings.trending, items)
 
     def _missed(self, missed: Sequence[tuple[PaperId, str]]) -> list[bytes]:
         cards = [card.fragment for card in self._stock.text_miss([paper_id for paper_id, _ in missed])]

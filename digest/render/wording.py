@@ -128,7 +128,8 @@ class Headings:
     news: str
     trending: str
     week: str
-    week_top: str
+    top: str
+    """What trends, where it comes first."""
     missed: str
 
 
@@ -140,7 +141,7 @@ def headings(language: Language) -> Headings:
         news=language.gettext("News of papers you follow"),
         trending=language.gettext("Also trending, whatever it is about"),
         week=language.gettext("Your topics this week"),
-        week_top=language.gettext("The week's top, whatever it is about"),
+        top=language.gettext("Trending, whatever it is about"),
         missed=language.gettext("Just missed"),
     )
 

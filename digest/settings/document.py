@@ -88,7 +88,7 @@ _PLAIN_WORDS = (
     ("Expected \"'''\"", "three quotation marks are not closed"),
     ("Unescaped '\\'", "a backslash is written \\\\, or the text put into 'single' quotation marks"),
     ("Invalid statement", "a line is `key = value`, [table] or # comment"),
-    ("Invalid initial character for a key", "a key is letters, digits, - and _; or its name in quotation marks"),
+    ("Invalid initial character for a key", "a key is a to z, digits, - and _; or its name in quotation marks"),
 )
 
 
