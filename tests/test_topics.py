@@ -28,6 +28,14 @@ BACKGROUND_OF_RAILS = [Paper(PaperId(f"rails{n}"), f"Rail {n}", f"On rails of li
 SYNONYM = Paper(PaperId("synonym"), "Honeycomb and nectar", "Hives full of nectar; the honeycomb is weighed.")
 NAMED = Paper(PaperId("named"), "Beekeeping", "On beekeeping.")
 STRANGER = Paper(PaperId("stranger"), "Rails", "Trams on old rails in a harbour town.")
+FIELD = [
+    Paper(PaperId(f"field{n}"), f"Clips {n}", f"A {a} for {b}, {n}, is seen in place {n % 7} to {c}.")
+    for n in range(400)
+    for a, b, c in [
+        (("diffusion model", "model of video", "diffusion")[n % 3], ("images", "video")[n % 2], "generate it")
+    ]
+]
+"""A field in which each word of the topic is common."""
 BEES = Profile((Topic("bees", "beekeeping for people who begin with it"),))
 
 
@@ -163,3 +171,35 @@ def test_a_topic_s_week_counts_what_fitted_it_on_each_day() -> None:
     ranker = Ranker(candidates, background=[*BACKGROUND, *BACKGROUND_OF_RAILS, *days, late, old], now=NOW)
     ((bees,),) = [ranking.week for ranking in ranker.rankings([Profile((topic,))])]
     assert (bees.name, bees.papers) == ("bees", (1, 0, 0, 1, 1, 2, 1))
+
+
+@pytest.mark.parametrize("text", ["diffusion models for video", "diffusion models that generate video"])
+def test_a_topic_of_few_words_is_met_in_its_own_field(text: str) -> None:
+    """By a paper that is about it, though its words are common there and stand in another order."""
+    about = Paper(
+        PaperId("about"), "Fast video diffusion", "Video diffusion models generate a video. We make them fast."
+    )
+    picks = ranking(Profile((Topic("video", text),)), about, STRANGER, background=FIELD)
+    assert picks["about"].relevance >= 0.2 > 10 * picks["stranger"].relevance
+
+
+def test_a_phrase_is_told_of_once() -> None:
+    """What stands in a phrase already is not told of again, though it is one of the topic's phrases as well."""
+    about = Paper(PaperId("about"), "Fast clips", "Video diffusion models are slow, and we make them fast.")
+    pick = ranking(Profile((Topic("video", "diffusion models for video"),)), about, background=FIELD)["about"]
+    assert english(pick.reasons[0].remark) == "video: Video diffusion models"
+
+
+def test_a_topic_s_week_counts_what_fits_by_its_keywords() -> None:
+    """A paper that fits by a phrase counts on its day, as among the picks; one with an excluded phrase does not."""
+    said = Paper(PaperId("said"), "Fast clips", "On video diffusion.")
+    lost = Paper(PaperId("lost"), "Slow clips", "On video diffusion, and on cameras.")
+    before = [
+        replace(paper, id=PaperId(f"{paper.id}{age}"), published=NOW - timedelta(days=age))
+        for paper in (said, lost)
+        for age in (1, 3)
+    ]
+    topic = Topic("video", keywords=("video diffusion",), exclude=("cameras",))
+    ranker = Ranker([Candidate(said, ()), Candidate(lost, ())], background=[*FIELD, *before], now=NOW)
+    ((week,),) = [ranking.week for ranking in ranker.rankings([Profile((topic,))])]
+    assert week.papers == (0, 0, 0, 1, 0, 1, 1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -17,7 +17,7 @@ from digest.rank.index import PRIOR_DOCUMENTS, Flags, Floats32, Index, Ints
 from digest.rank.likeness import Likeness
 from digest.rank.profile import PersonName, TopicQuery, person_name, topic_query, votes
 from digest.rank.sparse import Rows
-from digest.rank.topics import PreparedTopics, Topics
+from digest.rank.topics import Keywords, PreparedTopics, Topics
 
 KEYWORD_EVIDENCE = (0.0, 0.35, 0.5, 0.7)
 """By how often a rare phrase stands in the paper: never, once, twice (or in the title), more often."""
@@ -39,7 +39,6 @@ NO_VOTES: Flags = np.empty(0, bool)
 NOBODY: Mapping[int, tuple[str, ...]] = {}
 NOTHING: Mapping[int, str] = {}
 
-_Keywords = tuple[Ints, Ints, Floats32]
 _Excluded = tuple[tuple[str, frozenset[int]], ...]
 _Named = tuple[dict[int, float], frozenset[int], tuple[tuple[int, float], ...]]
 
@@ -76,7 +75,7 @@ class Block:
     queries: tuple[TopicQuery, ...]
     """The topics of all profiles, each once."""
     topics: PreparedTopics
-    keywords: _Keywords
+    keywords: Keywords
     """(topic, candidate, evidence) of keywords that stand there; no two for the same place."""
     excluded: _Excluded
     """For each topic: the excluded phrases as written, and the candidates that lose the topic by them."""
@@ -147,8 +146,12 @@ class Preparation:
             _pairs([one.categories for one in asked]),
         )
 
-    def _find_topics(self, queries: tuple[TopicQuery, ...]) -> tuple[PreparedTopics, _Keywords, _Excluded]:
-        return self._topics.prepare(queries), self._keywords(queries), tuple(map(self._excluded, queries))
+    def _find_topics(self, queries: tuple[TopicQuery, ...]) -> tuple[PreparedTopics, Keywords, _Excluded]:
+        said, lost = self._keywords(queries), [self._lost(query) for query in queries]
+        topic, paper, evidence = said
+        here = paper < self._size
+        keywords = topic[here], paper[here], evidence[here]
+        return self._topics.prepare(queries, said, lost), keywords, tuple(map(self._excluded, queries))
 
     def _asked(
         self, profile: Profile, topics: tuple[int, ...], named: _Named, examples: Ints, crowding: Floats32
@@ -207,7 +210,7 @@ class Preparation:
     def _find_papers_in(self, categories: Sequence[str]) -> Mapping[int, str]:
         return dict(row for wanted in reversed(categories) for row in self._members.get(wanted.strip().lower(), ()))
 
-    def _keywords(self, queries: Sequence[TopicQuery]) -> _Keywords:
+    def _keywords(self, queries: Sequence[TopicQuery]) -> Keywords:
         topics, rows, values = [np.empty(0, np.int64)], [np.empty(0, np.int64)], [np.empty(0, np.float32)]
         for number, query in enumerate(queries):
             best: dict[int, float] = {}
@@ -223,12 +226,19 @@ class Preparation:
         return np.concatenate(topics), np.concatenate(rows), np.concatenate(values)
 
     def _excluded(self, query: TopicQuery) -> tuple[str, frozenset[int]]:
-        found = {phrase: self._phrase(words).keys() for phrase, words in query.exclude}
+        found = {phrase: self._here(self._phrase(words)) for phrase, words in query.exclude}
         phrases = ", ".join(phrase for phrase, rows in found.items() if rows)
-        return phrases, frozenset(row for rows in found.values() for row in rows)
+        return phrases, frozenset(chain.from_iterable(found.values()))
+
+    def _here(self, rows: Iterable[int]) -> list[int]:
+        return [row for row in rows if row < self._size]
+
+    def _lost(self, query: TopicQuery) -> Ints:
+        """The papers that hold a phrase that the topic excludes, candidates or not."""
+        return np.array([row for _, words in query.exclude for row in self._phrase(words)], np.int64)
 
     def _find(self, words: tuple[str, ...]) -> Mapping[int, float]:
-        """The candidates that hold a phrase, and what that says: more if it stands there often and is rare."""
+        """The papers that hold a phrase, and what that says: more if it stands there often and is rare."""
         counts: dict[int, int] = {}
         for phrase in self._index.acronyms.variants(words):
             for row, count in zip(*(found.tolist() for found in self._index.phrase(phrase)), strict=True):
@@ -236,7 +246,7 @@ class Preparation:
         share = (len(counts) + 1) / (self._index.size + PRIOR_DOCUMENTS)
         rarity = float(np.interp(np.log(share), [np.log(RARE_SHARE), np.log(COMMON_SHARE)], [1.0, 0.1]))
         most = len(KEYWORD_EVIDENCE) - 1
-        return {row: rarity * KEYWORD_EVIDENCE[min(count, most)] for row, count in counts.items() if row < self._size}
+        return {row: rarity * KEYWORD_EVIDENCE[min(count, most)] for row, count in counts.items()}
 
 
 def _pairs(groups: Sequence[Collection[int]]) -> tuple[Ints, Ints]:

@@ -117,7 +117,7 @@ class Explainer:
         for keyword in query.keywords:
             variants = self._relevance.variants(keyword)
             found = next(filter(None, (_written(wording, variant) for variant in variants)), "")
-            if len(shown) < TERMS_SHOWN and found:
+            if len(shown) < TERMS_SHOWN and found and not used.issuperset(keyword):
                 shown.append(shorten(found, TERM_LENGTH))
                 used.update(keyword)
         for word in self._telling_words(query):

@@ -32,16 +32,14 @@ from digest.rank.embedding import Embed
 from digest.rank.index import Flags, Floats, Floats32, Index, Ints
 from digest.rank.likeness import Likeness
 from digest.rank.prepare import Asked, Block, Preparation
-from digest.rank.topics import Meaning, Topics
+from digest.rank.topics import THRESHOLD_EVIDENCE, Meaning, Topics
 
 ARCHIVE = 6000
 """So many papers stand for all others; few enough to solve for (`likeness`)."""
 FEW_BACKGROUND = 1000
 """With fewer papers of other days than this, the candidates are part of the archive."""
-THRESHOLD_EVIDENCE = -float(np.log1p(-0.2))
-"""The evidence of relevance 0.2, the default `min_relevance`; the two levels below are scores that give it."""
 TEXT_LEVEL, TEXT_LEVEL_MEANT = 0.3, 0.5
-"""For words alone, and with the meaning."""
+"""The scores that give THRESHOLD_EVIDENCE, for words alone and with the meaning; EXAMPLE_LEVEL is that of likeness."""
 EXAMPLE_LEVEL = 0.12
 OTHER_TOPICS = 0.25
 AUTHOR_EVIDENCE = -float(np.log1p(-0.9))
@@ -200,7 +198,7 @@ class Relevance:
 
     def _topic_evidence(self, block: Block) -> tuple[Floats32, Flags]:
         """Quadratic in the score, through relevance 0.2 at the level; and what fits well. Shapes (topics, size)."""
-        topics, fitting = self._topics.scores(block.topics)
+        topics, fitting = self._topics.scores(block.topics, block.keywords)
         np.square(topics, out=topics)
         weights = np.array([query.weight for query in block.queries], np.float32)[:, np.newaxis]
         topics *= weights * np.float32(THRESHOLD_EVIDENCE / self._text_level**2)
@@ -209,6 +207,7 @@ class Relevance:
         for number, (_, lost) in enumerate(block.excluded):
             if lost:
                 topics[number, list(lost)] = 0
+                fitting[number, list(lost)] = False
         return topics, fitting
 
     def _push(self, asked: Asked) -> Floats:

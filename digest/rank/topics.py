@@ -20,8 +20,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice, pairwise
+from typing import TypeAlias
 
 import numpy as np
+import scipy.sparse as sp
 
 from digest.model import Paper
 from digest.rank.best import best
@@ -35,8 +37,10 @@ PAIR, PAIR_MEANT = 0.2, 0.05
 """What a pair of neighbours counts beside its words: less where the meaning tells already what belongs together."""
 SAME = 0.2
 """What the long form of an acronym counts beside it, and the acronym beside its long form."""
-LEAST_SAID = 20.0
-"""A topic whose words have less idf than this, some four rare words, says too little to be met in full by them."""
+LEAST_SAID, LEAST_SAID_MEANT = 14.0, 20.0
+"""A topic whose words have less idf than this, some three or four rare words, says too little to be met in full.
+
+Less for words alone: four words that are common in their field are a topic too, and nothing else would meet it."""
 BALANCE, BALANCE_WITHIN = 1.8, (0.3, 0.9)
 FEEDBACK, FED_BACK = 0.35, 10
 USUAL_SPREAD, USUAL_PAPERS = 0.03, 100
@@ -47,8 +51,13 @@ SHARPNESS = 0.2
 """A paper whose score is lower by this share of the best one's weighs less by a factor of e."""
 MEANT = 0.5
 """What a cosine of sentence vectors counts in the likeness that is fed back."""
+THRESHOLD_EVIDENCE = -float(np.log1p(-0.2))
+"""The evidence of relevance 0.2, the default `min_relevance`."""
 CHUNK = 32
 """Topics that are held against the archive at once: as many as the processor's cache has room for."""
+
+Keywords: TypeAlias = tuple[Ints, Ints, Floats32]
+"""(topic, paper, evidence) of keywords that stand there; no two for the same place."""
 
 
 class Meaning:
@@ -134,8 +143,11 @@ class Topics:
         """Which candidate a paper of the archive is; -1 for none."""
         self._feedback = LazyRows((len(archive), size), self._alike, BYTES_KEPT)
 
-    def prepare(self, queries: Sequence[TopicQuery]) -> PreparedTopics:
-        """Find the topics' words, their meaning, and the papers of the archive that fit them."""
+    def prepare(self, queries: Sequence[TopicQuery], keywords: Keywords, lost: Sequence[Ints]) -> PreparedTopics:
+        """Find the topics' words, their meaning, and the papers of the archive that fit them.
+
+        `lost` are the papers that each topic excludes.
+        """
         words = self._wanted(queries)
         asked = np.empty((len(queries), 0), np.float32)
         meant = bool(self._meaning and len(self._archive) and queries)
@@ -146,6 +158,7 @@ class Topics:
         found = np.empty((len(queries), 0), np.int64), np.empty((len(queries), 0), np.float32)
         if len(self._archive) >= FEWEST:
             found = np.empty((len(queries), FED_BACK), np.int64), np.empty((len(queries), FED_BACK), np.float32)
+        said = self._said(keywords, lost)
         for first in range(0, len(queries), CHUNK):
             chunk = slice(first, first + CHUNK)
             scores = self._before.times(words.part(chunk))
@@ -157,14 +170,27 @@ class Topics:
                 floor[chunk] = balance * (usual - varies)
                 scores += np.maximum(balance[:, np.newaxis] * cosines - floor[chunk, np.newaxis], 0)
             for column, papers in enumerate(self._days):
-                days[chunk, column] = (scores[:, papers] >= self._fitting).sum(axis=1)
+                fitting = np.square(scores[:, papers]) + said[chunk, self._archive[papers]].toarray()
+                days[chunk, column] = (fitting >= self._fitting**2).sum(axis=1)
             if found[0].shape[1]:
                 spread[chunk] = FEEDBACK * _spread(scores)[1]
                 found[0][chunk] = best(scores, FED_BACK)
                 found[1][chunk] = np.take_along_axis(scores, found[0][chunk], axis=1)
         return PreparedTopics(words, asked, floor, *self._fed(*found), spread, days)
 
-    def scores(self, topics: PreparedTopics) -> tuple[Floats32, Flags]:
+    def _said(self, keywords: Keywords, lost: Sequence[Ints]) -> sp.csr_matrix:
+        """What keywords add to a score's square, and never enough where the topic is lost. Shape (topics, papers)."""
+        topic, paper, evidence = keywords
+        none = np.concatenate([*lost, np.empty(0, np.int64)])
+        topic = np.concatenate([topic, np.repeat(np.arange(len(lost)), [len(papers) for papers in lost])])
+        values = np.concatenate([self._worth_of(evidence), np.full(len(none), -np.inf, np.float32)])
+        return sp.csr_matrix((values, (topic, np.concatenate([paper, none]))), (len(lost), self._index.size))
+
+    def _worth_of(self, evidence: Floats32) -> Floats32:
+        """Evidence as what it is of the square of a score that fits."""
+        return evidence * np.float32(self._fitting**2 / THRESHOLD_EVIDENCE)
+
+    def scores(self, topics: PreparedTopics, keywords: Keywords) -> tuple[Floats32, Flags]:
         """How well each candidate fits, and whether it does so well by the measure of `PreparedTopics.days`.
 
         At least 0; what fits well has more than about a half. Both of shape (topics, size).
@@ -174,7 +200,10 @@ class Topics:
             meant = topics.meant @ self._meaning.candidates.T
             meant -= topics.floor[:, np.newaxis]
             scores += np.maximum(meant, 0, out=meant)
-        fitting: Flags = scores >= self._fitting
+        said = np.square(scores)
+        topic, candidate, evidence = keywords
+        said[topic, candidate] += self._worth_of(evidence)
+        fitting: Flags = said >= self._fitting**2
         if topics.fed.columns.size and self._size:
             feedback = self._feedback.times(topics.fed)
             topic, candidate, others = topics.own
@@ -196,11 +225,11 @@ class Topics:
         counts = [self._counts(query) for query in queries]
         pairs = [tuple(dict.fromkeys(two for phrase in query.phrases for two in pairwise(phrase))) for query in queries]
         columns = iter(self._index.pairs([two for some in pairs for two in some]).tolist())
-        pair = PAIR_MEANT if self._meaning else PAIR
+        pair, least = (PAIR_MEANT, LEAST_SAID_MEANT) if self._meaning else (PAIR, LEAST_SAID)
         rows = []
         for query, wanted, some in zip(queries, counts, pairs, strict=True):
             said = sum(self.worth(word, count) for word, count in query.words)
-            share = 1 / ((K1 + 1) * max(said, LEAST_SAID))
+            share = 1 / ((K1 + 1) * max(said, least))
             row = [(vocabulary[word], count * share) for word, count in wanted.items() if word in vocabulary]
             rows.append(row + [(column, pair * share) for column in islice(columns, len(some)) if column >= 0])
         return Rows.of(rows)
