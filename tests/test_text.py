@@ -94,11 +94,9 @@ def test_words_of_talk_are_not_a_subject() -> None:
 
 
 def test_a_text_of_few_words_is_a_phrase() -> None:
-    """Two words are meant together, in either order; a sentence is not. What every field has may be missing."""
+    """Two or three words are meant together, in any order; a sentence is not."""
     assert topic_query(Topic("x", "protein folding")).keywords == (("protein", "fold"), ("fold", "protein"))
-    assert ("video", "diffus") in topic_query(Topic("x", "diffusion models for video")).keywords
-    assert ("vision", "languag", "action") in topic_query(Topic("x", "vision-language-action models")).keywords
-    assert ("languag",) not in topic_query(Topic("x", "large language models")).keywords
+    assert ("video", "diffus", "model") in topic_query(Topic("x", "diffusion models for video")).keywords
     assert topic_query(Topic("x", "protein folding by neural networks")).keywords == ()
 
 

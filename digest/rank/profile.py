@@ -12,14 +12,13 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 from itertools import permutations
 
 from digest.model import PaperId, Profile, Topic, Vote
-from digest.rank.text import COMMON_STEMS, fold, stems
+from digest.rank.text import fold, stems
 
 _SUFFIXES = frozenset({"jr", "sr", "ii", "iii", "iv"})
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
@@ -27,7 +26,7 @@ MAX_WEIGHT = 100.0
 TOPICS_KEPT = 4096
 """Topics that are remembered in their prepared form: many subscribers follow the list's own."""
 FEW_WORDS = 3
-"""A topic's text of at most so many words is meant as one phrase: "diffusion models for video" is "video diffusion"."""
+"""A topic's text of at most so many words is meant as one phrase, in any order: "models of walks" is "walk models"."""
 _TALK = frozenset(stems("anything care enjoy especially everything follow interested keen like love particularly want"))
 """Words with which people speak of their interests; in a topic's text they say nothing of its subject."""
 
@@ -100,19 +99,12 @@ def topic_query(topic: Topic) -> TopicQuery:
         text = stems(topic.name)
     words = Counter(text)
     words.update(word for keyword in keywords for word in keyword)
-    keywords = tuple(dict.fromkeys((*keywords, *_as_phrases(text))))
+    if 0 < len(text) <= FEW_WORDS:
+        keywords = tuple(dict.fromkeys((*keywords, *permutations(text))))
     exclude = tuple((written, phrase) for written in topic.exclude if (phrase := tuple(stems(written))))
     weight = min(max(topic.weight, 0.0), MAX_WEIGHT)
     prose = ". ".join(filter(str.strip, (topic.text, *topic.keywords))) or topic.name
     return TopicQuery(topic.name, weight, tuple(words.items()), (tuple(text), *keywords), prose, keywords, exclude)
-
-
-def _as_phrases(text: Sequence[str]) -> Iterator[tuple[str, ...]]:
-    """A text of few words in each order in which papers may have them, also without those that every field has."""
-    telling = [word for word in text if word not in COMMON_STEMS]
-    for words in (text, telling) if len(telling) > 1 else (text,):
-        if 0 < len(words) <= FEW_WORDS:
-            yield from permutations(words)
 
 
 def votes(profile: Profile) -> tuple[tuple[Vote, ...], tuple[Vote, ...]]:
