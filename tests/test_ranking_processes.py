@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -188,7 +189,7 @@ def test_what_is_damaged_is_told_here_and_once(
         asyncio.run(each.enqueue(2))
         assert len(each.deliveries) == READERS
     assert [r.levelname for r in caplog.records if "Mars/Base" in r.getMessage()] == ["WARNING"]
-    assert "Mars/Base" not in capfd.readouterr().err
+    assert not re.search("^this machine does not know", capfd.readouterr().err, re.M)  # as who has no log writes it
 
 
 def test_what_goes_wrong_in_a_process_is_told(tmp_path: Path) -> None:
