@@ -37,10 +37,8 @@ PAIR, PAIR_MEANT = 0.2, 0.05
 """What a pair of neighbours counts beside its words: less where the meaning tells already what belongs together."""
 SAME = 0.2
 """What the long form of an acronym counts beside it, and the acronym beside its long form."""
-LEAST_SAID, LEAST_SAID_MEANT = 14.0, 20.0
-"""A topic whose words have less idf than this, some three or four rare words, says too little to be met in full.
-
-Less for words alone: four words that are common in their field are a topic too, and nothing else would meet it."""
+LEAST_SAID = 20.0
+"""A topic whose words have less idf than this, some four rare words, says too little to be met in full by them."""
 BALANCE, BALANCE_WITHIN = 1.8, (0.3, 0.9)
 FEEDBACK, FED_BACK = 0.35, 10
 USUAL_SPREAD, USUAL_PAPERS = 0.03, 100
@@ -225,11 +223,11 @@ class Topics:
         counts = [self._counts(query) for query in queries]
         pairs = [tuple(dict.fromkeys(two for phrase in query.phrases for two in pairwise(phrase))) for query in queries]
         columns = iter(self._index.pairs([two for some in pairs for two in some]).tolist())
-        pair, least = (PAIR_MEANT, LEAST_SAID_MEANT) if self._meaning else (PAIR, LEAST_SAID)
+        pair = PAIR_MEANT if self._meaning else PAIR
         rows = []
         for query, wanted, some in zip(queries, counts, pairs, strict=True):
             said = sum(self.worth(word, count) for word, count in query.words)
-            share = 1 / ((K1 + 1) * max(said, least))
+            share = 1 / ((K1 + 1) * max(said, LEAST_SAID))
             row = [(vocabulary[word], count * share) for word, count in wanted.items() if word in vocabulary]
             rows.append(row + [(column, pair * share) for column in islice(columns, len(some)) if column >= 0])
         return Rows.of(rows)
